@@ -1,0 +1,222 @@
+"""The words all packages share: a call, what it used, what it cost, and who made it.
+
+Plain frozen data with no behaviour beyond reading itself. Who fills these in is decided elsewhere: `providers` reads
+responses into a `Usage`, `prices` makes a `Cost`, `intercept` a whole `Call`, and the collector's dialects read a
+`Call` back from a span.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Any, Final
+
+from outlay.units import CACHE_READ_UNITS, CACHE_WRITE_UNITS, INPUT_UNITS, OUTPUT_UNITS
+
+NANO_USD_PER_USD: Final = 1_000_000_000
+_NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
+
+Quantity = int | Decimal
+"""How much of a unit: an int for what is counted (tokens, searches), a Decimal for what is measured (seconds)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What one call used: units of `outlay.units` to quantities, disjoint but for `reasoning`, a detail of `output`.
+
+    A unit the provider did not report is absent: unknown is never zero. `inferred` says in words which count was
+    worked out rather than reported; a cost made from it is `estimated`.
+    """
+
+    quantities: Mapping[str, Quantity]
+    inferred: str | None = None
+
+    def total(self, units: frozenset[str]) -> int | None:
+        """The sum over those units, None where not one of them was reported."""
+        found = [int(q) for unit, q in self.quantities.items() if unit in units]
+        return sum(found) if found else None
+
+    @property
+    def input_tokens(self) -> int | None:
+        """Everything the model was given, cached and tool tokens included."""
+        return self.total(INPUT_UNITS)
+
+    @property
+    def output_tokens(self) -> int | None:
+        """Everything the model produced, reasoning included."""
+        return self.total(OUTPUT_UNITS)
+
+    @property
+    def cache_read_tokens(self) -> int | None:
+        return self.total(CACHE_READ_UNITS)
+
+    @property
+    def cache_write_tokens(self) -> int | None:
+        return self.total(CACHE_WRITE_UNITS)
+
+    @property
+    def reasoning_tokens(self) -> int | None:
+        return self.total(frozenset({"reasoning"}))
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What a price depends on besides the model and the date, as the provider says it served the call.
+
+    `service_tier` is one of flex, priority, fast, ... and None for the standard tier; `speed` is Anthropic's fast mode;
+    `region` is the place inference was held to (`us`, `eu`, ...), None where it was free.
+    """
+
+    service_tier: str | None = None
+    batch: bool = False
+    speed: str | None = None
+    region: str | None = None
+
+
+STANDARD_TERMS: Final = Terms()
+
+
+class CostStatus(StrEnum):
+    """How far a cost can be trusted."""
+
+    EXACT = "exact"
+    """The provider's own counts times the price valid when the call was made."""
+    PROVIDER_REPORTED = "provider_reported"
+    """The provider said what the call cost."""
+    ESTIMATED = "estimated"
+    """Some count or price was inferred; the reason says which."""
+    PARTIAL = "partial"
+    """A sum of what could be priced; the reason names what could not."""
+    UNPRICED = "unpriced"
+    """No figure at all; the reason says why. Never zero."""
+
+
+@dataclass(frozen=True, slots=True)
+class CostLine:
+    """One line of a bill: `quantity` of `unit` at `rate_usd` for each `per` of it. `cost_usd` is not rounded."""
+
+    unit: str
+    quantity: Quantity
+    rate_usd: Decimal
+    per: int
+    cost_usd: Decimal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cost:
+    """What one call cost. `nano_usd` is None exactly where the status is `unpriced`.
+
+    `computed_nano_usd` is our own figure where the provider's stands in `nano_usd` (status `provider_reported`).
+    `price_id` names the entry of the price book, `source` where that entry comes from.
+    """
+
+    nano_usd: int | None
+    status: CostStatus
+    reason: str | None = None
+    lines: tuple[CostLine, ...] = ()
+    price_id: str | None = None
+    source: str | None = None
+    computed_nano_usd: int | None = None
+
+    @classmethod
+    def unpriced(cls, reason: str) -> Cost:
+        return cls(nano_usd=None, status=CostStatus.UNPRICED, reason=reason)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attribution:
+    """Who spends: each a dimension of every report. None is 'not said'."""
+
+    service: str | None = None
+    environment: str | None = None
+    feature: str | None = None
+    user: str | None = None
+    tenant: str | None = None
+    session: str | None = None
+    tags: Mapping[str, str] = field(default_factory=lambda: _NOTHING)
+
+
+class ResponseCache(StrEnum):
+    """What the application's own response cache did. A hit never reached the provider and costs nothing."""
+
+    HIT = "hit"
+    MISS = "miss"
+    BYPASS = "bypass"
+
+
+class StreamEnd(StrEnum):
+    """How a streamed call came to its end."""
+
+    DRAINED = "drained"
+    CLOSED = "closed"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    COLLECTED = "collected"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """One HTTP try of a call. `status` is None where no response came; `error` then names the exception's class."""
+
+    status: int | None
+    duration_ms: float
+    error: str | None = None
+    retry_after_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RateLimit:
+    """Headroom of one limit as the provider's headers last said it; what a header did not say is None."""
+
+    limit: int | None = None
+    remaining: int | None = None
+    reset_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """One billable request to a provider, its retries included.
+
+    Times are nanoseconds since the epoch, UTC. `error_type` is None for a call that succeeded, else a class name or an
+    HTTP status as text. `usage_raw` is the provider's own usage object, kept so that history can be read and priced
+    again. `reason_unread` says why `usage` is None where a response came. `avoided_nano_usd` is what a hit in the
+    application's response cache would have cost.
+    """
+
+    provider: str
+    operation: str
+    model_requested: str | None
+    started_at_ns: int
+    ended_at_ns: int
+    model_served: str | None = None
+    response_id: str | None = None
+    request_id: str | None = None
+    server_address: str | None = None
+    streamed: bool = False
+    stream_end: StreamEnd | None = None
+    time_to_first_chunk_ms: float | None = None
+    finish_reasons: tuple[str, ...] = ()
+    http_status: int | None = None
+    error_type: str | None = None
+    attempts: tuple[Attempt, ...] = ()
+    usage: Usage | None = None
+    usage_raw: Mapping[str, Any] | None = None
+    reason_unread: str | None = None
+    terms: Terms = STANDARD_TERMS
+    cost: Cost = field(default_factory=lambda: Cost.unpriced("the call was not priced"))
+    attribution: Attribution = field(default_factory=Attribution)
+    response_cache: ResponseCache | None = None
+    avoided_nano_usd: int | None = None
+    rate_limits: Mapping[str, RateLimit] = field(default_factory=lambda: _NOTHING)
+
+    @property
+    def duration_ms(self) -> float:
+        return (self.ended_at_ns - self.started_at_ns) / 1_000_000
+
+    @property
+    def model(self) -> str | None:
+        """The model to bill and to show: what was served, else what was asked for."""
+        return self.model_served or self.model_requested
