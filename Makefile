@@ -1,0 +1,71 @@
+# Everything a contributor or a first-time user runs. Needs Python 3.11 to 3.13 and git; the rest is installed into .venv.
+
+PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3 python; do \
+	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' 2>/dev/null && echo $$p && break; done)
+UV_VERSION := 0.13.8
+BIN := .venv/bin
+SOURCES := instrumentation alerts collector dashboard tests benchmarks scripts
+MANIFESTS := pyproject.toml uv.lock $(wildcard */pyproject.toml)
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test lint type unit e2e bench prices docs browser format clean
+
+help: ## This list
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+
+install: .venv/.developer ## Everything development needs, pinned by uv.lock, into .venv
+
+demo: .venv/.user ## Collector, dashboard, a fake provider and a sample application: no key needed
+	$(BIN)/outlay demo $(DEMO)
+
+test: lint type browser unit ## Lint, types, import rules and every test
+
+lint: .venv/.developer ## Style and import rules
+	$(BIN)/ruff format --check $(SOURCES)
+	$(BIN)/ruff check $(SOURCES)
+	$(BIN)/lint-imports
+
+type: .venv/.developer ## mypy --strict
+	$(BIN)/mypy
+
+unit: .venv/.developer
+	$(BIN)/pytest $(PYTEST)
+
+e2e: .venv/.developer browser ## Only the tests that run the whole path
+	$(BIN)/pytest tests/e2e $(PYTEST)
+
+bench: .venv/.developer ## Every benchmark, beside its peer or its floor
+	@set -e; for file in benchmarks/[a-z]*.py; do echo "== $$file"; $(BIN)/python $$file; done
+
+prices: .venv/.developer ## Compile the price book again
+	$(BIN)/python scripts/build_prices.py
+
+docs: .venv/.developer ## Write the reference pages again from the code
+	$(BIN)/python scripts/build_docs.py
+
+format: .venv/.developer ## Apply the style
+	$(BIN)/ruff format $(SOURCES)
+	$(BIN)/ruff check --fix $(SOURCES)
+
+# One test needs a browser. Debian's is fetched where that is possible; elsewhere the test skips and says so.
+browser:
+	@command -v chromium >/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && \
+		apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium >/dev/null; } || \
+		echo "no chromium: the browser test will skip"
+
+clean: ## Remove what make has made
+	rm -rf .venv .outlay .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+
+.venv/bin/uv:
+	@test -n "$(PYTHON)" || { echo "Outlay needs Python 3.11, 3.12 or 3.13; name one with: make PYTHON=/path/to/python"; exit 1; }
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+
+# A user's environment is a part of the developer's: the first never removes what the second has added.
+.venv/.user: $(MANIFESTS) | .venv/bin/uv
+	$(BIN)/uv sync --quiet --frozen --no-dev --inexact
+	@touch $@
+
+.venv/.developer: $(MANIFESTS) | .venv/bin/uv
+	$(BIN)/uv sync --quiet --frozen
+	@touch $@ .venv/.user
