@@ -8,26 +8,34 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from outlay.model import Attribution, Cost
+from outlay.model import Attribution, Cost, Usage
 from outlay.providers.base import Request
+
+SpanKey = tuple[str, str]
+"""Trace id and span id of a call's span, lower-case hex: 32 and 16 digits."""
 
 
 class Reservation(Protocol):
     """Room set aside for one call. Settled exactly once, however the call ended."""
 
-    def settle(self, cost: Cost | None) -> None:
-        """Replace the worst case by the true cost. None: the call is known to have cost nothing."""
+    def settle(self, cost: Cost | None, usage: Usage | None = None, span: SpanKey | None = None) -> None:
+        """Replace the worst case by the true cost. None: the call is known to have cost nothing.
+
+        `usage` is what budgets that count tokens are charged; without it they keep the worst case. `span` names the
+        span the call is reported by, so that the collector counts the settlement and the span once; without it both
+        count until the window ends: too much, never too little.
+        """
 
 
 class Gate(Protocol):
-    """Decides whether a call may be sent. Called on the application's own time: no network, no lock held for long."""
+    """Decides whether a call may be sent. Called on the application's own time: no network while a lease is in hand."""
 
     def reserve(self, provider: str, request: Request, attribution: Attribution) -> Reservation:
         """Set the worst case of this call aside. Raises `BudgetExceeded` where a hard budget has no room for it."""
 
 
 class _Free:
-    def settle(self, cost: Cost | None) -> None:
+    def settle(self, cost: Cost | None, usage: Usage | None = None, span: SpanKey | None = None) -> None:
         pass
 
 
