@@ -29,10 +29,15 @@ class Usage:
 
     A unit the provider did not report is absent: unknown is never zero. `inferred` says in words which count was
     worked out rather than reported; a cost made from it is `estimated`.
+
+    `other_models` holds what models besides the one that answered used within the same call (an advisor, an image
+    tool), by model id. None of it is in `quantities` or in the totals below; all of it is billed, each at its own
+    model's rates. On the wire it stands under `~models`.
     """
 
     quantities: Mapping[str, Quantity]
     inferred: str | None = None
+    other_models: Mapping[str, Usage] = field(default_factory=lambda: _NOTHING)
 
     def total(self, units: frozenset[str]) -> int | None:
         """The sum over those units, None where not one of them was reported."""
