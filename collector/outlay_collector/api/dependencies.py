@@ -1,0 +1,46 @@
+"""What a request may ask of the running collector, typed.
+
+`create_app` puts one `Running` on `app.state`; nothing else is global. Endpoints take the part they need:
+`engine: EngineOf`, `now_ns: NowNs`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated, cast
+
+from fastapi import Depends, Request
+from sqlalchemy import Engine
+
+from outlay_collector.settings import Settings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Running:
+    """The collector's parts while it runs. `clock` gives nanoseconds since the epoch."""
+
+    settings: Settings
+    engine: Engine
+    clock: Callable[[], int]
+
+
+def running(request: Request) -> Running:
+    return cast(Running, request.app.state.running)
+
+
+def _settings(request: Request) -> Settings:
+    return running(request).settings
+
+
+def _engine(request: Request) -> Engine:
+    return running(request).engine
+
+
+def _now_ns(request: Request) -> int:
+    return running(request).clock()
+
+
+SettingsOf = Annotated[Settings, Depends(_settings)]
+EngineOf = Annotated[Engine, Depends(_engine)]
+NowNs = Annotated[int, Depends(_now_ns)]
