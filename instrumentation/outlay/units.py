@@ -5,6 +5,10 @@ which side of a call a unit belongs to, how many of it a rate is quoted for, and
 none of its own. Adding a unit here is all it takes for readers, prices, storage and reports to carry it.
 
 Token units are disjoint: no token is in two of them. `reasoning` is the one exception, a detail inside `output`.
+
+Images and video that a model reads cost what text does wherever a provider quotes no rate of their own (Gemini's
+"text / image / video", the vision models of OpenAI), so they fall back to it. Audio never does: where it is sold it is
+dearer, and a price that lacks its rate is a price that lacks something.
 """
 
 from __future__ import annotations
@@ -45,11 +49,11 @@ UNITS: Final[dict[str, Unit]] = {
         _tokens("cache_write_1h", "input", "cache_write", "input"),
         _tokens("tool_input", "input", "input"),
         _tokens("input_audio", "input"),
-        _tokens("input_image", "input"),
-        _tokens("input_video", "input"),
+        _tokens("input_image", "input", "input"),
+        _tokens("input_video", "input", "input"),
         _tokens("cache_read_audio", "input", "input_audio"),
-        _tokens("cache_read_image", "input", "input_image"),
-        _tokens("cache_read_video", "input", "input_video"),
+        _tokens("cache_read_image", "input", "input_image", "cache_read", "input"),
+        _tokens("cache_read_video", "input", "input_video", "cache_read", "input"),
         _tokens("output", "output"),
         _tokens("output_audio", "output"),
         _tokens("output_image", "output"),
