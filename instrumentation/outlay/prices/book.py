@@ -1,0 +1,304 @@
+"""The price book: from provider, model, time and terms to a price, and from a usage to a cost.
+
+The data is compiled by `scripts/build_prices.py` into `data/prices.json`; nothing is read before the first question,
+and an entry is worked out when its model is first asked for. The user's entries come after ours and win.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal
+from functools import cache
+from pathlib import Path
+from typing import Any, Final
+
+from outlay.model import STANDARD_TERMS, Cost, CostStatus, Terms, Usage
+from outlay.prices.cost import contradiction, cost_of, nano_usd
+from outlay.prices.entry import ALWAYS_NS, NEVER_NS, Entry, Period, Price, Unpriced, entry_id, read_rates
+from outlay.prices.match import Rule, holds, is_certain, names_of, without_date
+from outlay.prices.overrides import Override
+
+_DATA: Final = Path(__file__).parent / "data" / "prices.json"
+_PRESUMED_AFTER: Final = timedelta(days=366)
+_NAMES_REMEMBERED: Final = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class _Listing:
+    """All that bears on one model: its entries, the last that holds wins; discounts likewise."""
+
+    name: str
+    entries: tuple[Entry, ...]
+    discounts: tuple[tuple[Period, Decimal], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Model:
+    """A model of a list and the entries compiled for it."""
+
+    id: str
+    rules: tuple[Rule, ...]
+    entries: tuple[Entry, ...]
+
+
+class _PriceList:
+    """One provider's models. Compiles a model the first time it is asked for."""
+
+    def __init__(self, provider: str, raw: Mapping[str, Any], sources: Sequence[Mapping[str, str]]) -> None:
+        self.provider = provider
+        self.falls_back_to: tuple[str, ...] = tuple(raw.get("falls_back_to", ()))
+        self._raw: list[Mapping[str, Any]] = raw["models"]
+        self._sources = sources
+        self._compiled: dict[int, _Model] = {}
+        self._exact = {
+            rule[1]: position
+            for position in range(len(self._raw) - 1, -1, -1)
+            for rule in self._raw[position]["match"]
+            if rule[0] == "="
+        }
+
+    def find(self, name: str) -> _Model | None:
+        """The model of that name: one listed under it exactly, else the first whose wider rules it meets."""
+        if (position := self._exact.get(name)) is not None:
+            return self.model(position)
+        for position, raw in enumerate(self._raw):
+            if any(rule[0] != "=" and holds(_rule(rule), name) for rule in raw["match"]):
+                return self.model(position)
+        return None
+
+    def model(self, position: int) -> _Model:
+        if position not in self._compiled:
+            raw = self._raw[position]
+            self._compiled[position] = _Model(
+                raw["id"],
+                tuple(map(_rule, raw["match"])),
+                tuple(_entry(f"{self.provider}/{raw['id']}", entry, self._sources) for entry in raw["prices"]),
+            )
+        return self._compiled[position]
+
+    def models(self) -> Iterable[_Model]:
+        return (self.model(position) for position in range(len(self._raw)))
+
+
+class PriceBook:
+    """Prices by provider, model, time and terms. Immutable, and safe to share between threads."""
+
+    def __init__(self, read: Callable[[], Mapping[str, Any]], overrides: tuple[Override, ...] = ()) -> None:
+        self._read = read
+        self._overrides = overrides
+        self._lists: dict[str, _PriceList] = {}
+        self._listings: dict[tuple[str, str], _Listing | Unpriced] = {}
+
+    @classmethod
+    def bundled(cls) -> PriceBook:
+        """The book that came with this version. Its data is read when it is first used."""
+        return _bundled()
+
+    def overridden(self, overrides: Sequence[Override]) -> PriceBook:
+        """This book with a user's entries on top; a later entry wins over an earlier one."""
+        return PriceBook(self._read, (*self._overrides, *overrides))
+
+    @property
+    def checked(self) -> date:
+        """The day the data was last checked against its sources."""
+        return date.fromisoformat(self._read()["checked"])
+
+    @property
+    def providers(self) -> tuple[str, ...]:
+        """The providers that have a price list."""
+        return tuple(self._read()["lists"])
+
+    def entries(self, provider: str) -> Iterable[tuple[str, tuple[Rule, ...], tuple[Entry, ...]]]:
+        """Every model of a provider's list: its id, the rules its names meet, its dated entries."""
+        price_list = self._list(provider)
+        models = price_list.models() if price_list else ()
+        return ((model.id, model.rules, model.entries) for model in models)
+
+    def cost(
+        self,
+        usage: Usage | None,
+        *,
+        provider: str,
+        model: str | None,
+        at_ns: int,
+        terms: Terms = STANDARD_TERMS,
+        provider_cost_usd: Decimal | None = None,
+        reason_unread: str | None = None,
+    ) -> Cost:
+        """What a call cost. Always an answer: where there is no figure the status says so and the reason why.
+
+        A cost the provider reports itself is believed; ours stands beside it in `computed_nano_usd` with its lines.
+        """
+        ours = self._computed(usage, provider, model, at_ns, terms, reason_unread)
+        if provider_cost_usd is None or not provider_cost_usd.is_finite() or provider_cost_usd < 0:
+            return ours
+        return replace(
+            ours,
+            nano_usd=nano_usd(provider_cost_usd),
+            status=CostStatus.PROVIDER_REPORTED,
+            computed_nano_usd=ours.nano_usd,
+        )
+
+    def _computed(
+        self, usage: Usage | None, provider: str, model: str | None, at_ns: int, terms: Terms, unread: str | None
+    ) -> Cost:
+        if usage is None:
+            return Cost.unpriced(unread or "the provider reported no usage")
+        if wrong := contradiction(usage):
+            return Cost.unpriced(wrong)
+        price = self.find(
+            provider=provider, model=model, at_ns=at_ns, terms=terms, input_tokens=usage.input_tokens or 0
+        )
+        return Cost.unpriced(price.reason) if isinstance(price, Unpriced) else cost_of(usage, price)
+
+    def find(
+        self,
+        *,
+        provider: str,
+        model: str | None,
+        at_ns: int,
+        terms: Terms = STANDARD_TERMS,
+        input_tokens: int = 0,
+    ) -> Price | Unpriced:
+        """The price of a call. `input_tokens` is the total input, cached tokens included: it decides the size tier."""
+        if not model:
+            return Unpriced("the model is not known")
+        listing = self._listing(provider, model)
+        if isinstance(listing, Unpriced):
+            return listing
+        for entry in reversed(listing.entries):
+            if entry.period.holds(at_ns):
+                factor = next((f for period, f in reversed(listing.discounts) if period.holds(at_ns)), Decimal(1))
+                price = entry.price(terms, input_tokens, factor)
+                return price if at_ns < entry.presumed_from_ns else _presumed(price, entry)
+        return Unpriced(
+            f"{listing.name} has no price at {datetime.fromtimestamp(at_ns // 10**9, UTC):%Y-%m-%dT%H:%M:%SZ}"
+        )
+
+    def _listing(self, provider: str, model: str) -> _Listing | Unpriced:
+        key = (provider, model)
+        listing = self._listings.get(key)
+        if listing is None:
+            if len(self._listings) >= _NAMES_REMEMBERED:  # names come from outside: what is kept of them is bounded
+                self._listings.clear()
+            listing = self._listings[key] = self._resolve(provider, model)
+        return listing
+
+    def _resolve(self, provider: str, model: str, aliases: int = 0) -> _Listing | Unpriced:
+        ours = self._bundled_listing(provider, model)
+        entries = list(ours.entries) if isinstance(ours, _Listing) else []
+        discounts: list[tuple[Period, Decimal]] = []
+        missing = ours if isinstance(ours, Unpriced) else None
+        for override in self._overrides:
+            if not override.applies_to(provider, model):
+                continue
+            if override.discount is not None:
+                discounts.append((override.period, 1 - override.discount))
+            if override.same_as is None:
+                entries += [override.entry(provider, model)] if override.rates else []
+                continue
+            target_provider, target = override.same_as
+            listing = (
+                self._bundled_listing(target_provider, target)
+                if (target_provider, target) == (provider, model) or aliases > 4
+                else self._resolve(target_provider, target, aliases + 1)
+            )
+            if isinstance(listing, Unpriced):
+                missing = Unpriced(f"{override.source} makes {model} the same as {target}: {listing.reason}")
+                continue
+            entries += [override.renamed(entry) for entry in listing.entries]
+            discounts += listing.discounts
+        if entries:
+            return _Listing(f"{provider}/{model}", tuple(entries), tuple(discounts))
+        return missing or Unpriced(f"no price for {provider}/{model}")
+
+    def _bundled_listing(self, provider: str, model: str) -> _Listing | Unpriced:
+        price_list = self._list(provider)
+        if price_list is None:
+            return Unpriced(f"no price list for provider {provider}: give {model} a [[price]] entry")
+        for name in names_of(model):
+            if reached := self._reach(price_list, name):
+                owner, found = reached
+                return _Listing(found.id, tuple(_as_reached(found, name, owner, provider)))
+        for name in filter(None, map(without_date, names_of(model))):
+            if reached := self._reach(price_list, name):
+                reason = f"{provider} lists no snapshot {model}: the price of {name} was used"
+                return _Listing(reached[1].id, tuple(replace(entry, inferred=reason) for entry in reached[1].entries))
+        return Unpriced(f"no price for {provider}/{model}")
+
+    def _reach(self, price_list: _PriceList, name: str) -> tuple[_PriceList, _Model] | None:
+        """The model of that name in a list or, for a platform that sells others' models, in theirs."""
+        for owner in (price_list, *filter(None, map(self._list, price_list.falls_back_to))):
+            if found := owner.find(name):
+                return owner, found
+        return None
+
+    def _list(self, provider: str) -> _PriceList | None:
+        price_list = self._lists.get(provider)
+        if price_list is None and (raw := self._read()["lists"].get(provider)):
+            price_list = self._lists[provider] = _PriceList(provider, raw, self._read()["sources"])
+        return price_list
+
+
+def _as_reached(model: _Model, name: str, owner: _PriceList, provider: str) -> Iterable[Entry]:
+    """A model's entries, with what had to be assumed to come to them by this name through this provider."""
+    inferred = None
+    if not is_certain(model.rules, name):
+        inferred = f"{owner.provider} lists no {name}: the price of {model.id} was used"
+    tiers = None
+    if owner.provider != provider:
+        tiers = f"{provider} lists no tier prices of {model.id}: those of {owner.provider} were used"
+    return (replace(entry, inferred=inferred, tiers_inferred=tiers) for entry in model.entries)
+
+
+def _presumed(price: Price, entry: Entry) -> Price:
+    reason = f"the price was last checked over a year before the call (source: {entry.source})"
+    return replace(price, inferred="; ".join(filter(None, (price.inferred, reason))))
+
+
+def _rule(raw: Sequence[Any]) -> Rule:
+    operator, text = raw
+    return (operator, text) if isinstance(text, str) else (operator, tuple(map(_rule, text)))
+
+
+def _entry(name: str, raw: Mapping[str, Any], sources: Sequence[Mapping[str, str]]) -> Entry:
+    source = sources[raw.get("source", 0)]
+    checked = date.fromisoformat(source["checked"])
+    return Entry(
+        name=name,
+        since=raw["from"][:10] if "from" in raw else None,
+        source=f"{source['name']}, checked {checked}",
+        period=Period(
+            _ns(raw["from"]) if "from" in raw else ALWAYS_NS,
+            _ns(raw["until"]) if "until" in raw else NEVER_NS,
+            tuple((_second(start), _second(end)) for start, end in raw.get("hours", ())),
+            frozenset(raw.get("weekdays", ())),
+        ),
+        table=read_rates(raw["rates"]),
+        id=entry_id(name, raw.get("from", "")[:10] or None, {k: v for k, v in raw.items() if k != "source"}),
+        presumed_from_ns=_ns((checked + _PRESUMED_AFTER).isoformat()),
+    )
+
+
+def _ns(moment: str) -> int:
+    at = datetime.fromisoformat(moment)
+    return int((at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp()) * 10**9
+
+
+def _second(clock: str) -> int:
+    at = time.fromisoformat(clock)
+    return at.hour * 3600 + at.minute * 60 + at.second
+
+
+@cache
+def _read_data() -> Mapping[str, Any]:
+    data: dict[str, Any] = json.loads(_DATA.read_bytes())
+    return data
+
+
+@cache
+def _bundled() -> PriceBook:
+    return PriceBook(_read_data)
