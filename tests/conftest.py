@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from outlay_collector.demo.provider import FakeProvider, UsageLog
+from outlay_collector.serving import LoopbackServer
 
 REPOSITORY = Path(__file__).parent.parent
 
@@ -16,3 +20,35 @@ def shared() -> Path:
     if not folder.is_dir():
         pytest.skip(f"the reference data is not beside this checkout ({folder.name}/ is missing)")
     return folder
+
+
+@dataclass(frozen=True, slots=True)
+class Provider:
+    """A fake provider that is being served. `log` holds what it sent since the test began."""
+
+    url: str
+    log: UsageLog
+
+    @property
+    def openai(self) -> str:
+        """The base URL for OpenAI's SDK."""
+        return f"{self.url}/openai/v1"
+
+    @property
+    def anthropic(self) -> str:
+        """The base URL for Anthropic's SDK."""
+        return f"{self.url}/anthropic"
+
+
+@pytest.fixture(scope="session")
+def _provider() -> Iterator[Provider]:
+    log = UsageLog()
+    with LoopbackServer(FakeProvider(seed=1, log=log).app, log_level="critical") as server:
+        yield Provider(server.url, log)
+
+
+@pytest.fixture
+def fake_provider(_provider: Provider) -> Provider:
+    """OpenAI and Anthropic on loopback; nothing fails unless a request asks for it with the header `x-fault`."""
+    _provider.log.entries.clear()
+    return _provider
