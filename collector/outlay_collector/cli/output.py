@@ -1,0 +1,57 @@
+"""What commands print: tables for people, JSON for programs, money and counts the same way everywhere."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Sequence
+from decimal import Decimal
+from typing import Annotated, Any, Final
+
+import orjson
+import typer
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+JsonOption = Annotated[bool, typer.Option("--json", help="One JSON document on stdout, and nothing else.")]
+
+_SMALLEST_SHOWN: Final = Decimal("0.0001")
+
+
+def write_json(document: Any) -> None:
+    """One JSON document and a newline. Money is already text in it."""
+    sys.stdout.write(orjson.dumps(document, option=orjson.OPT_INDENT_2).decode() + "\n")
+
+
+def console() -> Console:
+    """Where people read. Wide where nobody looks, so that a pipe never gets folded cells."""
+    found = Console(highlight=False)
+    return found if found.is_terminal else Console(highlight=False, width=160)
+
+
+def table(
+    columns: Sequence[tuple[str, bool]], rows: Iterable[Sequence[str]], footer: Sequence[str] | None = None
+) -> Table:
+    """A table of `(heading, is it a number)` columns; `footer` is the line of totals."""
+    made = Table(box=box.SIMPLE_HEAD, show_footer=footer is not None, pad_edge=False)
+    for index, (heading, numeric) in enumerate(columns):
+        made.add_column(
+            heading, footer[index] if footer else "", justify="right" if numeric else "left", overflow="fold"
+        )
+    for row in rows:
+        made.add_row(*row)
+    return made
+
+
+def money(cost_usd: str | Decimal | None) -> str:
+    """An amount to read: four decimals, `<$0.0001` below that, a dash where it is unknown. JSON has all digits."""
+    if cost_usd is None:
+        return "-"
+    amount = Decimal(cost_usd)
+    if 0 < amount < _SMALLEST_SHOWN:
+        return f"<${_SMALLEST_SHOWN}"
+    return f"${amount:,.4f}"
+
+
+def count(number: int | None) -> str:
+    return "-" if number is None else f"{number:,}"

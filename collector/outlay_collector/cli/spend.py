@@ -1,0 +1,118 @@
+"""`outlay spend`: who spent what, as a table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Annotated, Any, Final
+
+import typer
+from rich.console import Console
+
+from outlay_collector.cli import CommandError
+from outlay_collector.cli.connection import Api, ApiKeyOption, DbOption, EndpointOption, connect
+from outlay_collector.cli.output import JsonOption, console, count, money, table, write_json
+from outlay_collector.cli.window import FromOption, TimezoneOption, ToOption, Window, window
+
+app = typer.Typer(add_completion=False)
+
+ByOption = Annotated[str, typer.Option("--by", help="Dimensions, with commas: model,feature,tag.tier")]
+WhereOption = Annotated[
+    list[str] | None, typer.Option("--where", help="Only these: feature=chat. The same dimension twice means either.")
+]
+
+_COUNTS: Final = ("calls", "errors", "retries", "input_tokens", "output_tokens", "cache_read_tokens")
+
+
+@app.command()
+def spend(
+    *,
+    by: ByOption = "provider,model",
+    begin: FromOption = None,
+    end: ToOption = None,
+    timezone: TimezoneOption = "UTC",
+    where: WhereOption = None,
+    endpoint: EndpointOption = None,
+    api_key: ApiKeyOption = None,
+    db: DbOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """A table of spend."""
+    period = window(begin, end, timezone, datetime.now(UTC))
+    with connect(endpoint, api_key, db) as api:
+        document = read_spend(api, period, by.split(","), filters(where))
+    if as_json:
+        write_json(document)
+    else:
+        show_spend(document, period, console())
+
+
+def filters(where: Sequence[str] | None) -> dict[str, list[str]]:
+    """`["feature=chat", "feature=agent"]` as the API's repeated parameters. `CommandError` where there is no `=`."""
+    found: dict[str, list[str]] = {}
+    for text in where or ():
+        dimension, equals, value = text.partition("=")
+        if not equals:
+            raise CommandError(f"--where {text!r}: expected a dimension and its value, such as feature=chat")
+        found.setdefault(dimension.strip(), []).append(value)
+    return found
+
+
+def read_spend(
+    api: Api, period: Window, by: Sequence[str], where: Mapping[str, list[str]] | None = None
+) -> dict[str, Any]:
+    """The API's usage of that period, dearest row first, with a `total` beside the rows."""
+    dimensions = ",".join(name.strip() for name in by)
+    document: dict[str, Any] = api.get("/api/v1/usage", {**period.params, "group_by": dimensions, **(where or {})})
+    rows = sorted(document["rows"], key=lambda row: Decimal(row["cost_usd"] or 0), reverse=True)
+    return {**document, "rows": rows, "total": _total(rows)}
+
+
+def _total(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Sums over the rows; `cost_usd` is null where nothing has a price, and leaves out `unpriced_calls`."""
+    costs = [Decimal(row["cost_usd"]) for row in rows if row["cost_usd"] is not None]
+    counts = {name: _sum(row[name] for row in rows) for name in (*_COUNTS, "unpriced_calls")}
+    return {**counts, "cost_usd": f"{sum(costs, Decimal()):f}" if costs else None}
+
+
+def show_spend(document: Mapping[str, Any], period: Window, screen: Console) -> None:
+    """The table, its window above it and what it cannot know below."""
+    screen.print(f"Spend from {period}")
+    if not document["rows"]:
+        screen.print("No calls. Add outlay.instrument() to an application, or see it with data: outlay demo")
+        return
+    dimensions = document["group_by"]
+    columns = [
+        *((name, False) for name in dimensions),
+        *((name.replace("_", " "), True) for name in _COUNTS),
+        ("cost", True),
+    ]
+    total = document["total"]
+    footer = ["total", *[""] * (len(dimensions) - 1)] if dimensions else []
+    screen.print(
+        table(
+            columns,
+            [[*(_named(row[name]) for name in dimensions), *_figures(row)] for row in document["rows"]],
+            [*footer, *_figures(total)],
+        )
+    )
+    unpriced = total["unpriced_calls"]
+    if unpriced:
+        calls = "call" if unpriced == 1 else "calls"
+        screen.print(f"{money(total['cost_usd'])} and {count(unpriced)} {calls} without a price: outlay prices missing")
+
+
+def _figures(row: Mapping[str, Any]) -> list[str]:
+    unpriced = row["unpriced_calls"]
+    cost = money(row["cost_usd"])
+    return [*(count(row[name]) for name in _COUNTS), f"{cost} + {unpriced} unpriced" if unpriced else cost]
+
+
+def _named(value: str | None) -> str:
+    return "(none)" if value is None else value
+
+
+def _sum(values: Any) -> int | None:
+    known = [value for value in values if value is not None]
+    return sum(known) if known else None
