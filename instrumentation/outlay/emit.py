@@ -1,0 +1,170 @@
+"""A finished call as the attributes of one span. Pure: no clock, no context, nothing sent.
+
+The collector's dialect for Outlay reads a call back from them; whatever is written here it can read there. What is
+unknown is left out.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any, Final
+
+from outlay import attributes as at
+from outlay.model import (
+    NANO_USD_PER_USD,
+    STANDARD_TERMS,
+    Attempt,
+    Attribution,
+    Call,
+    Cost,
+    CostLine,
+    CostStatus,
+    RateLimit,
+    Terms,
+    Usage,
+)
+
+AttributeValue = str | bool | int | float | tuple[str, ...]
+
+_encode: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=str).encode
+
+
+def span_name(call: Call) -> str:
+    """`chat gpt-4o`, as the GenAI conventions ask."""
+    return f"{call.operation} {call.model_requested}" if call.model_requested else call.operation
+
+
+def span_attributes(call: Call) -> dict[str, AttributeValue]:
+    """Everything the span says of the call, but for the service and environment that stand on its resource."""
+    found: dict[str, AttributeValue | None] = {
+        at.PROVIDER: call.provider,
+        at.OPERATION: call.operation,
+        at.REQUEST_MODEL: call.model_requested,
+        at.REQUEST_STREAM: call.streamed or None,
+        at.RESPONSE_MODEL: call.model_served,
+        at.RESPONSE_ID: call.response_id,
+        at.FINISH_REASONS: call.finish_reasons or None,
+        at.SERVER_ADDRESS: call.server_address,
+        at.REQUEST_ID: call.request_id,
+        at.ERROR_TYPE: call.error_type,
+        at.HTTP_STATUS: call.http_status,
+        at.STREAM_END: call.stream_end,
+        at.USAGE_UNREAD: call.reason_unread,
+        at.CACHE_STATUS: call.response_cache,
+        at.AVOIDED_NANO_USD: call.avoided_nano_usd,
+    }
+    if call.time_to_first_chunk_ms is not None:
+        found[at.TIME_TO_FIRST_CHUNK] = call.time_to_first_chunk_ms / 1000
+    if call.terms != STANDARD_TERMS:
+        found[at.TERMS] = _terms_json(call.terms)
+    if call.attempts:
+        found[at.ATTEMPTS] = _attempts_json(call.attempts)
+        found[at.RESEND_COUNT] = len(call.attempts) - 1 or None
+    _add_usage(found, call)
+    _add_cost(found, call.cost)
+    _add_attribution(found, call.attribution)
+    for name, limit in call.rate_limits.items():
+        _add_rate_limit(found, name, limit)
+    return {key: value for key, value in found.items() if value is not None}
+
+
+def _add_usage(found: dict[str, AttributeValue | None], call: Call) -> None:
+    if call.usage_raw is not None:
+        found[at.USAGE_RAW] = _encode(call.usage_raw)
+    usage = call.usage
+    if usage is None:
+        return
+    read, written = usage.cache_read_tokens, usage.cache_write_tokens
+    found[at.INPUT_TOKENS] = usage.input_tokens
+    found[at.OUTPUT_TOKENS] = usage.output_tokens
+    found[at.CACHE_READ_TOKENS] = read
+    found[at.CACHE_WRITE_TOKENS] = written
+    found[at.REASONING_TOKENS] = usage.reasoning_tokens
+    found[at.PROMPT_CACHE_STATUS] = "hit" if read else "write" if written else "none"
+    found[at.USAGE] = _encode(usage_json(usage))
+
+
+def usage_json(usage: Usage) -> dict[str, Any]:
+    """What stands in `outlay.usage`: units to quantities, `~inferred` and `~models` where there is something to say."""
+    said: dict[str, Any] = {unit: _exact(quantity) for unit, quantity in usage.quantities.items()}
+    if usage.inferred is not None:
+        said["~inferred"] = usage.inferred
+    if usage.other_models:
+        said["~models"] = {model: usage_json(used) for model, used in usage.other_models.items()}
+    return said
+
+
+def _add_cost(found: dict[str, AttributeValue | None], cost: Cost) -> None:
+    found[at.COST_STATUS] = cost.status
+    found[at.COST_REASON] = cost.reason
+    found[at.COST_PRICE_ID] = cost.price_id
+    found[at.COST_PRICE_SOURCE] = cost.source
+    found[at.COST_COMPUTED_NANO_USD] = cost.computed_nano_usd
+    if cost.lines:
+        found[at.COST_LINES] = _lines_json(cost.lines)
+    if cost.nano_usd is not None:
+        found[at.COST_NANO_USD] = cost.nano_usd
+        found[at.COST_AMOUNT] = cost.nano_usd / NANO_USD_PER_USD
+        found[at.COST_CURRENCY] = "USD"
+        found[at.COST_ORIGIN] = "provider" if cost.status is CostStatus.PROVIDER_REPORTED else "local"
+
+
+def _add_attribution(found: dict[str, AttributeValue | None], who: Attribution) -> None:
+    found[at.USER] = who.user
+    found[at.SESSION] = who.session
+    found[at.FEATURE] = who.feature
+    found[at.TENANT] = who.tenant
+    for name, value in who.tags.items():
+        found[at.TAG_PREFIX + name] = value
+
+
+def _add_rate_limit(found: dict[str, AttributeValue | None], name: str, limit: RateLimit) -> None:
+    prefix = f"{at.RATE_LIMIT_PREFIX}{name}."
+    found[prefix + "limit"] = limit.limit
+    found[prefix + "remaining"] = limit.remaining
+    found[prefix + "reset_s"] = limit.reset_s
+
+
+def _lines_json(lines: tuple[CostLine, ...]) -> str:
+    return _encode(
+        [
+            {
+                "unit": line.unit,
+                "quantity": _exact(line.quantity),
+                "rate": decimal_text(line.rate_usd),
+                "per": line.per,
+                "cost_usd": decimal_text(line.cost_usd),
+            }
+            for line in lines
+        ]
+    )
+
+
+def _attempts_json(attempts: tuple[Attempt, ...]) -> str:
+    return _encode([_attempt(attempt) for attempt in attempts])
+
+
+def _attempt(attempt: Attempt) -> Mapping[str, Any]:
+    said: dict[str, Any] = {"status": attempt.status, "ms": round(attempt.duration_ms, 3)}
+    if attempt.error is not None:
+        said["error"] = attempt.error
+    if attempt.retry_after_s is not None:
+        said["retry_after_s"] = attempt.retry_after_s
+    return said
+
+
+def _terms_json(terms: Terms) -> str:
+    said = {"service_tier": terms.service_tier, "batch": terms.batch, "speed": terms.speed, "region": terms.region}
+    return _encode({key: value for key, value in said.items() if value})
+
+
+def _exact(quantity: int | Decimal) -> int | str:
+    return quantity if isinstance(quantity, int) else decimal_text(quantity)
+
+
+def decimal_text(value: Decimal) -> str:
+    """Plain digits: no exponent, no trailing zeros."""
+    text = format(value, "f")
+    return text.rstrip("0").rstrip(".") if "." in text else text
