@@ -1,0 +1,23 @@
+"""The frame around every page: name, navigation, style. The file Streamlit runs; `__main__` says how."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import streamlit as st
+
+_HERE = Path(__file__).parent
+
+st.set_page_config(page_title="Outlay", page_icon=str(_HERE / "icon.svg"), layout="wide")
+st.logo(str(_HERE / "logo.svg"), size="large")
+st.html(_HERE / "style.css")
+
+st.navigation(
+    [
+        st.Page("pages/overview.py", title="Overview", icon=":material/monitoring:", default=True),
+        st.Page("pages/calls.py", title="Calls", icon=":material/list_alt:"),
+        st.Page("pages/budgets.py", title="Budgets", icon=":material/savings:"),
+        st.Page("pages/alerts.py", title="Alerts", icon=":material/notifications:"),
+    ],
+    position="top",
+).run()

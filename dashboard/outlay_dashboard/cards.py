@@ -1,0 +1,235 @@
+"""The headline figures and the budgets, as HTML. Pure: answers of the API in, markup out.
+
+Each figure is an element named after what it measures (`aria-label`), shows the readable amount, and carries the exact
+one in `title` and `data-value`. Whatever comes from an application is escaped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from html import escape
+
+from outlay_dashboard import format as fmt
+from outlay_dashboard.answers import Alert, Budget, Call, Period, Summary, UsageRow
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Card:
+    """One figure. `value` is what a machine compares, plain digits, None for unknown; `tone` is warning, bad or none."""
+
+    label: str
+    text: str
+    exact: str
+    value: str | None = None
+    note: str = ""
+    tone: str = ""
+    spark: tuple[float | None, ...] = ()
+
+
+def headline(summary: Summary, hours: Sequence[UsageRow], days: Sequence[UsageRow]) -> tuple[Card, ...]:
+    """The figures at the top. `hours` are today's rows and `days` this month's, neither grouped, for the small bars."""
+    today, month = summary.today, summary.month_to_date
+    return (
+        _spend_card("Spend today", today, [row.cost_usd for row in hours]),
+        _spend_card("Month to date", month, [row.cost_usd for row in days]),
+        _projection_card(summary),
+        Card(
+            label="Calls today",
+            text=fmt.count(today.calls),
+            exact=fmt.plural(today.calls, "call"),
+            value=str(today.calls),
+            note=f"{fmt.count(month.calls)} this month",
+            spark=tuple(row.calls for row in hours),
+        ),
+        Card(
+            label="Error rate today",
+            text=fmt.percent(today.error_rate),
+            exact=f"{fmt.plural(today.errors, 'error')} in {fmt.plural(today.calls, 'call')}",
+            value=None if today.error_rate is None else str(today.error_rate),
+            note=f"{fmt.plural(today.errors, 'failed call')}",
+            tone="bad" if (today.error_rate or 0) > 0.05 else "",
+            spark=tuple(row.errors for row in hours),
+        ),
+        Card(
+            label="p95 latency today",
+            text=fmt.duration(today.latency_ms.p95),
+            exact=fmt.UNKNOWN if today.latency_ms.p95 is None else f"{today.latency_ms.p95} ms",
+            value=None if today.latency_ms.p95 is None else str(today.latency_ms.p95),
+            note=f"p50 {fmt.duration(today.latency_ms.p50)}",
+            spark=tuple(row.latency_ms.p95 for row in hours),
+        ),
+    )
+
+
+def grid(cards: Iterable[Card]) -> str:
+    return f'<div class="outlay-cards">{"".join(_card(card) for card in cards)}</div>'
+
+
+def of_call(call: Call) -> tuple[Card, ...]:
+    """The figures of one call."""
+    return (
+        Card(
+            label="Cost",
+            text=fmt.exact_usd(call.cost_usd),
+            exact=fmt.exact_usd(call.cost_usd),
+            value=None if call.cost_usd is None else f"{call.cost_usd:f}",
+            note=call.cost_status.replace("_", " "),
+            tone="warning" if call.cost_status in ("unpriced", "partial", "estimated") else "",
+        ),
+        Card(label="Input tokens", text=fmt.count(call.input_tokens), exact="", note=_cached(call)),
+        Card(label="Output tokens", text=fmt.count(call.output_tokens), exact=""),
+        Card(
+            label="Duration",
+            text=fmt.duration(call.duration_ms),
+            exact=fmt.UNKNOWN if call.duration_ms is None else f"{call.duration_ms} ms",
+            note=f"first token after {fmt.duration(call.ttft_ms)}" if call.ttft_ms is not None else "",
+        ),
+        Card(
+            label="Status",
+            text=call.status,
+            exact=call.error_type or call.status,
+            note=call.error_type or fmt.plural(call.retries, "retry", "retries"),
+            tone="bad" if call.status == "error" else "",
+        ),
+    )
+
+
+def facts(values: Mapping[str, str | None]) -> str:
+    """Names and values side by side; what is None is left out."""
+    entries = "".join(
+        f"<div><dt>{escape(name.replace('_', ' '))}</dt><dd>{escape(value)}</dd></div>"
+        for name, value in values.items()
+        if value is not None
+    )
+    return f'<dl class="outlay-facts">{entries}</dl>'
+
+
+def budgets(entries: Sequence[Budget], now: datetime) -> str:
+    """One meter a budget and scope: what is spent, what is lent to running processes, what is left."""
+    return f'<div class="outlay-meters">{"".join(_meter(entry, now) for entry in entries)}</div>'
+
+
+def firing(alerts: Sequence[Alert], now: datetime) -> str:
+    """A banner naming every alert that is firing; nothing where none is."""
+    lines = "".join(
+        f"<li><strong>{escape(alert.rule)}</strong>{_scope(alert.group)} {escape(alert.reason or '')}"
+        f"{_span('faint', fmt.since(alert.since, now)) if alert.since else ''}</li>"
+        for alert in alerts
+        if alert.state == "firing"
+    )
+    return (
+        f'<div class="outlay-banner bad" role="alert" aria-label="Firing alerts"><ul>{lines}</ul></div>'
+        if lines
+        else ""
+    )
+
+
+def all_quiet(rules: int) -> str:
+    """The banner of a good day."""
+    words = escape(f"Nothing is firing; {fmt.plural(rules, 'series', 'series')} watched.")
+    return f'<div class="outlay-banner good" role="status">{words}</div>'
+
+
+def used(budget: Budget) -> float:
+    """The share of the limit that is spent, 0 where either is not known."""
+    if not budget.limit_usd or budget.spent_usd is None:
+        return 0.0
+    return float(budget.spent_usd / budget.limit_usd)
+
+
+def _cached(call: Call) -> str:
+    return f"{call.cache_read_tokens:,} from cache" if call.cache_read_tokens else ""
+
+
+def _spend_card(label: str, period: Period, amounts: Sequence[Decimal | None]) -> Card:
+    known = Decimal(0) if period.calls == 0 and period.cost_usd is None else period.cost_usd
+    return Card(
+        label=label,
+        text=fmt.usd(known),
+        exact=fmt.spend(period.cost_usd, calls=period.calls, unpriced=period.unpriced_calls, exact=True),
+        value=None if known is None else f"{known:f}",
+        note=" · ".join(_beside(period)),
+        tone="warning" if period.unpriced_calls else "",
+        spark=tuple(None if amount is None else float(amount) for amount in amounts),
+    )
+
+
+def _beside(period: Period) -> Iterator[str]:
+    if period.unpriced_calls:
+        yield f"and {fmt.plural(period.unpriced_calls, 'call')} without a price"
+    if period.avoided_usd:
+        yield f"{fmt.usd(period.avoided_usd)} avoided by your cache"
+
+
+def _projection_card(summary: Summary) -> Card:
+    projected = summary.projected_month_end
+    if projected is None:
+        return Card(
+            label="Projected month end",
+            text=fmt.UNKNOWN,
+            exact="too little of the month is known to project it",
+            note="not enough data yet",
+        )
+    band = f"{fmt.usd(projected.low_usd)} to {fmt.usd(projected.high_usd)}"
+    return Card(
+        label="Projected month end",
+        text=fmt.usd(projected.cost_usd),
+        exact=f"{fmt.exact_usd(projected.cost_usd)}, between {fmt.exact_usd(projected.low_usd)} "
+        f"and {fmt.exact_usd(projected.high_usd)}",
+        value=f"{projected.cost_usd:f}",
+        note=band,
+    )
+
+
+def _card(card: Card) -> str:
+    value = "" if card.value is None else f' data-value="{escape(card.value)}"'
+    return (
+        f'<section class="outlay-card {card.tone}" aria-label="{escape(card.label)}">'
+        f'<div class="label">{escape(card.label)}</div>'
+        f'<div class="figure" title="{escape(card.exact)}"{value}>{escape(card.text)}</div>'
+        f'<div class="note">{escape(card.note)}</div>{_spark(card.spark)}</section>'
+    )
+
+
+def _spark(values: Sequence[float | None]) -> str:
+    """Bars without axes: the shape of the figure over its period. Unknown leaves a gap."""
+    highest = max((value for value in values if value is not None), default=0)
+    if highest <= 0 or len(values) < 2:
+        return ""
+    bars = "".join(f'<i style="height:{(value or 0) / highest * 100:.1f}%"></i>' for value in values)
+    return f'<div class="spark" aria-hidden="true">{bars}</div>'
+
+
+def _meter(budget: Budget, now: datetime) -> str:
+    limit, spent, leased = budget.limit_usd, budget.spent_usd, budget.leased_usd or Decimal(0)
+    share = used(budget)
+    lent = min(float(leased / limit), max(1 - share, 0)) if limit else 0.0
+    exact = (
+        f"spent {fmt.exact_usd(spent)}, lent to processes {fmt.exact_usd(leased)}, "
+        f"left {fmt.exact_usd(budget.remaining_usd)} of {fmt.exact_usd(limit)}"
+    )
+    lent_words = f", {fmt.usd(leased)} lent to processes" if leased else ""
+    enforcement = "blocks" if budget.on_limit == "block" else "alerts only"
+    resets = f"resets {fmt.until(budget.resets_at, now)}" if budget.resets_at else "rolling"
+    return (
+        f'<section class="outlay-meter {escape(budget.state)}" aria-label="Budget {escape(budget.name)}" '
+        f'title="{escape(exact)}">'
+        f'<div class="line"><span><strong>{escape(budget.name)}</strong>{_scope(budget.scope)}</span>'
+        f"<span><strong>{fmt.usd(spent)}</strong> of {fmt.usd(limit)}</span></div>"
+        f'<div class="track" role="progressbar" aria-valuemin="0" aria-valuemax="100" aria-valuenow="{share * 100:.0f}">'
+        f'<div class="spent" style="width:{min(share, 1) * 100:.2f}%"></div>'
+        f'<div class="lent" style="width:{lent * 100:.2f}%"></div></div>'
+        f'<div class="line faint"><span>{fmt.percent(share)} spent{lent_words}</span>'
+        f"<span>per {escape(budget.period)} · {enforcement} · {resets}</span></div></section>"
+    )
+
+
+def _scope(pairs: Sequence[tuple[str, str]]) -> str:
+    return "".join(_span("scope", f"{key} {value}") for key, value in pairs)
+
+
+def _span(css: str, text: str) -> str:
+    return f'<span class="{css}">{escape(text)}</span>'

@@ -1,0 +1,136 @@
+"""How figures are written for people: exactly where there is room, readably where there is not.
+
+Pure functions. An amount is a `Decimal` of USD or None for unknown; unknown is a dash and never a zero, and a total
+that leaves calls out says how many. Nothing here rounds more than the reader can see: small amounts keep three
+significant digits, and `exact_usd` writes every digit there is.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from decimal import ROUND_HALF_EVEN, Decimal
+from typing import Final
+
+UNKNOWN: Final = "\N{EN DASH}"
+
+_CENT: Final = Decimal("0.01")
+_SIGNIFICANT: Final = 3
+_MARKDOWN: Final = str.maketrans({sign: f"\\{sign}" for sign in r"\`*_{}[]()<>#+-.!|~$:"})
+_SUFFIXES: Final = ((10**9, "B"), (10**6, "M"), (10**3, "k"))
+
+
+def usd(amount: Decimal | None) -> str:
+    """`$4.99`, `$1,234.50`, `$0.0494`, `$0.00000012`: cents, or three significant digits below a dollar."""
+    if amount is None:
+        return UNKNOWN
+    if amount == 0 or abs(amount) >= 1:
+        return _signed(amount, f"{abs(amount.quantize(_CENT, ROUND_HALF_EVEN)):,f}")
+    smallest_digit = Decimal(1).scaleb(amount.adjusted() - _SIGNIFICANT + 1)
+    rounded = amount.quantize(min(smallest_digit, _CENT), ROUND_HALF_EVEN)
+    return _signed(rounded, _with_cents(abs(rounded)))
+
+
+def exact_usd(amount: Decimal | None) -> str:
+    """Every digit of the amount, no exponent, at least the cents."""
+    return UNKNOWN if amount is None else _signed(amount, _with_cents(abs(amount)))
+
+
+def spend(amount: Decimal | None, *, calls: int, unpriced: int, exact: bool = False) -> str:
+    """A sum of costs, never silent about what it leaves out: `$4.99 and 3 calls without a price`.
+
+    Without any call the spend is known: it is `$0.00`.
+    """
+    write = exact_usd if exact else usd
+    known = write(Decimal(0) if calls == 0 and amount is None else amount)
+    if unpriced == 0:
+        return known
+    left_out = f"{plural(unpriced, 'call')} without a price"
+    return left_out if amount is None else f"{known} and {left_out}"
+
+
+def count(number: int | None) -> str:
+    return UNKNOWN if number is None else f"{number:,}"
+
+
+def compact(number: int | None) -> str:
+    """`950`, `12.3k`, `4.56M`: for places where every digit would not fit; give the exact count beside it."""
+    if number is None:
+        return UNKNOWN
+    for size, suffix in _SUFFIXES:
+        if abs(number) >= size:
+            return f"{_three_digits(number / size)}{suffix}"
+    return str(number)
+
+
+def plural(number: int, noun: str, nouns: str | None = None) -> str:
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {nouns or noun + 's'}"
+
+
+def percent(share: float | None) -> str:
+    """Two significant digits where the share is small, so that 3 errors in 10,000 calls are not `0.0%`."""
+    if share is None:
+        return UNKNOWN
+    value = share * 100
+    if value == 0 or abs(value) >= 10:
+        return f"{value:.0f}%" if value == round(value) or abs(value) >= 10 else f"{value:.1f}%"
+    return f"{value:.1f}%" if abs(value) >= 1 else f"{value:.2g}%"
+
+
+def duration(milliseconds: float | None) -> str:
+    """`0.4 ms`, `840 ms`, `1.24 s`, `12.3 s`, `2 min 05 s`, `3 h 12 min`."""
+    if milliseconds is None:
+        return UNKNOWN
+    if milliseconds < 10:
+        return f"{milliseconds:.1f} ms"
+    if milliseconds < 999.5:
+        return f"{milliseconds:.0f} ms"
+    seconds = milliseconds / 1000
+    if seconds < 99.95:
+        return f"{_three_digits(seconds)} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest:02} s"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02} min" if hours < 48 else f"{hours // 24} d {hours % 24} h"
+
+
+def until(then: datetime, now: datetime) -> str:
+    """How long there is still to go: `in 3 h 12 min`, or `now`."""
+    left = then - now
+    return "now" if left <= timedelta(0) else f"in {duration(left.total_seconds() * 1000)}"
+
+
+def since(then: datetime, now: datetime) -> str:
+    passed = now - then
+    return "just now" if passed < timedelta(seconds=1) else f"{duration(passed.total_seconds() * 1000)} ago"
+
+
+def moment(at: datetime | None) -> str:
+    """To the second, in the time zone the value carries."""
+    return UNKNOWN if at is None else at.strftime("%Y-%m-%d %H:%M:%S")
+
+
+def name(value: str | None) -> str:
+    """The value of a dimension; None is a call that did not say."""
+    return "(not set)" if value is None else value or "(empty)"
+
+
+def plain(text: str) -> str:
+    """Text that Markdown leaves as it is: no emphasis from underscores, no formula between two dollar signs."""
+    return text.translate(_MARKDOWN)
+
+
+def _signed(amount: Decimal, digits: str) -> str:
+    return f"-${digits}" if amount < 0 else f"${digits}"
+
+
+def _with_cents(amount: Decimal) -> str:
+    """No exponent, thousands separated, trailing zeros gone but for the cents."""
+    whole, _, fraction = f"{amount:,f}".partition(".")
+    return f"{whole}.{fraction.rstrip('0').ljust(2, '0')}"
+
+
+def _three_digits(value: float) -> str:
+    if value >= 99.95:
+        return f"{value:.0f}"
+    return f"{value:.1f}" if value >= 9.995 else f"{value:.2f}"

@@ -1,0 +1,135 @@
+"""Every call, newest first, and everything known of one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
+
+import streamlit as st
+from outlay_dashboard import answers, cards, controls, notices, queries, tables
+from outlay_dashboard import format as fmt
+from outlay_dashboard.window import window
+
+if TYPE_CHECKING:
+    from pandas.io.formats.style import Styler
+
+_PAGE = 50
+_FILTERS = ("model", "provider", "feature", "user", "tenant", "status")
+_FACTS = (
+    "provider", "model", "model_requested", "operation", "http_status", "error_type", "request_id", "response_id",
+    "service", "environment", "feature", "user", "tenant", "session", "streamed", "stream_end", "finish_reasons",
+    "response_cache", "prompt_cache", "server_address", "trace_id", "span_id", "tags", "terms",
+)  # fmt: skip
+
+
+def show() -> None:
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        st.title("Calls", anchor=False, width="stretch")
+        chosen = controls.choose_window()
+        timezone = controls.choose_timezone()
+    with notices.instead_of_errors():
+        since = window(chosen, datetime.now(UTC), timezone).from_at
+        filters = choose_filters(since, timezone)
+        question = (chosen, timezone, filters)
+        if st.session_state.get("question") != question:
+            st.session_state.update(question=question, cursors=[None])
+        selected = listing(since, filters, timezone)
+        if selected:
+            detail(selected, timezone)
+
+
+def choose_filters(since: datetime, timezone: str) -> queries.Chosen:
+    """The values on offer are those that occur in the window."""
+    columns = st.columns(len(_FILTERS))
+    chosen = []
+    for dimension, column in zip(_FILTERS, columns, strict=True):
+        rows = queries.usage(since, "none", timezone, (dimension,)).rows
+        names = sorted({row.group[0] for row in rows if row.group[0] is not None})
+        with column:
+            wanted = st.multiselect(dimension.capitalize(), names, placeholder="any", key=f"only-{dimension}")
+        if wanted:
+            chosen.append((dimension, tuple(wanted)))
+    return tuple(chosen)
+
+
+def listing(since: datetime, filters: queries.Chosen, timezone: str) -> str | None:
+    """One page of calls; the id of the selected one."""
+    cursors: list[str | None] = st.session_state["cursors"]
+    page = queries.calls(_PAGE, cursors[-1], since, filters)
+    if not page.calls:
+        st.info("No call fits. Take a longer time or fewer filters.", icon=":material/search_off:")
+        return None
+    picked = st.dataframe(
+        tables.calls(page.calls, ZoneInfo(timezone)),
+        hide_index=True,
+        placeholder=fmt.UNKNOWN,
+        on_select="rerun",
+        selection_mode="single-row",
+        key=f"calls-{cursors[-1]}",
+        height=440,
+    )
+    pager(page, len(cursors))
+    rows = picked["selection"]["rows"]
+    return page.calls[rows[0]].id if rows and rows[0] < len(page.calls) else None
+
+
+def pager(page: answers.CallPage, number: int) -> None:
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.caption("Select a row to see its bill.", width="stretch")
+        st.button("Newer", icon=":material/chevron_left:", disabled=number == 1, on_click=_newer)
+        st.caption(f"Page {number}")
+        st.button(
+            "Older",
+            icon=":material/chevron_right:",
+            disabled=page.next_cursor is None,
+            on_click=_older,
+            args=(page.next_cursor,),
+        )
+
+
+def detail(call_id: str, timezone: str) -> None:
+    call = queries.call(call_id)
+    at = fmt.moment(call.started_at.astimezone(ZoneInfo(timezone)))
+    with notices.panel(fmt.plain(f"{fmt.name(call.model)} at {at}")):
+        st.html(cards.grid(cards.of_call(call)))
+        if call.cost_reason:
+            st.markdown(fmt.plain(f"{call.cost_status.replace('_', ' ').capitalize()}: {call.cost_reason}"))
+        left, right = st.columns([0.6, 0.4])
+        with left:
+            table("Bill", tables.lines(call.raw), "No line: nothing of this call has a price.")
+            table("Attempts", tables.attempts(call.raw), "The attempts were not reported.")
+        with right:
+            table("Usage", tables.quantities(call.raw), "The provider's usage was not reported.")
+        st.html(cards.facts({name: _words(call.raw.get(name)) for name in _FACTS}))
+        with st.expander("Everything the collector holds of this call"):
+            st.json(dict(call.raw), expanded=1)
+
+
+def table(title: str, content: Styler | None, when_empty: str) -> None:
+    st.markdown(f"**{title}**")
+    if content is None:
+        st.caption(when_empty)
+    else:
+        st.dataframe(content, hide_index=True, placeholder=fmt.UNKNOWN)
+
+
+def _words(value: Any) -> str | None:
+    """None for what is not known, so that it is left out."""
+    if value is None or value == [] or value == {}:
+        return None
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key}={inner}" for key, inner in value.items() if inner not in (None, False))
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+def _newer() -> None:
+    st.session_state["cursors"].pop()
+
+
+def _older(cursor: str) -> None:
+    st.session_state["cursors"].append(cursor)
+
+
+show()

@@ -1,0 +1,157 @@
+"""What is spent, by whom, and whether anything is wrong, at a glance."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from decimal import Decimal
+from zoneinfo import ZoneInfo
+
+import streamlit as st
+from outlay_dashboard import answers, cards, controls, figures, notices, queries, tables
+from outlay_dashboard import format as fmt
+from outlay_dashboard.window import Window, window
+
+_LAST_CALLS = 12
+_PLOTLY = {"displayModeBar": False}
+
+
+def show() -> None:
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        st.title("Overview", anchor=False, width="stretch")
+        chosen = controls.choose_window()
+        dimension = controls.choose_dimension()
+        timezone = controls.choose_timezone()
+    refreshed(chosen, dimension, timezone)
+
+
+@st.fragment(run_every=queries.REFRESH_S)
+def refreshed(chosen: str, dimension: str, timezone: str) -> None:
+    with notices.instead_of_errors():
+        last = queries.calls(_LAST_CALLS)
+        if not last.calls:
+            notices.no_calls_yet()
+            return
+        summary = queries.summary(timezone)
+        shown = window(chosen, datetime.now(UTC), timezone)
+        if banner := cards.firing(queries.alerts(), summary.now):
+            st.html(banner)
+        headline(summary, timezone)
+        spend(dimension, shown, timezone)
+        health(shown, timezone)
+        budgets(summary.now)
+        breakdown(dimension, shown, timezone)
+        last_calls(last.calls, timezone)
+
+
+def headline(summary: answers.Summary, timezone: str) -> None:
+    hours = queries.usage(summary.today.from_at, "hour", timezone).rows
+    days = queries.usage(summary.month_to_date.from_at, "day", timezone).rows
+    st.html(cards.grid(cards.headline(summary, hours, days)))
+    unpriced(summary)
+
+
+def unpriced(summary: answers.Summary) -> None:
+    """Always there: a reader must know whether the figures above are the whole truth."""
+    today, month = summary.today.unpriced_calls, summary.month_to_date.unpriced_calls
+    if not month:
+        st.markdown(
+            ":green[:material/check_circle:] Calls without a price: **0** today, **0** this month. Every amount is whole."
+        )
+        return
+    st.warning(
+        f"Calls without a price: **{today:,}** today, **{month:,}** this month. Their cost is missing from every amount. "
+        "`outlay prices missing` names their models; give each a `[[price]]` in outlay.toml, then run `outlay reprice`.",
+        icon=":material/warning:",
+    )
+
+
+def spend(dimension: str, shown: Window, timezone: str) -> None:
+    totals = _totals(dimension, shown, timezone)
+    rows = queries.usage(shown.from_at, shown.interval, timezone, (dimension,)).rows
+    names = [row.group[0] for row in totals[: figures.SHOWN_NAMES]]
+    colours = queries.colours(dimension).of(names)
+    left, right = st.columns([0.66, 0.34])
+    with left, notices.panel(f"Spend by {dimension} {shown.words}"):
+        st.plotly_chart(figures.spend_over_time(rows, names, colours, shown), key="spend", config=_PLOTLY)
+    with right, notices.panel(f"{_sum_words(totals)} {shown.words}"):
+        st.plotly_chart(figures.ranking(totals, colours), key="ranking", config=_PLOTLY)
+
+
+def health(shown: Window, timezone: str) -> None:
+    rows = queries.usage(shown.from_at, shown.interval, timezone).rows
+    left, middle, right = st.columns(3)
+    with (
+        left,
+        notices.panel("Latency", "Of whole calls, retries included; half are faster than p50, 5% slower than p95."),
+    ):
+        st.plotly_chart(figures.latency(rows, shown), key="latency", config=_PLOTLY)
+    with (
+        middle,
+        notices.panel("Errors and rate limits", "A rate-limited attempt that a retry made good is no failed call."),
+    ):
+        st.plotly_chart(figures.failures(rows, shown), key="failures", config=_PLOTLY)
+    with (
+        right,
+        notices.panel(
+            _cache_words(rows),
+            "What the models read, by how it is billed: out of their prompt cache, into it, or neither.",
+        ),
+    ):
+        st.plotly_chart(figures.input_tokens(rows, shown), key="input", config=_PLOTLY)
+
+
+def budgets(now: datetime) -> None:
+    entries = queries.budgets()
+    with notices.panel("Budgets"):
+        if entries:
+            st.html(cards.budgets(entries, now))
+        else:
+            notices.no_budgets()
+
+
+def breakdown(dimension: str, shown: Window, timezone: str) -> None:
+    with notices.panel(f"Every {dimension} {shown.words}"):
+        st.dataframe(
+            tables.breakdown(dimension, _totals(dimension, shown, timezone)),
+            column_config={"Share": st.column_config.ProgressColumn(format="percent", max_value=1)},
+            hide_index=True,
+            placeholder=fmt.UNKNOWN,
+            key="breakdown",
+        )
+
+
+def last_calls(entries: Sequence[answers.Call], timezone: str) -> None:
+    with notices.panel("Last calls"):
+        st.dataframe(
+            tables.calls(entries, ZoneInfo(timezone)),
+            hide_index=True,
+            height="content",
+            placeholder=fmt.UNKNOWN,
+            key="last",
+        )
+        st.page_link("pages/calls.py", label="All calls", icon=":material/arrow_forward:")
+
+
+def _totals(dimension: str, shown: Window, timezone: str) -> list[answers.UsageRow]:
+    return figures.ranked(queries.usage(shown.from_at, "none", timezone, (dimension,)).rows)
+
+
+def _sum_words(rows: Sequence[answers.UsageRow]) -> str:
+    """As a heading: Markdown."""
+    known = [row.cost_usd for row in rows if row.cost_usd is not None]
+    words = fmt.spend(
+        sum(known, Decimal(0)) if known else None,
+        calls=sum(row.calls for row in rows),
+        unpriced=sum(row.unpriced_calls for row in rows),
+    )
+    return fmt.plain(words)
+
+
+def _cache_words(rows: Sequence[answers.UsageRow]) -> str:
+    given = sum(row.input_tokens for row in rows)
+    read = sum(row.cache_read_tokens for row in rows)
+    return f"Input tokens, {fmt.percent(read / given)} from cache" if given else "Input tokens"
+
+
+show()

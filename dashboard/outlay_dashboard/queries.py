@@ -1,0 +1,72 @@
+"""What the pages ask the collector, asked once: every viewer and every panel shares an answer for a few seconds.
+
+The cache is keyed by the question. A page that refreshes every five seconds in ten browsers costs the collector what it
+costs in one.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Final
+
+import streamlit as st
+
+from outlay_dashboard import answers
+from outlay_dashboard.client import Client
+from outlay_dashboard.theme import Colours
+
+REFRESH_S: Final = 5
+_FRESH_S: Final = REFRESH_S - 1
+
+Chosen = tuple[tuple[str, tuple[str, ...]], ...]
+"""Filters in a form that can be a key: dimension and the values wanted."""
+
+
+@st.cache_resource(show_spinner=False)
+def collector() -> Client:
+    """The one client of this process, for the collector its environment names."""
+    return Client.from_environment()
+
+
+@st.cache_resource(show_spinner=False)
+def colours(dimension: str) -> Colours:
+    """The colours of a dimension's names, the same for every viewer until the process ends."""
+    del dimension  # it is the key of the cache
+    return Colours()
+
+
+@st.cache_data(ttl=_FRESH_S, show_spinner=False, max_entries=100)
+def summary(timezone: str) -> answers.Summary:
+    return collector().summary(timezone)
+
+
+@st.cache_data(ttl=_FRESH_S, show_spinner=False, max_entries=200)
+def usage(from_at: datetime, interval: str, timezone: str, group_by: tuple[str, ...] = ()) -> answers.Usage:
+    return collector().usage(from_at=from_at, interval=interval, timezone=timezone, group_by=group_by)
+
+
+@st.cache_data(ttl=_FRESH_S, show_spinner=False, max_entries=100)
+def calls(
+    limit: int, cursor: str | None = None, from_at: datetime | None = None, filters: Chosen = ()
+) -> answers.CallPage:
+    return collector().calls(limit=limit, cursor=cursor, from_at=from_at, filters=dict(filters))
+
+
+@st.cache_data(ttl=_FRESH_S, show_spinner=False, max_entries=100)
+def call(call_id: str) -> answers.Call:
+    return collector().call(call_id)
+
+
+@st.cache_data(ttl=_FRESH_S, show_spinner=False)
+def budgets() -> tuple[answers.Budget, ...]:
+    return collector().budgets()
+
+
+@st.cache_data(ttl=_FRESH_S, show_spinner=False)
+def alerts() -> tuple[answers.Alert, ...]:
+    return collector().alerts()
+
+
+@st.cache_data(ttl=_FRESH_S, show_spinner=False)
+def alert_history() -> tuple[answers.Transition, ...]:
+    return collector().alert_history()

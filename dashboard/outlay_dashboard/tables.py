@@ -1,0 +1,214 @@
+"""Rows of the API to tables. Pure: answers in, a pandas Styler out.
+
+The value itself stays in the cell, so that a click on a header sorts by it; what is read is written by `format`.
+Amounts stay `Decimal`: a float could not hold every digit of a large one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import tzinfo
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, Final
+
+import pandas as pd
+
+from outlay_dashboard import format as fmt
+from outlay_dashboard import theme
+from outlay_dashboard.answers import Alert, Call, Json, Transition, UsageRow
+
+if TYPE_CHECKING:
+    from pandas.io.formats.style import Styler
+
+_COLOUR_OF: Final = {
+    "estimated": theme.WARNING,
+    "partial": theme.WARNING,
+    "unpriced": theme.ERROR,
+    "error": theme.ERROR,
+    "failed": theme.ERROR,
+    "firing": theme.ERROR,
+    "pending": theme.WARNING,
+    "resolved": theme.PRIMARY,
+}
+
+
+def breakdown(dimension: str, totals: Sequence[UsageRow]) -> Styler:
+    """Everything known of each value of a dimension. Rows are grouped by that dimension alone and have no bucket."""
+    whole = sum((row.cost_usd for row in totals if row.cost_usd is not None), Decimal(0))
+    rows = [
+        {
+            dimension.capitalize(): fmt.name(row.group[0]),
+            "Spend": row.cost_usd,
+            "Share": float(row.cost_usd / whole) if whole and row.cost_usd is not None else None,
+            "No price": row.unpriced_calls,
+            "Calls": row.calls,
+            "Errors": row.errors / row.calls if row.calls else None,
+            "Rate-limited": row.rate_limited,
+            "p50": row.latency_ms.p50,
+            "p95": row.latency_ms.p95,
+            "First token p50": row.ttft_ms.p50,
+            "Input tokens": row.input_tokens,
+            "From cache": row.cache_read_tokens / row.input_tokens if row.input_tokens else None,
+            "Output tokens": row.output_tokens,
+        }
+        for row in totals
+    ]
+    return _written(
+        rows,
+        {
+            "Spend": fmt.exact_usd,
+            "No price": _whole,
+            "Calls": _whole,
+            "Errors": fmt.percent,
+            "Rate-limited": _whole,
+            "p50": fmt.duration,
+            "p95": fmt.duration,
+            "First token p50": fmt.duration,
+            "Input tokens": _whole,
+            "From cache": fmt.percent,
+            "Output tokens": _whole,
+        },
+    )
+
+
+def calls(entries: Sequence[Call], zone: tzinfo) -> Styler:
+    """The list of calls, times by the clock of `zone`."""
+    rows = [
+        {
+            "Time": call.started_at.astimezone(zone).replace(tzinfo=None),
+            "Status": call.status if call.error_type is None else f"{call.status}: {call.error_type}",
+            "Model": fmt.name(call.model),
+            "Cost": call.cost_usd,
+            "Price": call.cost_status.replace("_", " "),
+            "Duration": call.duration_ms,
+            "Input": call.input_tokens,
+            "Cached": call.cache_read_tokens,
+            "Output": call.output_tokens,
+            "Retries": call.retries,
+            "Feature": call.feature or "",
+            "User": call.user or "",
+            "Tenant": call.tenant or "",
+            "Why this price": call.cost_reason or "",
+        }
+        for call in entries
+    ]
+    styler = _written(
+        rows,
+        {
+            "Time": fmt.moment,
+            "Cost": fmt.exact_usd,
+            "Duration": fmt.duration,
+            "Input": _whole,
+            "Cached": _whole,
+            "Output": _whole,
+            "Retries": _whole,
+        },
+    )
+    return styler.map(_coloured, subset=["Status", "Price"]) if rows else styler
+
+
+def lines(call: Json) -> Styler | None:
+    """The bill of one call, line by line, exactly as it was added up."""
+    return _written_or_none(
+        [
+            {
+                "Unit": line["unit"],
+                "Quantity": Decimal(str(line["quantity"])),
+                "Rate": f"{fmt.exact_usd(Decimal(line['rate']))} for {int(line.get('per') or 1):,}",
+                "Cost": Decimal(line["cost_usd"]),
+            }
+            for line in call["lines"]
+        ],
+        {"Quantity": lambda quantity: f"{quantity:,f}", "Cost": fmt.exact_usd},
+    )
+
+
+def quantities(call: Json) -> Styler | None:
+    """What one call used, by unit, in the order of the API; `reasoning` is a part of `output`."""
+    usage = {unit: quantity for unit, quantity in (call["usage"] or {}).items() if not unit.startswith("~")}
+    return _written_or_none(
+        [{"Unit": unit, "Quantity": Decimal(str(quantity))} for unit, quantity in usage.items()],
+        {"Quantity": lambda quantity: f"{quantity:,f}"},
+    )
+
+
+def attempts(call: Json) -> Styler | None:
+    """Each HTTP try. No status: no answer came."""
+    return _written_or_none(
+        [
+            {
+                "Attempt": place,
+                "Status": str(attempt.get("status") or attempt.get("error") or fmt.UNKNOWN),
+                "Duration": attempt.get("ms"),
+                "Asked to wait": "" if attempt.get("retry_after_s") is None else f"{attempt['retry_after_s']:g} s",
+            }
+            for place, attempt in enumerate(call["attempts"] or [], start=1)
+        ],
+        {"Duration": fmt.duration},
+    )
+
+
+def alerts(entries: Sequence[Alert], zone: tzinfo) -> Styler:
+    """Every rule and group that is watched, the loudest first."""
+    loudness = {"firing": 0, "pending": 1}
+    rows = [
+        {
+            "State": alert.state,
+            "Rule": alert.rule,
+            "For": ", ".join(f"{key} {value}" for key, value in alert.group),
+            "Severity": alert.severity,
+            "Value": alert.value,
+            "Threshold": alert.threshold,
+            "Since": None if alert.since is None else alert.since.astimezone(zone).replace(tzinfo=None),
+            "Health": alert.health,
+            "Reason": alert.reason or "",
+        }
+        for alert in sorted(entries, key=lambda alert: (loudness.get(alert.state, 2), alert.rule, alert.group))
+    ]
+    styler = _written(rows, {"Value": _number, "Threshold": _number, "Since": fmt.moment})
+    return styler.map(_coloured, subset=["State"]) if rows else styler
+
+
+def transitions(entries: Sequence[Transition], zone: tzinfo) -> Styler:
+    rows = [
+        {
+            "Time": entry.at.astimezone(zone).replace(tzinfo=None),
+            "Rule": entry.rule,
+            "For": ", ".join(f"{key} {value}" for key, value in entry.group),
+            "From": entry.from_state,
+            "To": entry.to_state,
+            "Value": entry.value,
+            "Reason": entry.reason or "",
+            "Delivered": "; ".join(
+                f"{sent.channel}: {sent.status}"
+                + (f" after {sent.attempts} attempts" if sent.attempts > 1 else "")
+                + (f" ({sent.error})" if sent.error else "")
+                for sent in entry.deliveries
+            ),
+        }
+        for entry in entries
+    ]
+    styler = _written(rows, {"Time": fmt.moment, "Value": _number})
+    return styler.map(_coloured, subset=["To"]) if rows else styler
+
+
+def _written(rows: Sequence[Json], words: dict[str, Callable[[Any], str]]) -> Styler:
+    frame = pd.DataFrame(rows)
+    return frame.style.format({name: write for name, write in words.items() if name in frame}, na_rep=fmt.UNKNOWN)
+
+
+def _written_or_none(rows: Sequence[Json], words: dict[str, Callable[[Any], str]]) -> Styler | None:
+    return _written(rows, words) if rows else None
+
+
+def _whole(number: float) -> str:
+    return f"{number:,.0f}"
+
+
+def _number(value: float) -> str:
+    return f"{value:,.6g}"
+
+
+def _coloured(cell: object) -> str:
+    colour = _COLOUR_OF.get(str(cell).partition(":")[0])
+    return f"color: {colour}; font-weight: 600" if colour else ""
