@@ -1,0 +1,193 @@
+"""Keeps a process's ledger and its collector in step.
+
+`ask` runs on the application's time, when a lease is too small for a call. All else is one background thread's: it
+learns the definitions, asks ahead of need, renews, hands back what is not needed, and reports what calls cost. What
+could not be sent is kept and sent later; the collector counts it once.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+import threading
+import time
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from outlay.budgets.budget import Budget
+from outlay.budgets.definition import read_budget
+from outlay.budgets.lease import Ask, LeaseAnswer, LeaseRequest, Renewal, SettleRequest
+from outlay.budgets.ledger import Demand, Ledger
+from outlay.budgets.remote import Remote, Unreachable
+from outlay.errors import ConfigError
+
+FIRST_WAIT_S: Final = 0.5
+"""How long a process's first call waits to learn whether there are budgets."""
+ASK_TIMEOUT_S: Final = 0.5
+_BACKGROUND_TIMEOUT_S: Final = 5.0
+_TICK_S: Final = 1.0
+_REFRESH_S: Final = 10.0
+_ABSENT_REFRESH_S: Final = 300.0
+_RENEW_S: Final = 10.0
+_DOWN_S: Final = 1.0
+"""After a failed request no other call waits for the collector for this long."""
+_REFUSED_S: Final = 0.25
+_WANTED_CALLS: Final = 10
+_BATCH: Final = 2_000
+_log = logging.getLogger(__name__)
+
+
+def steady_s() -> float:
+    """Seconds on a clock that no change of the time of day moves, and that counts while the machine sleeps."""
+    if sys.platform == "linux":
+        return time.clock_gettime(time.CLOCK_BOOTTIME)
+    return time.monotonic()
+
+
+class Keeper:
+    """The conversation of one ledger with one collector. `start` it once; `close` it at the process's end."""
+
+    def __init__(self, remote: Remote, ledger: Ledger) -> None:
+        self.down_why = ""
+        self._remote = remote
+        self._ledger = ledger
+        self._version: str | None = None
+        self._down_until = float("-inf")
+        self._refresh_at = float("-inf")
+        self._renew_at = float("-inf")
+        self._told = threading.Event()
+        self._stop = threading.Event()
+        self._sending = threading.Lock()
+        self._thread = threading.Thread(target=self._run, name="outlay-budgets", daemon=True)
+
+    def start(self) -> None:
+        """Begin, and wait a moment for the definitions: without them the first call would pass unseen."""
+        self._thread.start()
+        self._told.wait(FIRST_WAIT_S)
+
+    def close(self) -> None:
+        """Report what is left to report, hand every lease back, and end. Gives up where the collector is away."""
+        self._stop.set()
+        if self._thread.is_alive():
+            self._thread.join(_BACKGROUND_TIMEOUT_S)
+        try:
+            self._settle(self._ledger.renewals(last=True), ASK_TIMEOUT_S)
+        except Unreachable as error:
+            _log.debug("budgets: the last settlements were not sent: %s", error)
+
+    def flush(self, timeout_s: float) -> bool:
+        """Report what calls have cost so far. False where the collector is away: it is kept and sent later."""
+        try:
+            self._settle(self._ledger.renewals(), timeout_s)
+        except Unreachable:
+            return False
+        return True
+
+    def ask(self, demands: Sequence[Demand]) -> bool:
+        """Ask for what these demands lack. False where there was no answer; a refusal is an answer."""
+        if steady_s() < self._down_until:
+            return False
+        now = steady_s()
+        asks = [
+            self._ask(each, each.amount, max(each.amount * _WANTED_CALLS, each.account.target))
+            for each in demands
+            if not each.account.has_room(each.amount, now)
+        ]
+        try:
+            self._lease(asks, ASK_TIMEOUT_S)
+        except Unreachable:
+            return False
+        for each in demands:
+            if each.account.holding.available < each.amount:
+                each.account.refused = each.amount
+                each.account.refused_until = steady_s() + _REFUSED_S
+        return True
+
+    def _ask(self, demand: Demand, need: int, want: int) -> Ask:
+        account = demand.account
+        holding = self._ledger.open_lease(account, steady_s())
+        return Ask(
+            lease=holding.lease,
+            budget=account.budget.name,
+            scope=list(account.scope),
+            known=holding.granted,
+            need=max(0, need - holding.available),
+            want=max(0, want - holding.available),
+        )
+
+    def _lease(self, asks: list[Ask], timeout_s: float) -> None:
+        sent_at = steady_s()
+        request = LeaseRequest(holder=self._ledger.holder, version=self._version, asks=asks)
+        try:
+            answer = self._remote.lease(request, timeout_s)
+        except Unreachable as error:
+            self._down(error)
+            raise
+        self._down_until = float("-inf")
+        self._learn(answer)
+        for grant in answer.grants:
+            self._ledger.granted(grant, sent_at)
+
+    def _learn(self, answer: LeaseAnswer) -> None:
+        if answer.budgets is not None:
+            self._ledger.define(_readable(answer.budgets))
+        self._version = answer.version
+        self._refresh_at = steady_s() + _REFRESH_S
+        self._told.set()
+
+    def _down(self, error: Unreachable) -> None:
+        if not self.down_why:
+            _log.log(logging.DEBUG if error.absent else logging.WARNING, "budgets are not kept for now: %s", error)
+        self.down_why = str(error)
+        self._down_until = steady_s() + _DOWN_S
+        self._refresh_at = steady_s() + (_ABSENT_REFRESH_S if error.absent else _REFRESH_S)
+        self._told.set()
+
+    def _run(self) -> None:
+        while True:
+            self.tick()
+            if self._stop.wait(_TICK_S):
+                return
+
+    def tick(self) -> None:
+        """One round of the background's work. Never raises for a collector that is away."""
+        self._ledger.settle_lost()
+        short = self._ledger.look()
+        now = steady_s()
+        try:
+            if now >= self._refresh_at or short:
+                self._lease([self._ask(Demand(each, 0), 0, each.target) for each in short], _BACKGROUND_TIMEOUT_S)
+            if now >= self._renew_at or self._ledger.has_news:
+                self._settle(self._ledger.renewals(), _BACKGROUND_TIMEOUT_S)
+                self._renew_at = now + _RENEW_S
+        except Unreachable:
+            return
+        self.down_why = ""
+
+    def _settle(self, renewals: list[Renewal], timeout_s: float) -> None:
+        with self._sending:
+            unsent = self._ledger.unsent()
+            while unsent or renewals:
+                sent_at = steady_s()
+                request = SettleRequest(holder=self._ledger.holder, settlements=unsent[:_BATCH], renewals=renewals)
+                try:
+                    answer = self._remote.settle(request, timeout_s)
+                except Unreachable as error:
+                    self._ledger.put_back(unsent)
+                    self._down(error)
+                    raise
+                self._ledger.renewed(answer.expires_in_s, [each.lease for each in renewals], sent_at)
+                unsent, renewals = unsent[_BATCH:], []
+                if answer.version != self._version:
+                    self._refresh_at = float("-inf")
+
+
+def _readable(entries: Iterable[dict[str, object]]) -> list[Budget]:
+    """The definitions this version of Outlay understands; one it does not is the collector's alone to watch."""
+    budgets = []
+    for entry in entries:
+        try:
+            budgets.append(read_budget(entry, "the collector"))
+        except ConfigError as error:
+            _log.warning("a budget cannot be kept in this process: %s", error)
+    return budgets

@@ -1,0 +1,67 @@
+"""The collector, as far as budgets are concerned: two requests, a timeout on each, and what went wrong in words."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from outlay.budgets.lease import (
+    LeaseAnswer,
+    LeaseRequest,
+    SettleAnswer,
+    SettleRequest,
+    encode,
+    read_lease_answer,
+    read_settle_answer,
+)
+
+
+class Unreachable(Exception):
+    """The collector gave no answer that can be used. `absent` where there is one that knows nothing of budgets."""
+
+    def __init__(self, why: str, *, absent: bool = False) -> None:
+        super().__init__(why)
+        self.absent = absent
+
+
+class Remote:
+    """One collector. Holds no connection open, so that a fork or a restart of the collector needs no care."""
+
+    def __init__(self, endpoint: str, api_key: str | None) -> None:
+        self._base = endpoint.rstrip("/").removesuffix("/v1/traces")
+        self._headers = {"Content-Type": "application/json"}
+        if api_key:
+            self._headers["Authorization"] = f"Bearer {api_key}"
+
+    def lease(self, request: LeaseRequest, timeout_s: float) -> LeaseAnswer:
+        """Raises `Unreachable`."""
+        try:
+            return read_lease_answer(self._post("/api/v1/budgets/leases", encode(request), timeout_s))
+        except (TypeError, KeyError) as error:
+            raise Unreachable(f"the collector's answer cannot be read ({error!r})") from error
+
+    def settle(self, request: SettleRequest, timeout_s: float) -> SettleAnswer:
+        """Raises `Unreachable`. Sending the same request again is harmless."""
+        try:
+            return read_settle_answer(self._post("/api/v1/budgets/settle", encode(request), timeout_s))
+        except (TypeError, KeyError) as error:
+            raise Unreachable(f"the collector's answer cannot be read ({error!r})") from error
+
+    def _post(self, path: str, body: Mapping[str, Any], timeout_s: float) -> Mapping[str, Any]:
+        from http.client import HTTPException  # a slow import, and an application without calls never needs it
+        from urllib.error import HTTPError
+        from urllib.request import Request, urlopen
+
+        request = Request(self._base + path, json.dumps(body).encode(), self._headers, method="POST")
+        try:
+            with urlopen(request, timeout=timeout_s) as response:
+                answer: Mapping[str, Any] = json.load(response)
+                return answer
+        except HTTPError as error:
+            error.close()
+            raise Unreachable(
+                f"the collector at {self._base} answered {error.code}", absent=error.code in (404, 405, 501)
+            ) from None
+        except (OSError, HTTPException, ValueError) as error:
+            raise Unreachable(f"the collector at {self._base} cannot be reached ({error})") from error
