@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from outlay_collector.demo.provider import FakeProvider, UsageLog
-from outlay_collector.serving import LoopbackServer
+from outlay_collector.serving import Server
 
 REPOSITORY = Path(__file__).parent.parent
 
@@ -43,7 +43,7 @@ class Provider:
 @pytest.fixture(scope="session")
 def _provider() -> Iterator[Provider]:
     log = UsageLog()
-    with LoopbackServer(FakeProvider(seed=1, log=log).app, log_level="critical") as server:
+    with Server(FakeProvider(seed=1, log=log).app, log_level="critical") as server:
         yield Provider(server.url, log)
 
 

@@ -1,60 +1,107 @@
-"""An ASGI application on a socket of this machine, in a thread of its own.
+"""An ASGI application on a socket of this machine, served from a thread of its own.
 
-For what runs beside something else in one process: the demo's provider, and tests. `outlay up` serves the collector
-itself in the main thread.
+The main thread stays free to wait for signals, to watch a child, or to run a test. What an application raises while it
+starts is raised here, to whoever starts it, and never only logged.
 """
 
 from __future__ import annotations
 
+import asyncio
+import errno
 import socket
 import threading
 from types import TracebackType
-from typing import Any, Self
+from typing import Final, Self
 
 import uvicorn
+from starlette.applications import Starlette
+
+LOOPBACK: Final = "127.0.0.1"
+_GRACE_S: Final = 5
+
+
+class PortInUse(OSError):
+    """Another process listens there; the caller knows which option names another port."""
 
 
 class _Announcing(uvicorn.Server):
-    """Says when it listens, or that it never will, instead of being asked."""
+    """Says when it listens, instead of being asked."""
 
-    def __init__(self, config: uvicorn.Config) -> None:
+    def __init__(self, config: uvicorn.Config, listening: threading.Event) -> None:
         super().__init__(config)
-        self.settled = threading.Event()
+        self._listening = listening
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
-        self.settled.set()
+        self._listening.set()
 
 
-class LoopbackServer:
-    """Serves `app` on 127.0.0.1 while the `with` block runs; `url` is known inside it. Port 0 takes a free one."""
+class Server:
+    """Serves `app` while the `with` block runs; `url` and `port` are known before it. Port 0 takes a free one.
 
-    def __init__(self, app: Any, port: int = 0, *, log_level: str = "warning") -> None:
-        # The protocol is named because asyncio turns Nagle's algorithm off only then: 40 ms an answer.
-        self._socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self._socket.bind(("127.0.0.1", port))
-        self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
-        config = uvicorn.Config(app, log_level=log_level, access_log=False, timeout_graceful_shutdown=2, ws="none")
-        self._server = _Announcing(config)
-        self._thread = threading.Thread(target=self._run, name="loopback-server", daemon=True)
+    Raises `PortInUse` when it is made, and when it is entered whatever the application raised while it started.
+    """
+
+    def __init__(self, app: Starlette, host: str = LOOPBACK, port: int = 0, *, log_level: str = "warning") -> None:
+        self._app = app
+        self._socket = listen(host, port)
+        self.port: int = self._socket.getsockname()[1]
+        self.url = f"http://{f'[{host}]' if ':' in host else host}:{self.port}"
+        self._settled = threading.Event()
+        self._error: BaseException | None = None
+        config = uvicorn.Config(
+            app,
+            lifespan="off",
+            log_level=log_level,
+            access_log=False,
+            timeout_graceful_shutdown=_GRACE_S,
+            ws="none",
+            server_header=False,
+        )
+        self._server = _Announcing(config, self._settled)
+        self._thread = threading.Thread(target=self._run, name=f"server-{self.port}", daemon=True)
 
     def _run(self) -> None:
         try:
-            self._server.run(sockets=[self._socket])
+            asyncio.run(self._serve())
+        except BaseException as error:  # noqa: BLE001 - it is raised in the thread that entered
+            self._error = error
         finally:
-            self._server.settled.set()
+            self._settled.set()
+
+    async def _serve(self) -> None:
+        async with self._app.router.lifespan_context(self._app):
+            await self._server.serve(sockets=[self._socket])
 
     def __enter__(self) -> Self:
         self._thread.start()
-        self._server.settled.wait()
-        if not self._server.started:
-            raise RuntimeError("the server ended before it listened; its log says why")
+        self._settled.wait()
+        if self._error is not None:
+            self._socket.close()
+            raise self._error
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        """Ends when the requests that were taken are answered, five seconds at most."""
         self._server.should_exit = True
         self._thread.join()
         self._socket.close()
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A bound socket. Raises `PortInUse`, or `OSError` for an address that is not this machine's."""
+    family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+    # The protocol is named because asyncio turns Nagle's algorithm off only then: 40 ms an answer otherwise.
+    found = socket.socket(family, kind, socket.IPPROTO_TCP)
+    found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        found.bind(address)
+        found.listen(2048)
+    except OSError as error:
+        found.close()
+        if error.errno == errno.EADDRINUSE:
+            raise PortInUse(error.errno, f"port {port} on {host} is in use") from None
+        raise
+    return found

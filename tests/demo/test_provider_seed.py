@@ -8,13 +8,13 @@ from pathlib import Path
 import httpx2
 from outlay_collector.demo.faults import Chances
 from outlay_collector.demo.provider import FakeProvider, UsageLog
-from outlay_collector.serving import LoopbackServer
+from outlay_collector.serving import Server
 
 
 def traffic(seed: int, chances: Chances | None = None, log: UsageLog | None = None) -> list[tuple[int, object]]:
     provider = FakeProvider(seed=seed, chances=chances, log=log, clock=lambda: 1_780_000_000.0)
     with (
-        LoopbackServer(provider.app) as server,
+        Server(provider.app) as server,
         httpx2.Client(base_url=server.url, headers={"x-api-key": "k"}) as client,
     ):
         answers = [

@@ -1,0 +1,76 @@
+"""`outlay up`: the collector, its alerts and the dashboard, in one command that serves until it is told to stop."""
+
+from __future__ import annotations
+
+import ipaddress
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+
+from outlay_collector.app import create_app
+from outlay_collector.cli import CommandError
+from outlay_collector.cli.house import house, stop_on_signal
+from outlay_collector.cli.output import console
+from outlay_collector.dashboard_process import is_installed
+from outlay_collector.settings import Settings, read_settings
+
+DASHBOARD_PORT: Final = 8501
+
+app = typer.Typer(add_completion=False)
+
+
+@app.command()
+def up(
+    *,
+    config: Annotated[Path | None, typer.Option("--config", help="outlay.toml in this folder if not given.")] = None,
+    db: Annotated[str | None, typer.Option("--db", help="The database: sqlite:///outlay.db")] = None,
+    host: Annotated[str | None, typer.Option("--host", help="The collector's address.")] = None,
+    port: Annotated[int | None, typer.Option("--port", min=0, max=65535, help="The collector's port; 0: any.")] = None,
+    dashboard_port: Annotated[int, typer.Option(min=0, max=65535, help="The dashboard's; 0: any.")] = DASHBOARD_PORT,
+    no_dashboard: Annotated[bool, typer.Option("--no-dashboard", help="Only the collector and its alerts.")] = False,
+    insecure: Annotated[bool, typer.Option("--insecure", help="Listen beyond this machine without keys.")] = False,
+) -> None:
+    """Collector, alerts and dashboard, one command."""
+    settings = _settings(config, db, host, port)
+    _refuse_strangers(settings, insecure=insecure)
+    screen = console()
+    wanted = None if no_dashboard or not is_installed() else dashboard_port
+    server = settings.server
+    with (
+        stop_on_signal() as stopped,
+        house(create_app(settings), host=server.host, port=server.port, dashboard_port=wanted) as running,
+    ):
+        screen.print(f"Collector  {running.url}", soft_wrap=True)
+        screen.print(f"Database   {settings.store.shown_url}", soft_wrap=True)
+        if wanted is None and not no_dashboard:
+            screen.print("Dashboard  not installed: pip install 'outlay-collector\\[dashboard]'")
+        running.announce_dashboard(screen, stopped)
+        screen.print("Ctrl-C to stop.")
+        running.watch(screen, stopped)
+
+
+def _settings(config: Path | None, db: str | None, host: str | None, port: int | None) -> Settings:
+    """The configuration, with what the command line says over it."""
+    settings = read_settings(config)
+    server = {name: value for name, value in (("host", host), ("port", port)) if value is not None}
+    store = {"url": db} if db is not None else {}
+    return settings.model_copy(
+        update={
+            "server": settings.server.model_copy(update=server),
+            "store": settings.store.model_copy(update=store),
+        }
+    )
+
+
+def _refuse_strangers(settings: Settings, *, insecure: bool) -> None:
+    host = settings.server.host
+    try:
+        loopback = ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        loopback = host == "localhost"
+    if not loopback and not insecure:
+        raise CommandError(
+            f"--host {host} would let anyone who reaches this machine read and write: it asks for no key. "
+            "Listen on 127.0.0.1, or say --insecure where a proxy or a network keeps strangers out"
+        )

@@ -1,0 +1,106 @@
+"""The dashboard as a child process: started, waited for, restarted when it falls, ended by its pid."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+import time
+from importlib.util import find_spec
+from typing import Final
+
+import httpx2
+from outlay.errors import OutlayError
+
+from outlay_collector.serving import LOOPBACK, listen
+
+START_TIMEOUT_S: Final = 90.0
+STOP_TIMEOUT_S: Final = 5.0
+RESTARTS: Final = 3
+_POLL_S: Final = 0.2
+
+
+class DashboardFailed(OutlayError):
+    """The dashboard ended, or never answered. The collector is not affected."""
+
+
+def is_installed() -> bool:
+    return find_spec("outlay_dashboard") is not None
+
+
+class DashboardProcess:
+    """One dashboard over the collector at `api_url`. Port 0 takes a free one. Raises `PortInUse`."""
+
+    def __init__(self, api_url: str, api_key: str | None = None, *, host: str = LOOPBACK, port: int = 0) -> None:
+        with listen(host, port) as probe:
+            self.port: int = probe.getsockname()[1]
+        self.url = f"http://{host}:{self.port}"
+        self._command = [
+            sys.executable,
+            "-m",
+            "outlay_dashboard",
+            "--host",
+            host,
+            "--port",
+            str(self.port),
+            "--api",
+            api_url,
+        ]
+        self._environment = {**os.environ, **({"OUTLAY_API_KEY": api_key} if api_key else {})}
+        self._restarts = 0
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Starts the process; it answers seconds later. Its own session keeps the Ctrl-C of a terminal from it."""
+        self._process = subprocess.Popen(
+            self._command,
+            env=self._environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+
+    def answers(self) -> bool:
+        """Whether it answers now. Raises `DashboardFailed` once it has ended."""
+        self._check()
+        try:
+            return httpx2.get(f"{self.url}/_stcore/health", timeout=2).is_success
+        except httpx2.TransportError:
+            return False
+
+    def wait(self, stopped: threading.Event) -> bool:
+        """Whether it answers before `stopped` is set. Raises `DashboardFailed` where it ended, or took too long."""
+        deadline = time.monotonic() + START_TIMEOUT_S
+        while not self.answers():
+            if stopped.wait(_POLL_S):
+                return False
+            if time.monotonic() > deadline:
+                raise DashboardFailed(f"the dashboard did not answer at {self.url} within {START_TIMEOUT_S:.0f} s")
+        return True
+
+    def revive(self) -> bool:
+        """Starts it again where it has ended; says whether it had. Raises `DashboardFailed` after the third time."""
+        if self._process is None or self._process.poll() is None:
+            return False
+        if self._restarts == RESTARTS:
+            self._check()
+        self._restarts += 1
+        self.start()
+        return True
+
+    def _check(self) -> None:
+        if self._process is not None and (status := self._process.poll()) is not None:
+            self._process = None
+            raise DashboardFailed(f"the dashboard ended with status {status}; the collector goes on without it")
+
+    def stop(self) -> None:
+        """Ends the process, in five seconds by force. Does nothing where it has ended."""
+        if self._process is None or self._process.poll() is not None:
+            return
+        self._process.terminate()
+        try:
+            self._process.wait(STOP_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
