@@ -1,0 +1,80 @@
+"""`budget`: how much of each budget is spent. Soft thresholds warn, the hard one says that it is gone.
+
+Each threshold of each budget scope is a group of its own, so 80% and 100% fire one after the other, each once a period,
+and both are resolved when the period starts anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from decimal import Decimal
+
+from pydantic import Field
+
+from outlay_alerts.measurements import BudgetState, Group, Readers
+from outlay_alerts.rules.base import Number, Rule, suffix
+from outlay_alerts.verdict import Outcome, Severity, Verdict, format_figure
+
+DEFAULT_SOFT = (Decimal("0.8"),)
+
+
+class BudgetRule(Rule):
+    kind = "budget"
+    advice = "see who spends with `outlay spend --by feature,user`; raise the limit with `outlay budgets set`."
+
+    budgets: tuple[str, ...] | None = Field(None, description="Names of `[[budget]]` entries. Left out: all of them.")
+    soft: tuple[Number, ...] | None = Field(
+        None,
+        description="Shares of the limit that warn: `[0.5, 0.8]`. Left out: the budget's own `thresholds`, else 0.8.",
+    )
+    hard: Number | None = Field(Decimal(1), description="The share of the limit that fires with the rule's `severity`.")
+    severity: Severity = Severity.CRITICAL
+
+    def judge(self, readers: Readers, now: datetime) -> Sequence[Verdict]:
+        states = readers.budgets(now)
+        return [v for s in states if self.budgets is None or s.name in self.budgets for v in self._weigh(s)]
+
+    def absent(self, group: Group) -> Verdict:
+        if not group:
+            return self.unknown(group, "there is no budget to judge", "ratio")
+        return Verdict(
+            group=group,
+            outcome=Outcome.OK,
+            severity=self.severity,
+            reason=f"nothing is spent in the present period{suffix(group)}",
+            unit="ratio",
+        )
+
+    def _weigh(self, state: BudgetState) -> Iterator[Verdict]:
+        own = tuple(Decimal(str(share)) for share in state.thresholds)
+        soft = self.soft if self.soft is not None else own or DEFAULT_SOFT
+        for share in soft:
+            if self.hard is None or share < self.hard:
+                yield self._compared(state, share, Severity.WARNING)
+        if self.hard is not None:
+            yield self._compared(state, self.hard, self.severity)
+
+    def _compared(self, state: BudgetState, share: Decimal, severity: Severity) -> Verdict:
+        spent = Decimal(state.spent) / state.limit.amount
+        breached = spent >= share
+        words = (
+            f"{format_figure(spent, 'ratio')}, {'at or over' if breached else 'under'} {format_figure(share, 'ratio')}"
+        )
+        return Verdict(
+            group=(("budget", state.name), *state.scope, ("threshold", format_figure(share, "ratio"))),
+            outcome=Outcome.BREACHED if breached else Outcome.OK,
+            severity=severity,
+            reason=f'budget "{state.name}"{suffix(state.scope)}: {_amounts(state)} spent ({words}){_reset(state)}',
+            unit="ratio",
+            value=spent,
+            threshold=share,
+        )
+
+
+def _amounts(state: BudgetState) -> str:
+    return f"{state.limit.text(state.spent)} of {state.limit.text(state.limit.amount)}"
+
+
+def _reset(state: BudgetState) -> str:
+    return f"; resets {state.resets_at:%Y-%m-%d %H:%M} UTC" if state.resets_at else ""
