@@ -28,12 +28,14 @@ class Fault:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Chances:
-    """How often an attempt is rate limited, fails, or waits `slow_s` before its first byte: each a share of 1."""
+    """How often an attempt is rate limited or fails, each a share of 1, and how long every answer takes to begin.
+
+    `first_byte_s` are the shortest and the longest wait; most waits are nearer the shortest, as they are in life.
+    """
 
     rate_limited: float = 0.0
     failed: float = 0.0
-    slow: float = 0.0
-    slow_s: float = 0.25
+    first_byte_s: tuple[float, float] = (0.0, 0.0)
     retry_after_s: float = 0.02
 
     def draw(self, draw: Random) -> Fault:
@@ -42,7 +44,8 @@ class Chances:
             return Fault(status=429)
         if at < self.rate_limited + self.failed:
             return Fault(status=500)
-        return Fault(slow_s=self.slow_s if draw.random() < self.slow else 0.0)
+        shortest, longest = self.first_byte_s
+        return Fault(slow_s=shortest + (longest - shortest) * draw.random() ** 3)
 
 
 def asked(headers: Mapping[str, str]) -> Fault | None:
