@@ -6,9 +6,10 @@ one in `title` and `data-value`. Whatever comes from an application is escaped.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from calendar import monthrange
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from html import escape
 
@@ -18,7 +19,7 @@ from outlay_dashboard.answers import Alert, Budget, Call, Period, Summary, Usage
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Card:
-    """One figure. `value` is what a machine compares, plain digits, None for unknown; `tone` is warning, bad or none."""
+    """One figure. `value` is its plain digits, for a machine to compare, None for unknown. `tone` is warning, bad or nothing."""
 
     label: str
     text: str
@@ -32,9 +33,11 @@ class Card:
 def headline(summary: Summary, hours: Sequence[UsageRow], days: Sequence[UsageRow]) -> tuple[Card, ...]:
     """The figures at the top. `hours` are today's rows and `days` this month's, neither grouped, for the small bars."""
     today, month = summary.today, summary.month_to_date
+    today_by_hour = _slots(hours, today.from_at, timedelta(hours=1), 24)
+    month_by_day = _slots(days, month.from_at, timedelta(days=1), monthrange(*month.from_at.timetuple()[:2])[1])
     return (
-        _spend_card("Spend today", today, [row.cost_usd for row in hours]),
-        _spend_card("Month to date", month, [row.cost_usd for row in days]),
+        _spend_card("Spend today", today, _shape(today_by_hour, lambda row: row.cost_usd)),
+        _spend_card("Month to date", month, _shape(month_by_day, lambda row: row.cost_usd)),
         _projection_card(summary),
         Card(
             label="Calls today",
@@ -42,7 +45,7 @@ def headline(summary: Summary, hours: Sequence[UsageRow], days: Sequence[UsageRo
             exact=fmt.plural(today.calls, "call"),
             value=str(today.calls),
             note=f"{fmt.count(month.calls)} this month",
-            spark=tuple(row.calls for row in hours),
+            spark=_shape(today_by_hour, lambda row: row.calls),
         ),
         Card(
             label="Error rate today",
@@ -51,7 +54,7 @@ def headline(summary: Summary, hours: Sequence[UsageRow], days: Sequence[UsageRo
             value=None if today.error_rate is None else str(today.error_rate),
             note=f"{fmt.plural(today.errors, 'failed call')}",
             tone="bad" if (today.error_rate or 0) > 0.05 else "",
-            spark=tuple(row.errors for row in hours),
+            spark=_shape(today_by_hour, lambda row: row.errors),
         ),
         Card(
             label="p95 latency today",
@@ -59,7 +62,7 @@ def headline(summary: Summary, hours: Sequence[UsageRow], days: Sequence[UsageRo
             exact=fmt.UNKNOWN if today.latency_ms.p95 is None else f"{today.latency_ms.p95} ms",
             value=None if today.latency_ms.p95 is None else str(today.latency_ms.p95),
             note=f"p50 {fmt.duration(today.latency_ms.p50)}",
-            spark=tuple(row.latency_ms.p95 for row in hours),
+            spark=_shape(today_by_hour, lambda row: row.latency_ms.p95),
         ),
     )
 
@@ -144,7 +147,7 @@ def _cached(call: Call) -> str:
     return f"{call.cache_read_tokens:,} from cache" if call.cache_read_tokens else ""
 
 
-def _spend_card(label: str, period: Period, amounts: Sequence[Decimal | None]) -> Card:
+def _spend_card(label: str, period: Period, shape: tuple[float | None, ...]) -> Card:
     known = Decimal(0) if period.calls == 0 and period.cost_usd is None else period.cost_usd
     return Card(
         label=label,
@@ -153,8 +156,24 @@ def _spend_card(label: str, period: Period, amounts: Sequence[Decimal | None]) -
         value=None if known is None else f"{known:f}",
         note=" · ".join(_beside(period)),
         tone="warning" if period.unpriced_calls else "",
-        spark=tuple(None if amount is None else float(amount) for amount in amounts),
+        spark=shape,
     )
+
+
+def _slots(rows: Iterable[UsageRow], from_at: datetime, step: timedelta, number: int) -> list[UsageRow | None]:
+    """The rows in their places of a whole day or month, None where there was no call or the time is still to come."""
+    slots: list[UsageRow | None] = [None] * (number + 1)  # the day on which the clocks go back has an hour more
+    for row in rows:
+        if row.bucket_at is not None:
+            slots[round((row.bucket_at - from_at) / step)] = row
+    return slots if slots[number] else slots[:number]
+
+
+def _shape(
+    slots: Iterable[UsageRow | None], read: Callable[[UsageRow], Decimal | float | None]
+) -> tuple[float | None, ...]:
+    values = (None if row is None else read(row) for row in slots)
+    return tuple(None if value is None else float(value) for value in values)
 
 
 def _beside(period: Period) -> Iterator[str]:
@@ -219,7 +238,8 @@ def _meter(budget: Budget, now: datetime) -> str:
         f'title="{escape(exact)}">'
         f'<div class="line"><span><strong>{escape(budget.name)}</strong>{_scope(budget.scope)}</span>'
         f"<span><strong>{fmt.usd(spent)}</strong> of {fmt.usd(limit)}</span></div>"
-        f'<div class="track" role="progressbar" aria-valuemin="0" aria-valuemax="100" aria-valuenow="{share * 100:.0f}">'
+        '<div class="track" role="progressbar" aria-valuemin="0" aria-valuemax="100" '
+        f'aria-valuenow="{share * 100:.0f}">'
         f'<div class="spent" style="width:{min(share, 1) * 100:.2f}%"></div>'
         f'<div class="lent" style="width:{lent * 100:.2f}%"></div></div>'
         f'<div class="line faint"><span>{fmt.percent(share)} spent{lent_words}</span>'

@@ -121,7 +121,7 @@ class Client:
             return read(response.json())
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise CollectorError(
-                f"{self.endpoint}{path} answered something this dashboard cannot read ({type(error).__name__}: {error})",
+                f"{self.endpoint}{path} answered what this dashboard cannot read ({type(error).__name__}: {error})",
                 "Check that the address is an Outlay collector, and that collector and dashboard are of one version.",
             ) from error
 

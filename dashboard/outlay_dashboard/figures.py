@@ -175,11 +175,11 @@ def _figure(height: int, window: Window) -> go.Figure:
     figure.update_layout(
         height=height,
         margin={"l": 0, "r": 0, "t": 8, "b": 0},
-        legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0, "title": None},
+        legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0, "traceorder": "normal"},
         hoverlabel={"align": "left"},
     )
-    figure.update_xaxes(type="date", fixedrange=True, title=None, range=[_naive(window.from_at, window), None])
-    figure.update_yaxes(fixedrange=True, title=None, rangemode="tozero")
+    figure.update_xaxes(type="date", fixedrange=True, tickangle=0, range=[_naive(window.from_at, window), None])
+    figure.update_yaxes(fixedrange=True, rangemode="tozero")
     return figure
 
 

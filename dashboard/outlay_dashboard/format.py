@@ -90,19 +90,30 @@ def duration(milliseconds: float | None) -> str:
     minutes, rest = divmod(round(seconds), 60)
     if minutes < 60:
         return f"{minutes} min {rest:02} s"
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes:02} min" if hours < 48 else f"{hours // 24} d {hours % 24} h"
+    return f"{minutes // 60} h {minutes % 60:02} min"
+
+
+def roughly(length: timedelta) -> str:
+    """To the largest unit, or two of them for hours: `12 s`, `7 min`, `3 h 12 min`, `4 d 2 h`."""
+    seconds = int(length.total_seconds())
+    if seconds < 60:
+        return f"{seconds} s"
+    if seconds < 3600:
+        return f"{seconds // 60} min"
+    if seconds < 48 * 3600:
+        return f"{seconds // 3600} h {seconds % 3600 // 60:02} min"
+    return f"{seconds // 86400} d {seconds % 86400 // 3600} h"
 
 
 def until(then: datetime, now: datetime) -> str:
     """How long there is still to go: `in 3 h 12 min`, or `now`."""
     left = then - now
-    return "now" if left <= timedelta(0) else f"in {duration(left.total_seconds() * 1000)}"
+    return "now" if left <= timedelta(0) else f"in {roughly(left)}"
 
 
 def since(then: datetime, now: datetime) -> str:
     passed = now - then
-    return "just now" if passed < timedelta(seconds=1) else f"{duration(passed.total_seconds() * 1000)} ago"
+    return "just now" if passed < timedelta(seconds=1) else f"{roughly(passed)} ago"
 
 
 def moment(at: datetime | None) -> str:

@@ -35,7 +35,7 @@ PALETTE: Final = (
 """Of middling lightness, to be told apart from each other and from white and near-black behind them."""
 
 STREAMLIT: Final[dict[str, str]] = {
-    "theme.paddingTop": "4.5rem",
+    "theme.paddingTop": "1rem",
     "theme.paddingBottom": "3rem",
     "theme.baseRadius": "10px",
     "theme.buttonRadius": "8px",

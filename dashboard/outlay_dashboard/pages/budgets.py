@@ -23,8 +23,8 @@ def refreshed() -> None:
         fullest_first = sorted(entries, key=lambda budget: -cards.used(budget))
         st.html(cards.budgets(fullest_first, datetime.now(UTC)))
         st.caption(
-            "The solid part of a bar is spent; the hatched part is lent to running processes, which spend it without asking "
-            "and give back what they leave. Spent and lent together never pass the limit of a budget that blocks."
+            "The solid part of a bar is spent; the hatched part is lent to running processes, which spend it without "
+            "asking and give back what they leave. Both together never pass the limit of a budget that blocks."
         )
 
 

@@ -79,7 +79,7 @@ def pager(page: answers.CallPage, number: int) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         st.caption("Select a row to see its bill.", width="stretch")
         st.button("Newer", icon=":material/chevron_left:", disabled=number == 1, on_click=_newer)
-        st.caption(f"Page {number}")
+        st.caption(f"Page {number}", width="content")
         st.button(
             "Older",
             icon=":material/chevron_right:",
@@ -96,7 +96,7 @@ def detail(call_id: str, timezone: str) -> None:
         st.html(cards.grid(cards.of_call(call)))
         if call.cost_reason:
             st.markdown(fmt.plain(f"{call.cost_status.replace('_', ' ').capitalize()}: {call.cost_reason}"))
-        left, right = st.columns([0.6, 0.4])
+        left, right = st.container(key="outlay-bill").columns([0.6, 0.4])
         with left:
             table("Bill", tables.lines(call.raw), "No line: nothing of this call has a price.")
             table("Attempts", tables.attempts(call.raw), "The attempts were not reported.")

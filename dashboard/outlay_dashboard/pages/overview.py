@@ -56,12 +56,14 @@ def unpriced(summary: answers.Summary) -> None:
     today, month = summary.today.unpriced_calls, summary.month_to_date.unpriced_calls
     if not month:
         st.markdown(
-            ":green[:material/check_circle:] Calls without a price: **0** today, **0** this month. Every amount is whole."
+            ":green[:material/check_circle:] Calls without a price: **0** today, **0** this month. "
+            "Every amount is whole."
         )
         return
     st.warning(
-        f"Calls without a price: **{today:,}** today, **{month:,}** this month. Their cost is missing from every amount. "
-        "`outlay prices missing` names their models; give each a `[[price]]` in outlay.toml, then run `outlay reprice`.",
+        f"Calls without a price: **{today:,}** today, **{month:,}** this month. Every amount leaves them out. "
+        "`outlay prices missing` names their models; give each a `[[price]]` in outlay.toml, then run "
+        "`outlay reprice`.",
         icon=":material/warning:",
     )
 
@@ -71,7 +73,7 @@ def spend(dimension: str, shown: Window, timezone: str) -> None:
     rows = queries.usage(shown.from_at, shown.interval, timezone, (dimension,)).rows
     names = [row.group[0] for row in totals[: figures.SHOWN_NAMES]]
     colours = queries.colours(dimension).of(names)
-    left, right = st.columns([0.66, 0.34])
+    left, right = st.container(key="outlay-spend").columns([0.66, 0.34])
     with left, notices.panel(f"Spend by {dimension} {shown.words}"):
         st.plotly_chart(figures.spend_over_time(rows, names, colours, shown), key="spend", config=_PLOTLY)
     with right, notices.panel(f"{_sum_words(totals)} {shown.words}"):
@@ -80,7 +82,7 @@ def spend(dimension: str, shown: Window, timezone: str) -> None:
 
 def health(shown: Window, timezone: str) -> None:
     rows = queries.usage(shown.from_at, shown.interval, timezone).rows
-    left, middle, right = st.columns(3)
+    left, middle, right = st.container(key="outlay-health").columns(3)
     with (
         left,
         notices.panel("Latency", "Of whole calls, retries included; half are faster than p50, 5% slower than p95."),
