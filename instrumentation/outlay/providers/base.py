@@ -56,10 +56,13 @@ class Reading:
 class StreamReading(Protocol):
     """Folds the decoded events of one streamed response."""
 
-    finished: bool
-    """Whether the event that ends the response has been seen; a stream cut before it is incomplete."""
-    output_characters: int
-    """How much text has come so far: what an estimate of an interrupted stream rests on."""
+    @property
+    def finished(self) -> bool:
+        """Whether the event that ends the response has been seen; a stream cut before it is incomplete."""
+
+    @property
+    def output_characters(self) -> int:
+        """How much text has come so far: what an estimate of an interrupted stream rests on."""
 
     def feed(self, event: Mapping[str, Any]) -> None:
         """Take the next event. Must be cheap: it runs on the application's own time."""

@@ -1,0 +1,45 @@
+"""Taking fields of a known type out of decoded JSON that nobody vouches for.
+
+A response may be cut, proxied or made up; a field of the wrong type is treated as one that is missing. Counts are
+stricter, because a wrong one is money: they live in `counts`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
+from typing import Any, Final
+
+NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
+
+
+def text(value: object) -> str | None:
+    """The value where it is a string that says something, else None."""
+    return value if isinstance(value, str) and value else None
+
+
+def first_text(raw: Mapping[str, Any], *fields: str) -> str | None:
+    """The first of these fields that holds text."""
+    for field in fields:
+        value = raw.get(field)
+        if isinstance(value, str) and value:
+            return value
+    return None
+
+
+def mapping(value: object) -> Mapping[str, Any]:
+    """The value where it is an object, else an empty one."""
+    return value if isinstance(value, Mapping) else NOTHING
+
+
+def mappings(value: object) -> Iterator[Mapping[str, Any]]:
+    """The objects of a list; nothing where it is no list."""
+    if isinstance(value, list | tuple):
+        for item in value:
+            if isinstance(item, Mapping):
+                yield item
+
+
+def texts(*values: object) -> tuple[str, ...]:
+    """Those of the values that are text, each once, in order."""
+    return tuple(dict.fromkeys(v for v in values if isinstance(v, str) and v))
