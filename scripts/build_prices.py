@@ -2,12 +2,16 @@
 
     python scripts/build_prices.py
 
-The output is the same for the same input: one line a model, so that a price change is one line of a diff.
+The overlay is the TOML files of `outlay/prices/data/overlay`. A `[[price]]` there is a dated price of its own: a model
+that has one loses what genai-prices says of it. An `[[amend]]` adds rates to prices that are there already, or corrects
+them. An `[[alias]]` gives a model names it is also called by. All name their source. The output is the same for the
+same input: one line a model, so that a price change is one line of a diff.
 """
 
 from __future__ import annotations
 
 import json
+import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import date
 from decimal import Decimal
@@ -17,15 +21,21 @@ from typing import Any, Final
 
 from genai_prices import types
 from genai_prices.data_snapshot import get_snapshot
+from outlay.prices.entry import read_rates
+from outlay.units import UNITS
 
 DATA: Final = Path(__file__).parent.parent / "instrumentation" / "outlay" / "prices" / "data"
-GENAI_PRICES_CHECKED: Final = "2026-11-10"
-"""The day genai-prices 0.2.3 was published."""
+CHECKED: Final = "2026-11-20"
+"""The day the book as a whole was last held against its sources."""
+GENAI_PRICES: Final = f"genai-prices {version('genai-prices')}, checked 2026-11-10"
+ENTRY_KEYS: Final = ("from", "until", "hours", "weekdays", "inferred")
+FIRST: Final = ""
+LAST: Final = "9999-12-31"
 
 PROVIDERS: Final = {"aws": "bedrock", "x-ai": "xai"}
 """Lists that go by another name with us."""
 
-UNITS: Final = {
+RATES: Final = {
     "input_mtok": ("input", 1),
     "output_mtok": ("output", 1),
     "cache_read_mtok": ("cache_read", 1),
@@ -68,13 +78,13 @@ TIERS: Final = {
     ("speed", "fast"): "fast",
 }
 
-AS_TEXT: Final = {
-    "google": ("audio", "image", "video"),
-    "openai": ("image",),
-    "xai": ("image",),
-    "mistral": ("image",),
-}
-"""Where a provider bills a modality at its text rate unless the model has a rate for it."""
+AS_TEXT: Final = {"input_audio": "input", "cache_read_audio": "cache_read"}
+AUDIO_AS_TEXT: Final = frozenset({"google"})
+"""Providers that quote one rate for "text, image, video and audio" where a model has no rate for audio alone."""
+
+PER_QUERY: Final = {("google", Decimal(14)), ("perplexity", Decimal(5))}
+"""Searches billed by query rather than by call: Gemini from 3 on (before, $35 for 1,000 grounded prompts) and
+Perplexity's deep research."""
 
 FREE: Final = frozenset({"moderation", "gemma-3", "gemma-3n", "gemma-4-26b-a4b-it", "gemma-4-31b-it"})
 """Models without rates that are free by their provider's page, as all named `:free` are. The rest are unpriced."""
@@ -86,8 +96,17 @@ Rates = dict[str, list[tuple[int, Decimal]]]
 def main() -> None:
     providers = {PROVIDERS.get(p.id, p.id): p for p in get_snapshot().providers}
     lists = {name: compile_list(name, provider) for name, provider in sorted(providers.items())}
-    sources = [{"name": f"genai-prices {version('genai-prices')}", "checked": GENAI_PRICES_CHECKED}]
-    write({"checked": GENAI_PRICES_CHECKED, "sources": sources, "lists": lists})
+    overlays = [tomllib.loads(path.read_text(encoding="utf-8")) for path in sorted((DATA / "overlay").glob("*.toml"))]
+    for overlay in overlays:
+        add_prices(lists, overlay)
+    for overlay in overlays:
+        amend_prices(lists, overlay)
+        add_names(lists, overlay)
+    for raw in lists.values():
+        for model in raw["models"]:
+            for entry in model["prices"]:
+                read_rates(entry["rates"])
+    write({"checked": CHECKED, "sources": index_sources(lists), "lists": lists})
 
 
 def compile_list(name: str, provider: types.Provider) -> dict[str, Any]:
@@ -182,7 +201,7 @@ def read(prices: types.ModelPrice) -> Rates:
     for key, value in prices.__dict__.items():
         if value is None or key in UNCOUNTED:
             continue
-        unit, divisor = UNITS[key]
+        unit, divisor = RATES[key]
         base, tiers = (value.base, value.tiers) if isinstance(value, types.TieredPrices) else (value, [])
         steps = [(0, base), *((tier.start, tier.price) for tier in tiers)]
         rates[unit] = [(threshold, rate / divisor) for threshold, rate in steps]
@@ -192,15 +211,14 @@ def read(prices: types.ModelPrice) -> Rates:
 def flatten(provider: str, tables: Mapping[str, Rates]) -> dict[str, str]:
     """The flat table of `outlay.prices.entry`, with nothing left to its fallbacks but what they are meant for."""
     standard = tables[""]
+    if "web_search" in standard and (provider, standard["web_search"][0][1]) in PER_QUERY:
+        standard["web_search_query"] = standard.pop("web_search")
     for tier, rates in tables.items():
         if tier:
             complete_tier(provider, tier, rates, standard)
-    for modality in AS_TEXT.get(provider, ()) if "input" in standard else ():
-        if f"input_{modality}" not in standard:
-            for rates in tables.values():
-                rates[f"input_{modality}"] = rates.get("input", standard["input"])
-                if "cache_read" in rates and "cache_read" in standard:
-                    rates[f"cache_read_{modality}"] = rates["cache_read"]
+    if provider in AUDIO_AS_TEXT and "input" in standard and "input_audio" not in standard:
+        for rates in tables.values():
+            rates.update({audio: rates[text] for audio, text in AS_TEXT.items() if text in rates})
     if tables.get("fast") == tables.get("priority"):
         tables = {tier: rates for tier, rates in tables.items() if tier != "fast"}
     return {
@@ -213,12 +231,91 @@ def flatten(provider: str, tables: Mapping[str, Rates]) -> dict[str, str]:
 
 def complete_tier(provider: str, tier: str, rates: Rates, standard: Rates) -> None:
     """What a tier leaves out keeps its standard rate; but a cached token of an OpenAI batch costs the batch's input."""
-    for unit in ("cache_read", "cache_write", "cache_write_1h", "cache_read_audio", "cache_read_image"):
-        if unit in standard and unit not in rates and not (provider == "openai" and tier == "batch"):
+    for unit in standard:
+        if UNITS[unit].falls_back_to and unit not in rates and not (provider == "openai" and tier == "batch"):
             rates[unit] = standard[unit]
     for unit, series in rates.items():
         if len(series) == 1 and unit in standard:
             rates[unit] = [(threshold, series[0][1]) for threshold, _ in standard[unit]]
+
+
+def add_prices(lists: dict[str, Any], overlay: Mapping[str, Any]) -> None:
+    """Puts an overlay's `[[price]]` entries first in their lists."""
+    own: dict[tuple[str, str], dict[str, Any]] = {}
+    for table in overlay.get("price", ()):
+        key = table["provider"], table["id"]
+        if key not in own:
+            models = lists.setdefault(table["provider"], {"models": []})["models"]
+            theirs = next((model for model in models if model["id"] == table["id"]), None)
+            names = [as_rule(name) for name in table["names"]] if "names" in table else theirs and theirs["match"]
+            own[key] = {"id": table["id"], "match": names or [["=", table["id"]]], "prices": []}
+            models[:] = [own[key], *(model for model in models if model is not theirs)]
+        entry = {key: text_of(table[key]) for key in ENTRY_KEYS if key in table}
+        own[key]["prices"].append({**entry, "rates": rates_of(table), "source": source_of(table)})
+
+
+def add_names(lists: Mapping[str, Any], overlay: Mapping[str, Any]) -> None:
+    """Gives an overlay's `[[alias]]` names to their model, and takes them from any other of its list."""
+    for table in overlay.get("alias", ()):
+        names = [["=", name] for name in table["names"]]
+        for model in lists[table["provider"]]["models"]:
+            model["match"] = [rule for rule in model["match"] if rule not in names]
+        find_model(lists, table["provider"], table["of"])["match"] += names
+
+
+def find_model(lists: Mapping[str, Any], provider: str, name: str) -> dict[str, Any]:
+    found: dict[str, Any] = next(model for model in lists[provider]["models"] if model["id"] == name)
+    return found
+
+
+def as_rule(name: str) -> list[str]:
+    """`ft:gpt-4.1*` is all that starts so; without the star a name is itself."""
+    return ["^", name[:-1]] if name.endswith("*") else ["=", name]
+
+
+def amend_prices(lists: Mapping[str, Any], overlay: Mapping[str, Any]) -> None:
+    """Lays an overlay's `[[amend]]` rates over the entries of the models they name, within their dates."""
+    for table in overlay.get("amend", ()):
+        for name in table["models"]:
+            model = find_model(lists, table["provider"], name)
+            ends = [entry.get("from", LAST) for entry in model["prices"][1:]] + [LAST]
+            model["prices"] = [
+                piece for entry, end in zip(model["prices"], ends, strict=True) for piece in amended(entry, end, table)
+            ]
+
+
+def amended(entry: dict[str, Any], end: str, table: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """An entry that holds until `end`, cut where the amendment begins and ends. Dates are text, and sort as such."""
+    since, until = text_of(table.get("from", FIRST)), text_of(table.get("until", LAST))
+    cuts = sorted({entry.get("from", FIRST), *(cut for cut in (since, until) if entry.get("from", FIRST) < cut < end)})
+    for start in cuts if "hours" not in entry else [FIRST]:
+        piece = {**entry, "from": start} if start != FIRST else dict(entry)
+        if since <= start < until:
+            source = " + ".join(dict.fromkeys((entry.get("source", GENAI_PRICES), source_of(table))))
+            piece |= {"rates": {**entry["rates"], **rates_of(table)}, "source": source}
+        yield piece
+
+
+def rates_of(table: Mapping[str, Any]) -> dict[str, str]:
+    return {unit: str(rate) for unit, rate in table["rates"].items()}
+
+
+def source_of(table: Mapping[str, Any]) -> str:
+    return f"{table['source']}, checked {text_of(table['checked'])}"
+
+
+def index_sources(lists: Mapping[str, Any]) -> list[str]:
+    """Every source, genai-prices first; entries refer to them by position, those of genai-prices not at all."""
+    entries = [entry for raw in lists.values() for model in raw["models"] for entry in model["prices"]]
+    sources = [GENAI_PRICES, *sorted({entry["source"] for entry in entries if "source" in entry} - {GENAI_PRICES})]
+    for entry in entries:
+        if "source" in entry:
+            entry["source"] = sources.index(entry["source"])
+    return sources
+
+
+def text_of(value: Any) -> Any:
+    return value.isoformat() if isinstance(value, date) else value
 
 
 def text(rate: Decimal) -> str:

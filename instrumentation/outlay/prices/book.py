@@ -47,11 +47,11 @@ class _Model:
 class _PriceList:
     """One provider's models. Compiles a model the first time it is asked for."""
 
-    def __init__(self, provider: str, raw: Mapping[str, Any], sources: Sequence[Mapping[str, str]]) -> None:
+    def __init__(self, provider: str, raw: Mapping[str, Any], book: Mapping[str, Any]) -> None:
         self.provider = provider
         self.falls_back_to: tuple[str, ...] = tuple(raw.get("falls_back_to", ()))
         self._raw: list[Mapping[str, Any]] = raw["models"]
-        self._sources = sources
+        self._book = book
         self._compiled: dict[int, _Model] = {}
         self._exact = {
             rule[1]: position
@@ -75,7 +75,7 @@ class _PriceList:
             self._compiled[position] = _Model(
                 raw["id"],
                 tuple(map(_rule, raw["match"])),
-                tuple(_entry(f"{self.provider}/{raw['id']}", entry, self._sources) for entry in raw["prices"]),
+                tuple(_entry(f"{self.provider}/{raw['id']}", entry, self._book) for entry in raw["prices"]),
             )
         return self._compiled[position]
 
@@ -149,10 +149,12 @@ class PriceBook:
             return Cost.unpriced(unread or "the provider reported no usage")
         if wrong := contradiction(usage):
             return Cost.unpriced(wrong)
-        price = self.find(
-            provider=provider, model=model, at_ns=at_ns, terms=terms, input_tokens=usage.input_tokens or 0
-        )
-        return Cost.unpriced(price.reason) if isinstance(price, Unpriced) else cost_of(usage, price)
+        used = ((model, usage), *usage.other_models.items())
+        return cost_of([(part, self._price(part, provider, name, at_ns, terms)) for name, part in used])
+
+    def _price(self, usage: Usage, provider: str, model: str | None, at_ns: int, terms: Terms) -> Price | Unpriced:
+        tokens = usage.input_tokens or 0
+        return self.find(provider=provider, model=model, at_ns=at_ns, terms=terms, input_tokens=tokens)
 
     def find(
         self,
@@ -239,7 +241,7 @@ class PriceBook:
     def _list(self, provider: str) -> _PriceList | None:
         price_list = self._lists.get(provider)
         if price_list is None and (raw := self._read()["lists"].get(provider)):
-            price_list = self._lists[provider] = _PriceList(provider, raw, self._read()["sources"])
+            price_list = self._lists[provider] = _PriceList(provider, raw, self._read())
         return price_list
 
 
@@ -251,11 +253,11 @@ def _as_reached(model: _Model, name: str, owner: _PriceList, provider: str) -> I
     tiers = None
     if owner.provider != provider:
         tiers = f"{provider} lists no tier prices of {model.id}: those of {owner.provider} were used"
-    return (replace(entry, inferred=inferred, tiers_inferred=tiers) for entry in model.entries)
+    return (replace(entry, inferred=inferred or entry.inferred, tiers_inferred=tiers) for entry in model.entries)
 
 
 def _presumed(price: Price, entry: Entry) -> Price:
-    reason = f"the price was last checked over a year before the call (source: {entry.source})"
+    reason = f"the price was last checked over a year before the call ({entry.source})"
     return replace(price, inferred="; ".join(filter(None, (price.inferred, reason))))
 
 
@@ -264,13 +266,12 @@ def _rule(raw: Sequence[Any]) -> Rule:
     return (operator, text) if isinstance(text, str) else (operator, tuple(map(_rule, text)))
 
 
-def _entry(name: str, raw: Mapping[str, Any], sources: Sequence[Mapping[str, str]]) -> Entry:
-    source = sources[raw.get("source", 0)]
-    checked = date.fromisoformat(source["checked"])
+def _entry(name: str, raw: Mapping[str, Any], book: Mapping[str, Any]) -> Entry:
+    since = raw.get("from", "")[:10] or None
     return Entry(
         name=name,
-        since=raw["from"][:10] if "from" in raw else None,
-        source=f"{source['name']}, checked {checked}",
+        since=since,
+        source=book["sources"][raw.get("source", 0)],
         period=Period(
             _ns(raw["from"]) if "from" in raw else ALWAYS_NS,
             _ns(raw["until"]) if "until" in raw else NEVER_NS,
@@ -278,8 +279,9 @@ def _entry(name: str, raw: Mapping[str, Any], sources: Sequence[Mapping[str, str
             frozenset(raw.get("weekdays", ())),
         ),
         table=read_rates(raw["rates"]),
-        id=entry_id(name, raw.get("from", "")[:10] or None, {k: v for k, v in raw.items() if k != "source"}),
-        presumed_from_ns=_ns((checked + _PRESUMED_AFTER).isoformat()),
+        id=entry_id(name, since, {key: value for key, value in raw.items() if key != "source"}),
+        inferred=raw.get("inferred"),
+        presumed_from_ns=_ns((date.fromisoformat(book["checked"]) + _PRESUMED_AFTER).isoformat()),
     )
 
 

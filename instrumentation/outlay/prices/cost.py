@@ -6,11 +6,12 @@ reach our figures, and rounded once, half to even, to a whole nano-USD.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from decimal import ROUND_HALF_EVEN, Context, Decimal, InvalidOperation
 from typing import Final
 
 from outlay.model import NANO_USD_PER_USD, Cost, CostLine, CostStatus, Quantity, Usage
-from outlay.prices.entry import Price
+from outlay.prices.entry import Price, Unpriced
 from outlay.units import UNITS
 
 _CONTEXT: Final = Context(prec=60, rounding=ROUND_HALF_EVEN, traps=[InvalidOperation])
@@ -25,7 +26,7 @@ def nano_usd(amount_usd: Decimal) -> int:
 
 def contradiction(usage: Usage) -> str | None:
     """What is wrong with these counts, None where nothing is."""
-    if not usage.quantities:
+    if not usage.quantities and not usage.other_models:
         return "the provider reported no counts"
     for unit, quantity in usage.quantities.items():
         if unit not in UNITS:
@@ -39,52 +40,70 @@ def contradiction(usage: Usage) -> str | None:
     reasoning, output = usage.quantities.get("reasoning", 0), usage.quantities.get("output")
     if output is not None and reasoning > output:
         return f"reasoning ({reasoning}) is more than the output it is a part of ({output})"
-    return None
+    wrong = ((model, contradiction(other)) for model, other in usage.other_models.items())
+    return next((f"{model}: {reason}" for model, reason in wrong if reason), None)
 
 
-def cost_of(usage: Usage, price: Price) -> Cost:
-    """What a usage costs at a price. The usage must be free of contradictions.
+def cost_of(parts: Sequence[tuple[Usage, Price | Unpriced]]) -> Cost:
+    """What a call costs: each model that worked on it as its usage and its price, the one that answered first.
 
-    A unit that was used and has no rate makes the cost `partial`; where nothing that was used has one, `unpriced`.
-    A `request` rate is charged once a call, whether or not the provider counted it.
+    The usages must be free of contradictions. A unit that was used and has no rate makes the cost `partial`; where
+    nothing that was used has one, `unpriced`.
     """
     lines: list[CostLine] = []
-    without_rate: list[str] = []
+    missing: list[str] = []
+    inferred: list[str] = []
+    for usage, price in parts:
+        if isinstance(price, Unpriced):
+            missing.append(price.reason)
+            continue
+        if without_rate := _add_lines(lines, usage, price):
+            missing.append(f"no rate for {', '.join(without_rate)}")
+        inferred += [reason for reason in (usage.inferred, price.inferred) if reason]
+    if missing and not lines:
+        return Cost.unpriced("; ".join(missing))
+    status = CostStatus.PARTIAL if missing else CostStatus.ESTIMATED if inferred else CostStatus.EXACT
     total = _ZERO
+    for line in lines:
+        total = _CONTEXT.add(total, line.cost_usd)
+    prices = [price for _, price in parts if isinstance(price, Price)]
+    return Cost(
+        nano_usd=nano_usd(total),
+        status=status,
+        reason="; ".join(dict.fromkeys((*missing, *inferred))) or None,
+        lines=tuple(lines),
+        price_id=prices[0].id,
+        source=prices[0].source,
+    )
+
+
+def _add_lines(lines: list[CostLine], usage: Usage, price: Price) -> list[str]:
+    """Adds a line for all that was used and has a rate; returns what has none."""
+    without_rate: list[str] = []
     for unit, quantity in _billed(usage, price):
         rate = price.rates.get(unit)
         if rate is None:
             without_rate.append(unit)
             continue
         per = UNITS[unit].per
-        cost = _CONTEXT.divide(_CONTEXT.multiply(rate, quantity), per)
-        total = _CONTEXT.add(total, cost)
-        lines.append(CostLine(unit, quantity, rate, per, cost))
-    if without_rate and not lines:
-        return Cost.unpriced(f"{price.id} has no rate for {', '.join(without_rate)}")
-    status, reason = CostStatus.EXACT, None
-    if inferred := "; ".join(filter(None, (usage.inferred, price.inferred))):
-        status, reason = CostStatus.ESTIMATED, inferred
-    if without_rate:
-        missing = f"no rate for {', '.join(without_rate)}"
-        status, reason = CostStatus.PARTIAL, f"{missing}; {reason}" if reason else missing
-    return Cost(
-        nano_usd=nano_usd(total),
-        status=status,
-        reason=reason,
-        lines=tuple(lines),
-        price_id=price.id,
-        source=price.source,
-    )
+        lines.append(CostLine(unit, quantity, rate, per, _CONTEXT.divide(_CONTEXT.multiply(rate, quantity), per)))
+    return without_rate
 
 
-def _billed(usage: Usage, price: Price) -> list[tuple[str, Quantity]]:
-    """The units that make lines. Reasoning is one only where it has a rate, and then is no longer part of output."""
-    quantities = dict(usage.quantities)
-    reasoning = quantities.pop("reasoning", 0)
-    if reasoning and "reasoning" in price.rates and "output" in quantities:
-        quantities["output"] -= reasoning
-        quantities["reasoning"] = reasoning
-    if "request" in price.rates:
-        quantities.setdefault("request", 1)
-    return [(unit, quantity) for unit, quantity in quantities.items() if quantity]
+def _billed(usage: Usage, price: Price) -> Iterator[tuple[str, Quantity]]:
+    """What makes lines. Reasoning is one only where it has a rate of its own, and then is no longer part of output."""
+    reasoning = usage.quantities.get("reasoning", 0) if "reasoning" in price.rates else 0
+    counted_twice = _counted_twice(usage, price)
+    for unit, quantity in usage.quantities.items():
+        if unit == "output":
+            quantity -= reasoning
+        if quantity and (unit != "reasoning" or reasoning) and unit != counted_twice:
+            yield unit, quantity
+
+
+def _counted_twice(usage: Usage, price: Price) -> str | None:
+    """Which count of searches to leave out where a provider reports both: the price has a rate for the other."""
+    searches = ("web_search", "web_search_query")
+    if not all(unit in usage.quantities for unit in searches):
+        return None
+    return next((unit for unit in searches if unit not in price.rates), None)

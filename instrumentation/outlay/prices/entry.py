@@ -23,7 +23,7 @@ from typing import Final
 from outlay.model import Terms
 from outlay.units import INPUT_UNITS, OUTPUT_UNITS, UNITS
 
-TIERS: Final = ("batch", "flex", "priority", "fast")
+TIERS: Final = ("batch", "flex", "priority", "fast", "ultrafast")
 STANDARD: Final = ""
 _STANDARD_TIERS: Final = frozenset({None, "", "default", "standard", "auto", "on_demand"})
 _MULTIPLIED_BY_REGION: Final = INPUT_UNITS | OUTPUT_UNITS | {"reasoning"}
