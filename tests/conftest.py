@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import httpx2
 import pytest
 from outlay_collector.demo.provider import FakeProvider, UsageLog
 from outlay_collector.serving import Server
@@ -52,3 +57,74 @@ def fake_provider(_provider: Provider) -> Provider:
     """OpenAI and Anthropic on loopback; nothing fails unless a request asks for it with the header `x-fault`."""
     _provider.log.entries.clear()
     return _provider
+
+
+class CollectorProcess:
+    """`outlay up --no-dashboard` as a process of its own, over one database. It may be ended and started again."""
+
+    def __init__(self, folder: Path) -> None:
+        self.db = f"sqlite:///{folder / 'ledger.db'}"
+        self.url = ""
+        self._folder = folder
+        self._process: subprocess.Popen[str] | None = None
+
+    def start(self, *options: str, configuration: str | None = None) -> None:
+        """Returns once it answers. Started again it takes the port it had, so that its clients find it."""
+        if configuration is not None:
+            (self._folder / "outlay.toml").write_text(configuration)
+        port = self.url.rpartition(":")[2] or "0"
+        command = [
+            str(Path(sys.executable).with_name("outlay")),
+            "up",
+            "--no-dashboard",
+            "--db",
+            self.db,
+            "--port",
+            port,
+        ]
+        self._process = subprocess.Popen([*command, *options], cwd=self._folder, stdout=subprocess.PIPE, text=True)
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            name, _, value = line.strip().partition(" ")
+            if name == "Collector":
+                self.url = value.strip()
+            if name == "Ctrl-C":
+                return
+        pytest.fail("the collector ended before it answered")
+
+    def stop(self) -> int:
+        """Ends it as Ctrl-C would and gives its exit status."""
+        return self._end(signal.SIGINT)
+
+    def kill(self) -> None:
+        """Ends it without a chance to finish anything."""
+        self._end(signal.SIGKILL)
+
+    def _end(self, number: signal.Signals) -> int:
+        process, self._process = self._process, None
+        if process is None:
+            return 0
+        process.send_signal(number)
+        with process:
+            return process.wait(20)
+
+    def get(self, path: str, **params: str) -> Any:
+        """The decoded JSON of a resource of the API."""
+        answer = httpx2.get(f"{self.url}{path}", params=params)
+        assert answer.is_success, answer.text
+        return answer.json()
+
+
+@pytest.fixture
+def stopped_collector(tmp_path: Path) -> Iterator[CollectorProcess]:
+    """A collector that the test starts itself, with the configuration it wants."""
+    collector = CollectorProcess(tmp_path)
+    yield collector
+    collector.stop()
+
+
+@pytest.fixture
+def outlay_process(stopped_collector: CollectorProcess) -> CollectorProcess:
+    """A collector that is running; ended when the test is over."""
+    stopped_collector.start()
+    return stopped_collector

@@ -19,12 +19,9 @@ def sent(attributes: dict[str, str]) -> Span:
     )
     for key, value in attributes.items():
         span.attributes.add(key=key).value.string_value = value
-    return (
-        ExportTraceServiceRequest.FromString(moved(request.SerializeToString()))
-        .resource_spans[0]
-        .scope_spans[0]
-        .spans[0]
-    )
+    found = ExportTraceServiceRequest.FromString(moved(request.SerializeToString()))
+    only: Span = found.resource_spans[0].scope_spans[0].spans[0]
+    return only
 
 
 def test_a_span_with_the_tag_is_moved_and_loses_tag_and_price() -> None:
@@ -46,3 +43,8 @@ def test_a_span_without_the_tag_passes_unchanged() -> None:
     span = sent({"outlay.cost.lines": "[]", "outlay.tag.tier": "free"})
     assert span.start_time_unix_nano == 10 * HOUR_NS
     assert {attribute.key for attribute in span.attributes} == {"outlay.cost.lines", "outlay.tag.tier"}
+
+
+def test_a_call_that_was_free_stays_free() -> None:
+    span = sent({"outlay.tag.demo.ago_ns": str(HOUR_NS), "outlay.cost.reason": "the provider answered 500"})
+    assert {attribute.key for attribute in span.attributes} == {"outlay.cost.reason"}

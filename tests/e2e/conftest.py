@@ -23,7 +23,7 @@ Bill = Callable[[Iterable[Mapping[str, Any]]], dict[str, Decimal]]
 
 
 def _nano_usd(entry: Mapping[str, Any]) -> int:
-    """What one answer of the fake provider costs, rounded half even: tokens by the million are nano-dollars by 1,000."""
+    """What one answer of the fake provider costs, rounded half even. USD a million tokens is 1,000 nano-USD a token."""
     rates = {name: Decimal(rate) * 1000 for name, rate in RATES[entry["model"]].items()}
     usage = entry["usage"]
     if entry["provider"] == "anthropic":

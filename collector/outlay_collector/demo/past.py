@@ -1,8 +1,8 @@
 """A way for today's calls into the past, so that a new installation has a month to look at.
 
 The sample application's calls are real and happen now. On their way to the collector they pass here: a span whose tag
-says how long ago it is to have been is moved back by that, loses the tag, and loses the price it was given today, if
-it was given one, so that the collector prices it by what was valid then. Nothing else is touched, and nothing but the demo uses this.
+says how long ago it is to have been is moved back by that and loses the tag. If it was given a price it loses that too,
+so that the collector prices it by what was valid then. Nothing else is touched, and only the demo uses this.
 """
 
 from __future__ import annotations
