@@ -149,9 +149,12 @@ class ConverseStream:
     def feed(self, event: Body) -> None:
         delta = event.get("contentBlockDelta")
         if delta is not None:
-            produced = mapping(mapping(delta).get("delta")).get("text")
+            block = mapping(mapping(delta).get("delta"))
+            produced = block.get("text") or mapping(block.get("toolUse")).get("input")
             if type(produced) is str:
                 self.output_characters += len(produced)
+            elif reasoning := text(mapping(block.get("reasoningContent")).get("text")):
+                self.output_characters += len(reasoning)
             return
         self.output_characters += len(first_text(event, "outputText", "generation") or "")
         if stop := mapping(event.get("messageStop")).get("stopReason"):

@@ -15,7 +15,7 @@ from outlay.providers.counts import attempt, count
 from outlay.providers.foreign import NOTHING, first_text, mapping, mappings, text, texts
 from outlay.providers.openai_usage import read_usage
 from outlay.providers.tiers import served_terms
-from outlay.providers.wire import Asked, Body, WireFormat
+from outlay.providers.wire import Asked, Body, WireFormat, unfinished
 
 _SEARCH_MODEL: Final = re.compile(r"-search-(?:preview|api)")
 
@@ -79,13 +79,23 @@ class ChatStream:
     A chunk that only carries text touches four keys.
     """
 
-    __slots__ = ("_asked", "_finish_reasons", "_first", "_last", "_usage", "finished", "output_characters")
+    __slots__ = (
+        "_asked",
+        "_finish_reasons",
+        "_first",
+        "_last",
+        "_times_counted",
+        "_usage",
+        "finished",
+        "output_characters",
+    )
 
     def __init__(self, asked: Asked) -> None:
         self._asked = asked
         self._first: Body | None = None
         self._last: Body = NOTHING
         self._usage: Mapping[str, Any] = NOTHING
+        self._times_counted = 0
         self._finish_reasons: tuple[str, ...] = ()
         self.finished = False
         self.output_characters = 0
@@ -112,7 +122,8 @@ class ChatStream:
         found = mapping(usage)
         found = mapping(found.get("usage")) if "usage" in found else found
         if found.get("prompt_tokens") is not None or found.get("total_tokens") is not None:
-            self._usage = found
+            self._usage, self._times_counted = found, self._times_counted + 1
+            self.finished = self.finished or not self._last.get("choices")
 
     def _note_rest(self, choice: Mapping[str, Any]) -> None:
         """Text that is no answer but was produced and is billed: thoughts and the arguments of tools."""
@@ -123,8 +134,10 @@ class ChatStream:
             self.output_characters += len(text(mapping(tool.get("function")).get("arguments")) or "")
 
     def reading(self) -> Reading:
-        head = self._first or self._last
-        return assemble({**self._last, **_named(head)}, self._usage, self._asked, self._finish_reasons)
+        """Counts that came more than once are running ones, and those of a broken stream are not the last."""
+        body = {**self._last, **_named(self._first or self._last)}
+        found = assemble(body, self._usage, self._asked, self._finish_reasons)
+        return found if self.finished or self._times_counted < 2 else unfinished(found)
 
 
 def _named(event: Body) -> dict[str, Any]:

@@ -25,7 +25,7 @@ from outlay.providers import (
     watsonx,
 )
 from outlay.providers.base import Reader, Reading, Request, StreamReading
-from outlay.providers.foreign import mapping
+from outlay.providers.foreign import mapping, mappings
 from outlay.providers.wire import Asked, Body, WireFormat
 
 _ALIASES: Final[dict[str, str]] = {
@@ -162,8 +162,14 @@ class ShapeReader:
     def read_request(self, path: str, body: Mapping[str, Any]) -> Request | None:
         return routes.read_request(path, body)
 
-    def read_response(self, request: Request | None, body: Mapping[str, Any]) -> Reading:
+    def read_response(self, request: Request | None, body: object) -> Reading:
+        """A list is a stream that came as one array, as Gemini's does without `alt=sse`."""
         asked = Asked(self.provider, request)
+        if isinstance(body, list):
+            stream = self.start_stream(request)
+            for event in mappings(body):
+                stream.feed(event)
+            return stream.reading()
         if not isinstance(body, Mapping):
             return Reading(reason_unread=_UNKNOWN_SHAPE)
         inner = _batch_result(body)

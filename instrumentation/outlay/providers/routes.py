@@ -45,6 +45,7 @@ _MODEL_IN_PATH: Final = re.compile(
     r"/(?:models?|deployments)/(.+?)(?:/(?:invoke|converse|chat|completions|embed)|:\w+$)"
 )
 """Google's `models/{id}:generateContent`, Bedrock's `model/{id}/converse`, Azure's `deployments/{name}/chat/...`."""
+_FORMS: Final = ("transcription", "image_generation")
 _STREAM_PATH: Final = re.compile(r"stream", re.I)
 
 _CAPS: Final = (
@@ -97,14 +98,21 @@ _CHARACTERS_PER_TOKEN: Final = 4
 
 
 def read_request(path: str, body: Mapping[str, Any]) -> Request | None:
-    """The call a request is, None where it is not one. An empty path is a bare body: a chat, as far as anyone knows."""
+    """The call a request is, None where it is not one.
+
+    An empty path is a bare body: a chat, as far as anyone knows. Without a body only a path that names its model, or
+    one that takes a form, is a call: the rest are lists being fetched.
+    """
     route = path.partition("?")[0]
     operation = "chat" if not route else _operation(unquote(route))
-    if operation is None or (not body and operation not in ("transcription", "image_generation")):
+    if operation is None:
+        return None
+    model = _model(route, body)
+    if not body and model is None and operation not in _FORMS:
         return None
     return Request(
         operation=operation,
-        model=_model(route, body),
+        model=model,
         streamed=body.get("stream") is True or _STREAM_PATH.search(route.rpartition("/")[2]) is not None,
         max_output_tokens=_cap(body),
         input_characters=_characters(body),

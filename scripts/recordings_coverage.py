@@ -1,0 +1,191 @@
+"""How much of a set of recorded provider exchanges Outlay reads and prices.
+
+    python scripts/recordings_coverage.py [folder] [--verbose]
+
+The folder holds gzip JSON lines, one exchange a line: `provider`, `api`, `model`, `recorded_at`, `streaming`,
+`stream_format`, `request{method,path,body}`, `response{status,body,body_kind}`, `usage_raw`. By default it is
+`recordings` in the reference data beside this checkout. Fails where a reading disagrees with the provider's own totals.
+"""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import gzip
+import json
+import re
+import sys
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from email.utils import parsedate_to_datetime
+from pathlib import Path
+from typing import Any
+
+from outlay.model import CostStatus, Usage
+from outlay.prices import PriceBook
+from outlay.providers.base import Reading, Request
+from outlay.providers.eventstream import decode_events
+from outlay.providers.registry import canonical_provider, reader_for
+
+REPOSITORY = Path(__file__).parent.parent
+Exchange = Mapping[str, Any]
+
+
+def exchanges(folder: Path) -> Iterator[Exchange]:
+    """Every successful exchange of a folder."""
+    for file in sorted(folder.glob("*.jsonl.gz")):
+        with gzip.open(file, "rt", encoding="utf-8") as lines:
+            for line in lines:
+                exchange = json.loads(line)
+                if 200 <= exchange["response"]["status"] < 300:
+                    yield exchange
+
+
+def events(exchange: Exchange) -> Iterator[Mapping[str, Any]]:
+    """The decoded events of a streamed exchange."""
+    body = exchange["response"]["body"]
+    stream_format = exchange.get("stream_format")
+    if stream_format == "aws-eventstream":
+        yield from decode_events(base64.b64decode(body))
+        return
+    separator = r"\n" if stream_format == "ndjson" else r"\r?\n\r?\n"
+    for block in re.split(separator, body):
+        lines = [line.strip() for line in block.splitlines()]
+        data = block if stream_format == "ndjson" else "\n".join(s[5:].strip() for s in lines if s.startswith("data:"))
+        if data.strip() and data != "[DONE]":
+            event = json.loads(data)
+            if isinstance(event, dict):
+                yield event
+
+
+def request_of(exchange: Exchange) -> Request | None:
+    """The request as Outlay reads it, None where the exchange is no call."""
+    sent = exchange["request"]
+    if sent["method"] != "POST":
+        return None
+    body = sent["body"] if isinstance(sent["body"], dict) else {}
+    return reader_for(exchange["provider"]).read_request(sent["path"], body)
+
+
+def reading_of(exchange: Exchange, request: Request | None) -> Reading:
+    """The reading of a whole exchange, streamed or not."""
+    reader = reader_for(exchange["provider"])
+    body = exchange["response"]["body"]
+    if not (exchange["streaming"] and isinstance(body, str)):
+        return reader.read_response(request, body)
+    stream = reader.start_stream(request)
+    for event in events(exchange):
+        stream.feed(event)
+    return stream.reading()
+
+
+def disagreement(raw: Mapping[str, Any], usage: Usage) -> str | None:
+    """Where a usage and the provider's own totals differ, None where they agree. Knows the formats, not our readers."""
+    given, made = usage.input_tokens or 0, usage.output_tokens or 0
+    for field in ("total_tokens", "totalTokenCount", "totalTokens"):
+        if isinstance(raw.get(field), int) and raw[field] != given + made:
+            return f"{field} {raw[field]}, buckets {given} + {made}"
+    if "cache_read_input_tokens" in raw:
+        parts = ("input_tokens", "cache_read_input_tokens", "cache_creation_input_tokens")
+        total = sum(raw.get(part) or 0 for part in parts)
+        return None if total == given else f"input {total}, buckets {given}"
+    billed = raw.get("billed_units") or raw
+    for total, field in ((given, "input_tokens"), (made, "output_tokens")):
+        stated = billed.get(field)
+        if isinstance(stated, int) and stated != total and "type" not in raw:
+            return f"{field} {stated}, buckets {total}"
+    return None
+
+
+class Coverage:
+    """Counts by provider and api."""
+
+    def __init__(self) -> None:
+        self.rows: defaultdict[tuple[str, str], Counter[str]] = defaultdict(Counter)
+        self.refusals: list[str] = []
+        self.disagreements: list[str] = []
+        self.unpriced: Counter[str] = Counter()
+        self.book = PriceBook.bundled()
+
+    def add(self, exchange: Exchange) -> None:
+        request = request_of(exchange)
+        reading = reading_of(exchange, request)
+        row = self.rows[exchange["provider"], exchange["api"]]
+        has_usage = bool(exchange.get("usage_raw"))
+        if request is None:
+            row["no call"] += 1
+        elif reading.usage is None:
+            row["refused" if has_usage else "no usage"] += 1
+            if has_usage:
+                self.refusals.append(f"{exchange['id']}: {reading.reason_unread}")
+        else:
+            row["read" if has_usage else "read besides"] += 1
+            self._price(exchange, request, reading, row)
+        if reading.usage is not None and reading.usage_raw is not None:
+            found = disagreement(reading.usage_raw, reading.usage)
+            if found:
+                self.disagreements.append(f"{exchange['id']}: {found}")
+
+    def _price(self, exchange: Exchange, request: Request, reading: Reading, row: Counter[str]) -> None:
+        provider, model = canonical_provider(exchange["provider"]), reading.model_served or request.model
+        cost = self.book.cost(
+            reading.usage,
+            provider=provider,
+            model=model,
+            at_ns=_moment_ns(exchange),
+            terms=reading.terms,
+            provider_cost_usd=reading.provider_cost_usd,
+            reason_unread=reading.reason_unread,
+        )
+        row["priced" if cost.nano_usd is not None else "unpriced"] += 1
+        if cost.status in (CostStatus.UNPRICED, CostStatus.PARTIAL):
+            self.unpriced[f"{provider}/{model} ({cost.status}): {cost.reason}"] += 1
+
+    def total(self) -> Counter[str]:
+        return sum(self.rows.values(), Counter())
+
+
+def _moment_ns(exchange: Exchange) -> int:
+    """When the exchange took place: an HTTP date, an ISO one, or (unknown) the day most were collected."""
+    recorded = exchange.get("recorded_at") or "2026-08-01T00:00:00+00:00"
+    at = parsedate_to_datetime(recorded) if "," in recorded else datetime.fromisoformat(recorded)
+    return int(at.timestamp()) * 10**9
+
+
+COLUMNS = ("read", "refused", "no usage", "read besides", "no call", "priced", "unpriced")
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("folder", nargs="?", type=Path, default=REPOSITORY.parent / "shared" / "recordings")
+    parser.add_argument("--verbose", action="store_true", help="list every refusal and every model without a price")
+    arguments = parser.parse_args()
+    if not arguments.folder.is_dir():
+        parser.error(f"no such folder: {arguments.folder}")
+    coverage = Coverage()
+    for exchange in exchanges(arguments.folder):
+        coverage.add(exchange)
+    _print_table(coverage)
+    if arguments.verbose:
+        for line in coverage.refusals:
+            print("refused", line)
+        for line, times in coverage.unpriced.most_common():
+            print(f"{times:5} {line}")
+    for line in coverage.disagreements:
+        print("disagrees", line)
+    return 1 if coverage.disagreements else 0
+
+
+def _print_table(coverage: Coverage) -> None:
+    print(f"{'provider':16} {'api':18}" + "".join(f"{column:>14}" for column in COLUMNS))
+    total = coverage.total()
+    for (provider, api), row in [*sorted(coverage.rows.items()), (("total", ""), total)]:
+        print(f"{provider:16} {api:18}" + "".join(f"{row[column] or '':>14}" for column in COLUMNS))
+    with_usage = total["read"] + total["refused"]
+    print(f"\nread {total['read'] / with_usage:.2%} of {with_usage} calls that carry usage", end="")
+    print(f"; priced {total['priced'] / (total['priced'] + total['unpriced']):.2%} of those read")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
