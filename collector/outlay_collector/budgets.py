@@ -1,0 +1,249 @@
+"""The lender: how much of a budget each process may have at a time, and how a budget stands.
+
+A grant is worked out from what the account showed at a version, and happens only if the version is still the same: so
+spent and leased together never pass the limit by a grant, whoever else grants at the same time. Sizes shrink with what
+is left, so that the last of a budget is not parked with a process that does not need it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+from outlay.budgets.budget import Budget, Scope, scope_key
+from outlay.budgets.lease import Ask, Grant, LeaseAnswer, LeaseRequest, SettleAnswer, SettleRequest
+from outlay.budgets.period import Window
+from sqlalchemy import Engine, Row
+
+from outlay_collector.periods import from_ns, to_ns
+from outlay_collector.store import leases
+from outlay_collector.store.budgets import (
+    LEASE_S,
+    NANO,
+    Standing,
+    live_leases,
+    standings,
+)
+from outlay_collector.store.definitions import Origin, definitions
+from outlay_collector.store.engine import reading
+
+_SHARE: Final = 4
+"""One process alone is lent at most this part of what is left at once; each of n, an n-th of that."""
+_TRIES: Final = 50
+_LOCKS: Final = tuple(threading.Lock() for _ in range(64))
+"""Keeps this process from racing itself for an account; between processes the version decides."""
+
+
+class Contended(Exception):
+    """Others changed the account at every try. Nothing was granted; asking again is right."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """One ask, and what it is about."""
+
+    ask: Ask
+    budget: Budget
+    holder: str
+    window: Window
+    now_ns: int
+
+    @property
+    def key(self) -> str:
+        return scope_key(tuple(self.ask.scope))
+
+    @property
+    def expires_at_ns(self) -> int:
+        end = self.window.end
+        later = self.now_ns + LEASE_S * NANO
+        return later if end is None else min(later, to_ns(end))
+
+    def answer(self, look: _Look, more: int, *, gone: bool = False) -> Grant:
+        return Grant(
+            lease=self.ask.lease,
+            budget=self.budget.name,
+            scope=self.ask.scope,
+            granted=look.granted + more,
+            expires_in_s=0 if gone else (self.expires_at_ns - self.now_ns) / NANO,
+            limit=self.budget.limit.amount,
+            spent=look.standing.spent,
+            leased=look.standing.leased + more,
+            starts_at_ns=to_ns(self.window.start),
+            ends_at_ns=None if self.window.end is None else to_ns(self.window.end),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """An account as it was at one version. `lease` is None where the ask opens a new one."""
+
+    version: int
+    lease: Row[Any] | None
+    standing: Standing
+    others: int
+
+    @property
+    def granted(self) -> int:
+        return 0 if self.lease is None else int(self.lease.granted)
+
+    def is_gone(self, asked: _Asked) -> bool:
+        """Whether the lease can no longer be added to: over, of a window that is over, or not this account's."""
+        lease = self.lease
+        if lease is None:
+            return False
+        account = (asked.budget.name, asked.key, asked.budget.limit.unit)
+        same_window = lease.ends_at_ns == (None if asked.window.end is None else to_ns(asked.window.end))
+        return (
+            (lease.budget, lease.scope, lease.unit) != account or not same_window or lease.expires_at_ns <= asked.now_ns
+        )
+
+
+def lend(engine: Engine, request: LeaseRequest, now_ns: int) -> LeaseAnswer:
+    """The definitions a process has to keep, and an answer to each of its asks. Asks for budgets nobody defined any
+    more get none. Raises `Contended`."""
+    blocking = _blocking(engine)
+    version = _version(blocking)
+    by_name = {budget.name: budget for budget in blocking}
+    return LeaseAnswer(
+        version=version,
+        budgets=None if request.version == version else [budget.entry() for budget in blocking],
+        grants=[
+            _grant(engine, _Asked(ask, budget, request.holder, budget.window(from_ns(now_ns)), now_ns))
+            for ask in request.asks
+            if (budget := by_name.get(ask.budget)) is not None and len(ask.scope) == len(budget.per)
+        ],
+    )
+
+
+def settle(engine: Engine, request: SettleRequest, now_ns: int) -> SettleAnswer:
+    """Book what calls cost, take back what processes return, renew what they keep. Repeating it changes nothing."""
+    with engine.begin() as connection:
+        leases.settle(connection, request.settlements, now_ns)
+        ends = leases.renew(connection, request.renewals, now_ns)
+    return SettleAnswer(
+        version=_version(_blocking(engine)),
+        expires_in_s={lease: (end - now_ns) / NANO for lease, end in ends.items()},
+    )
+
+
+def _blocking(engine: Engine) -> list[Budget]:
+    with reading(engine) as connection:
+        return [each.budget for each in definitions(connection) if each.budget.on_limit == "block"]
+
+
+def _version(budgets: Sequence[Budget]) -> str:
+    entries = json.dumps([budget.entry() for budget in budgets], sort_keys=True)
+    return hashlib.blake2s(entries.encode(), digest_size=8).hexdigest()
+
+
+def _grant(engine: Engine, asked: _Asked) -> Grant:
+    with _LOCKS[hash((asked.budget.name, asked.key)) % len(_LOCKS)]:
+        for _ in range(_TRIES):
+            look = _look(engine, asked)
+            if look.is_gone(asked):
+                return asked.answer(look, 0, gone=True)
+            unknown = look.granted - asked.ask.known
+            room = asked.budget.limit.amount - look.standing.spent - look.standing.leased
+            more = size(asked.ask.need - unknown, asked.ask.want - unknown, room, look.others)
+            if more is None:
+                with engine.begin() as connection:
+                    leases.note_refusal(connection, asked.budget.name, asked.key, asked.ask.need, asked.now_ns)
+            if not more or _write(engine, asked, look, more):
+                return asked.answer(look, more or 0)
+    raise Contended
+
+
+def size(need: int, want: int, room: int, others: int) -> int | None:
+    """How much more to lend where `room` is left and `others` hold a part too: what is needed, and towards what is
+    wanted no more than a share. None where there is no room for the need; never more than the room."""
+    if need > max(room, 0):
+        return None
+    share = max(room, 0) // (_SHARE * (others + 1))
+    return max(need, min(want, share), 0)
+
+
+def _look(engine: Engine, asked: _Asked) -> _Look:
+    """Reads the version first: what the rest shows is then at least as new, and a grant since then is noticed."""
+    scope = tuple(asked.ask.scope)
+    with reading(engine) as connection:
+        version = leases.account_version(connection, asked.budget.name, asked.key)
+        lease = leases.find_lease(connection, asked.ask.lease)
+        live = live_leases(asked.budget, asked.window, asked.now_ns, scope)
+        others = leases.others_holding(connection, live, asked.ask.lease)
+        standing = standings(connection, asked.budget, asked.window, asked.now_ns, scope).get(scope, Standing())
+    return _Look(version, lease, standing, others)
+
+
+def _write(engine: Engine, asked: _Asked, look: _Look, more: int) -> bool:
+    with engine.begin() as connection:
+        if not leases.raise_version(connection, asked.budget.name, asked.key, look.version):
+            return False
+        if look.lease is not None:
+            leases.top_up(connection, asked.ask.lease, more, asked.expires_at_ns)
+            return True
+        lease = {
+            "id": asked.ask.lease,
+            "budget": asked.budget.name,
+            "scope": asked.key,
+            "unit": asked.budget.limit.unit,
+            "holder": asked.holder,
+            "starts_at_ns": to_ns(asked.window.start),
+            "ends_at_ns": None if asked.window.end is None else to_ns(asked.window.end),
+            "granted": more,
+            "returned": 0,
+            "settled": 0,
+            "opened_at_ns": asked.now_ns,
+            "expires_at_ns": asked.expires_at_ns,
+        }
+        leases.open_lease(connection, lease)
+        return True
+
+
+@dataclass(frozen=True, slots=True)
+class BudgetState:
+    """How one scope of a budget stands in its current window. Amounts are in the budget's unit."""
+
+    budget: Budget
+    scope: Scope
+    window: Window
+    spent: int
+    leased: int
+    refused: bool
+    """Whether an ask found too little in this window, and would still."""
+    origin: Origin
+
+    @property
+    def remaining(self) -> int:
+        return max(0, self.budget.limit.amount - self.spent - self.leased)
+
+    @property
+    def state(self) -> Literal["ok", "warning", "exhausted"]:
+        limit = self.budget.limit.amount
+        if self.spent >= limit or self.refused:
+            return "exhausted"
+        return "warning" if any(self.spent >= share * limit for share in self.budget.thresholds) else "ok"
+
+
+def budget_states(engine: Engine, now_ns: int) -> list[BudgetState]:
+    """Every budget in its window around now: one state a scope anything stands against, one anyway for a budget that
+    all share."""
+    states = []
+    with reading(engine) as connection:
+        for definition in definitions(connection):
+            budget = definition.budget
+            window = budget.window(from_ns(now_ns))
+            found = standings(connection, budget, window, now_ns)
+            if not budget.per:
+                found.setdefault((), Standing())
+            refusals = leases.refusals(connection, budget.name, to_ns(window.start))
+            for scope, standing in sorted(found.items(), key=lambda item: (-item[1].spent, item[0])):
+                room = budget.limit.amount - standing.spent - standing.leased
+                refused = refusals.get(scope_key(scope), 0) > room
+                states.append(
+                    BudgetState(budget, scope, window, standing.spent, standing.leased, refused, definition.origin)
+                )
+    return states

@@ -1,0 +1,68 @@
+"""Databases to lend from, and calls as ingest would store them."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from outlay.model import Attribution, Call, Cost, CostStatus, ResponseCache, Usage
+from outlay_collector.billing import Report, Source
+from outlay_collector.store.engine import open_engine
+from outlay_collector.store.migrate import migrate
+from outlay_collector.store.writing import write_reports
+from sqlalchemy import Engine
+
+
+@pytest.fixture
+def engine(tmp_path: Path) -> Iterator[Engine]:
+    engine = open_engine(f"sqlite:///{tmp_path}/outlay.db")
+    migrate(engine)
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture
+def arrive(engine: Engine) -> Callable[..., None]:
+    """Stores one call as if its span had just come in; further keywords are its attribution."""
+    numbers = itertools.count(1)
+
+    def store(
+        at_ns: int,
+        nano_usd: int | None,
+        span: tuple[str, str] | None = None,
+        *,
+        provider: str = "openai",
+        usage: dict[str, int] | None = None,
+        cache: ResponseCache | None = None,
+        **attribution: Any,
+    ) -> None:
+        trace_id, span_id = span or (f"trace{next(numbers)}", f"span{next(numbers)}")
+        cost = Cost.unpriced("no price") if nano_usd is None else Cost(nano_usd=nano_usd, status=CostStatus.EXACT)
+        call = Call(
+            provider=provider,
+            operation="chat",
+            model_requested="gpt-4o",
+            model_served="gpt-4o-2024-08-06",
+            started_at_ns=at_ns,
+            ended_at_ns=at_ns,
+            usage=None if usage is None else Usage(usage),
+            cost=cost,
+            attribution=Attribution(**attribution),
+            response_cache=cache,
+        )
+        report = Report(
+            call=call,
+            trace_id=trace_id,
+            span_id=span_id,
+            parent_span_id=None,
+            dialect="outlay",
+            scope="outlay",
+            source=Source.OUTLAY,
+        )
+        with engine.begin() as connection:
+            write_reports(connection, [report], at_ns)
+
+    return store

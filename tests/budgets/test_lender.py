@@ -1,0 +1,326 @@
+"""What the collector lends, and what it counts against a limit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from outlay.budgets.budget import Budget
+from outlay.budgets.definition import read_budget
+from outlay.budgets.lease import Ask, Grant, LeaseAnswer, LeaseRequest, Renewal, Settlement, SettleRequest
+from outlay.model import ResponseCache
+from outlay_collector.budgets import BudgetState, budget_states, lend, settle, size
+from outlay_collector.store.budgets import GRACE_S, LEASE_S
+from outlay_collector.store.definitions import put_definition
+from sqlalchemy import Engine
+
+NANO = 10**9
+NOON = 1_795_608_000 * NANO  # 2026-11-25T12:00:00Z
+MIDNIGHT = NOON + 12 * 3600 * NANO
+USD = 1_000_000_000
+
+
+def define(engine: Engine, **keys: Any) -> Budget:
+    budget = read_budget({"name": "bot", "limit": {"usd": 10}} | keys, "test")
+    with engine.begin() as connection:
+        put_definition(connection, budget, "api", NOON)
+    return budget
+
+
+def ask(
+    engine: Engine,
+    lease: str,
+    need: int,
+    *,
+    known: int = 0,
+    want: int = 0,
+    scope: tuple[str, ...] = (),
+    now: int = NOON,
+) -> Grant:
+    want = max(need, want)
+    one = Ask(lease=lease, budget="bot", scope=list(scope), known=known, need=need, want=want)
+    (grant,) = lend(engine, LeaseRequest(holder=f"h-{lease}", asks=[one]), now).grants
+    return grant
+
+
+def spend(engine: Engine, lease: str, amount: int, *, number: str = "1", now: int = NOON, **span: str) -> None:
+    one = Settlement(id=f"{lease}:{number}", lease=lease, amount=amount, at_ns=now, **span)
+    settle(engine, SettleRequest(holder="h", settlements=[one]), now)
+
+
+def state(engine: Engine, now: int = NOON) -> BudgetState:
+    (found,) = budget_states(engine, now)
+    return found
+
+
+def amounts(engine: Engine, now: int = NOON) -> tuple[int, int]:
+    found = state(engine, now)
+    return found.spent, found.leased
+
+
+def test_a_lease_is_what_is_needed_and_a_share_of_what_is_left(engine: Engine) -> None:
+    define(engine)
+    grant = ask(engine, "a", need=USD, want=100 * USD)
+    assert grant.granted == 2_500_000_000  # a quarter of ten
+    assert (grant.limit, grant.spent, grant.leased) == (10 * USD, 0, 2_500_000_000)
+    assert grant.expires_in_s == LEASE_S
+    other = ask(engine, "b", need=USD, want=100 * USD)
+    assert other.granted == USD  # a half of a quarter of what is left is less than what is needed
+    assert amounts(engine) == (0, 3_500_000_000)
+
+
+def test_nothing_is_lent_where_there_is_no_room_for_the_need(engine: Engine) -> None:
+    define(engine)
+    ask(engine, "a", need=9 * USD)
+    refused = ask(engine, "b", need=2 * USD)
+    assert (refused.granted, refused.spent, refused.leased) == (0, 0, 9 * USD)
+    assert ask(engine, "b", need=USD).granted == USD
+
+
+def test_the_same_ask_again_grants_nothing_more(engine: Engine) -> None:
+    define(engine)
+    first = ask(engine, "a", need=3 * USD)
+    assert ask(engine, "a", need=3 * USD) == first
+    more = ask(engine, "a", need=3 * USD, known=first.granted)
+    assert more.granted == 6 * USD
+    assert amounts(engine) == (0, 6 * USD)
+
+
+def test_the_same_settlement_again_counts_once(engine: Engine) -> None:
+    define(engine)
+    ask(engine, "a", need=3 * USD)
+    spend(engine, "a", USD)
+    spend(engine, "a", USD)
+    assert amounts(engine) == (USD, 2 * USD)
+
+
+def test_what_is_handed_back_can_be_lent_again(engine: Engine) -> None:
+    define(engine)
+    ask(engine, "a", need=10 * USD)
+    for _ in range(2):
+        settle(engine, SettleRequest(holder="h", renewals=[Renewal(lease="a", returned=4 * USD)]), NOON)
+    assert amounts(engine) == (0, 6 * USD)
+    assert ask(engine, "b", need=4 * USD).granted == 4 * USD
+
+
+def test_a_settlement_and_the_span_of_its_call_count_once(engine: Engine, arrive: Callable[..., None]) -> None:
+    define(engine)
+    ask(engine, "a", need=3 * USD)
+    spend(engine, "a", USD, trace_id="t", span_id="s")
+    assert amounts(engine) == (USD, 2 * USD)
+    arrive(NOON, USD, ("t", "s"))
+    assert amounts(engine) == (USD, 2 * USD)
+
+
+def test_a_repriced_call_counts_at_its_new_cost(engine: Engine, arrive: Callable[..., None]) -> None:
+    define(engine)
+    ask(engine, "a", need=10 * USD)
+    spend(engine, "a", 10 * USD, trace_id="t", span_id="s")
+    assert ask(engine, "b", need=USD).granted == 0
+    arrive(NOON, USD // 10, ("t", "s"))
+    assert amounts(engine) == (USD // 10, 0)
+    assert ask(engine, "b", need=USD).granted == USD
+
+
+@pytest.mark.parametrize(
+    ("at_ns", "cost", "provider"), [(NOON, USD, "anthropic"), (MIDNIGHT, USD, "openai"), (NOON, None, "openai")]
+)
+def test_a_settlement_counts_until_its_call_counts_in_the_same_place(
+    engine: Engine, arrive: Callable[..., None], at_ns: int, cost: int | None, provider: str
+) -> None:
+    define(engine, match={"provider": "openai"})
+    ask(engine, "a", need=3 * USD)
+    spend(engine, "a", USD, trace_id="t", span_id="s")
+    arrive(at_ns, cost, ("t", "s"), provider=provider)
+    assert amounts(engine) == (USD, 2 * USD)
+
+
+def test_calls_that_others_report_count_too(engine: Engine, arrive: Callable[..., None]) -> None:
+    define(engine, match={"feature": ["chat"]})
+    arrive(NOON, 7 * USD, feature="chat")
+    arrive(NOON, 50 * USD, feature="other")
+    arrive(NOON, None, feature="chat")
+    arrive(NOON - 86_400 * NANO, 5 * USD, feature="chat")
+    assert amounts(engine) == (7 * USD, 0)
+    assert ask(engine, "a", need=4 * USD).granted == 0
+
+
+def test_an_answer_of_the_response_cache_costs_no_budget(engine: Engine, arrive: Callable[..., None]) -> None:
+    define(engine, limit={"calls": 2})
+    arrive(NOON, 0, cache=ResponseCache.HIT)
+    arrive(NOON, 5, cache=ResponseCache.MISS)
+    assert state(engine).spent == 1
+
+
+def test_each_user_has_the_limit(engine: Engine, arrive: Callable[..., None]) -> None:
+    define(engine, per=["user", "tag.team"])
+    arrive(NOON, 9 * USD, user="ann", tags={"team": "x"})
+    arrive(NOON, 8 * USD, user="bob", tags={"team": "x"})
+    arrive(NOON, 8 * USD, tags={"team": "x"})
+    assert ask(engine, "a", need=2 * USD, scope=("ann", "x")).granted == 0
+    assert ask(engine, "b", need=2 * USD, scope=("bob", "x")).granted == 2 * USD
+    assert ask(engine, "c", need=2 * USD, scope=("cid", "y")).granted == 2 * USD
+    found = {each.scope: (each.spent, each.leased, each.state) for each in budget_states(engine, NOON)}
+    assert found == {
+        ("ann", "x"): (9 * USD, 0, "exhausted"),
+        ("bob", "x"): (8 * USD, 2 * USD, "warning"),
+        ("cid", "y"): (0, 2 * USD, "ok"),
+    }
+
+
+def test_a_settlement_of_one_user_counts_there_though_its_span_names_another(
+    engine: Engine, arrive: Callable[..., None]
+) -> None:
+    define(engine, per=["user"])
+    ask(engine, "a", need=USD, scope=("ann",))
+    spend(engine, "a", USD, trace_id="t", span_id="s")
+    arrive(NOON, USD, ("t", "s"), user="bob")
+    assert {each.scope: each.spent for each in budget_states(engine, NOON)} == {("ann",): USD, ("bob",): USD}
+
+
+@pytest.mark.parametrize(
+    ("limit", "usage", "counted"),
+    [
+        ({"tokens": 1000}, {"input": 20, "cache_read": 10, "output": 12, "reasoning": 5}, 42),
+        ({"tokens": 1000}, {"input": 30}, 30),
+        ({"tokens": 1000}, {}, 0),
+        ({"calls": 10}, {}, 1),
+    ],
+)
+def test_tokens_and_calls_are_counted_where_the_limit_says_so(
+    engine: Engine, arrive: Callable[..., None], limit: dict[str, int], usage: dict[str, int], counted: int
+) -> None:
+    define(engine, limit=limit)
+    arrive(NOON, None, usage=usage)
+    assert state(engine).spent == counted
+
+
+def test_a_dead_process_keeps_its_lease_until_its_spans_had_time_to_arrive(engine: Engine) -> None:
+    define(engine)
+    ask(engine, "a", need=10 * USD)
+    late = NOON + (LEASE_S + GRACE_S) * NANO
+    assert ask(engine, "b", need=USD, now=late - 1).granted == 0
+    assert ask(engine, "b", need=USD, now=late).granted == USD
+
+
+def test_a_lease_lives_on_while_its_process_says_so(engine: Engine) -> None:
+    define(engine)
+    ask(engine, "a", need=10 * USD)
+    now = NOON
+    for _ in range(10):
+        now += LEASE_S // 2 * NANO
+        answer = settle(engine, SettleRequest(holder="h", renewals=[Renewal(lease="a", returned=0)]), now)
+        assert answer.expires_in_s == {"a": LEASE_S}
+    assert ask(engine, "b", need=USD, now=now).granted == 0
+
+
+def test_a_lease_that_was_given_up_is_not_revived(engine: Engine) -> None:
+    define(engine)
+    ask(engine, "a", need=10 * USD)
+    late = NOON + (LEASE_S + GRACE_S) * NANO
+    answer = settle(engine, SettleRequest(holder="h", renewals=[Renewal(lease="a", returned=0)]), late)
+    assert answer.expires_in_s == {}
+    gone = ask(engine, "a", need=USD, known=10 * USD, now=late)
+    assert (gone.granted, gone.expires_in_s) == (10 * USD, 0)
+
+
+def test_what_a_dead_lease_settles_late_still_counts(engine: Engine) -> None:
+    define(engine)
+    ask(engine, "a", need=10 * USD)
+    late = NOON + (LEASE_S + GRACE_S + 5) * NANO
+    spend(engine, "a", 4 * USD, now=late)
+    assert amounts(engine, late) == (4 * USD, 0)
+
+
+def test_a_new_window_starts_with_nothing_spent_and_old_leases_gone(engine: Engine) -> None:
+    define(engine)
+    grant = ask(engine, "a", need=10 * USD, now=MIDNIGHT - 10 * NANO)
+    assert grant.expires_in_s == 10
+    assert ask(engine, "a", need=USD, known=10 * USD, now=MIDNIGHT).expires_in_s == 0
+    assert ask(engine, "b", need=10 * USD, now=MIDNIGHT).granted == 10 * USD
+
+
+def test_a_call_that_began_before_midnight_and_settles_after_counts_in_its_own_day(engine: Engine) -> None:
+    define(engine)
+    ask(engine, "a", need=10 * USD, now=MIDNIGHT - 10 * NANO)
+    spend(engine, "a", 3 * USD, now=MIDNIGHT + 30 * NANO)
+    assert amounts(engine, MIDNIGHT + 31 * NANO) == (0, 0)
+    assert amounts(engine, MIDNIGHT - 1) == (3 * USD, 7 * USD)
+
+
+def test_a_rolling_window_forgets_what_slid_out_of_it(engine: Engine, arrive: Callable[..., None]) -> None:
+    define(engine, period="rolling 24h")
+    arrive(NOON, 6 * USD)
+    day = 24 * 3600 * NANO
+    assert amounts(engine, NOON + day) == (6 * USD, 0)
+    assert amounts(engine, NOON + day + 1000) == (0, 0)
+
+
+def test_a_wrong_clock_cannot_move_a_settlement_out_of_sight(engine: Engine) -> None:
+    define(engine, period="rolling 24h")
+    ask(engine, "a", need=5 * USD)
+    one = Settlement(id="1", lease="a", amount=USD, at_ns=0)
+    two = Settlement(id="2", lease="a", amount=USD, at_ns=NOON * 2)
+    settle(engine, SettleRequest(holder="h", settlements=[one, two]), NOON)
+    assert amounts(engine) == (2 * USD, 3 * USD)
+
+
+def test_a_call_dearer_than_its_reservation_counts_in_full(engine: Engine) -> None:
+    define(engine)
+    ask(engine, "a", need=USD)
+    spend(engine, "a", 4 * USD)
+    assert amounts(engine) == (4 * USD, 0)
+
+
+def test_a_settlement_of_an_unknown_lease_is_passed_over(engine: Engine) -> None:
+    define(engine)
+    spend(engine, "nobody", USD)
+    assert amounts(engine) == (0, 0)
+
+
+def test_an_ask_for_a_budget_nobody_defined_gets_no_grant(engine: Engine) -> None:
+    one = Ask(lease="a", budget="gone", scope=[], known=0, need=1, want=1)
+    assert lend(engine, LeaseRequest(holder="h", asks=[one]), NOON).grants == []
+
+
+def test_definitions_are_sent_once_and_again_when_they_change(engine: Engine) -> None:
+    budget = define(engine)
+    define(engine, name="soft", on_limit="alert")
+    first: LeaseAnswer = lend(engine, LeaseRequest(holder="h"), NOON)
+    assert first.budgets == [budget.entry()]
+    assert lend(engine, LeaseRequest(holder="h", version=first.version), NOON).budgets is None
+    define(engine, limit={"usd": 20})
+    second = lend(engine, LeaseRequest(holder="h", version=first.version), NOON)
+    assert second.budgets is not None
+    assert second.budgets[0]["limit"] == {"usd": "20"}
+
+
+def test_a_hard_budget_that_turned_a_call_away_is_exhausted_until_there_is_room(engine: Engine) -> None:
+    define(engine)
+    ask(engine, "a", need=9 * USD)
+    spend(engine, "a", 9 * USD)
+    assert state(engine).state == "warning"
+    ask(engine, "b", need=2 * USD)
+    assert state(engine).state == "exhausted"
+    define(engine, limit={"usd": 30})
+    assert state(engine).state == "ok"
+
+
+@pytest.mark.parametrize(
+    ("need", "want", "room", "others", "more"),
+    [
+        (1, 1, 0, 0, None),
+        (5, 5, 4, 0, None),
+        (5, 5, 5, 0, 5),
+        (5, 100, 100, 0, 25),
+        (5, 100, 100, 4, 5),
+        (0, 100, 100, 1, 12),
+        (0, 100, -5, 0, 0),
+        (-3, -3, 100, 0, 0),
+    ],
+)
+def test_a_grant_is_the_need_and_at_most_a_share_on_top(
+    need: int, want: int, room: int, others: int, more: int | None
+) -> None:
+    assert size(need, want, room, others) == more
