@@ -19,7 +19,7 @@ from outlay_dashboard.answers import Alert, Budget, Call, Period, Summary, Usage
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Card:
-    """One figure. `value` is its plain digits, for a machine to compare, None for unknown. `tone` is warning, bad or nothing."""
+    """One figure. `value` is its plain digits, None for unknown; `tone` is warning, bad or nothing."""
 
     label: str
     text: str

@@ -7,10 +7,10 @@ twenty times as long. Fonts, background and grid are Streamlit's, which follows 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Final
+from typing import Any, Final
 
 import plotly.graph_objects as go  # type: ignore[import-untyped]  # ships no types
 
@@ -24,17 +24,7 @@ SMALL_HEIGHT: Final = 230
 SHOWN_NAMES: Final = 8
 OTHER: Final = "other"
 
-Group = tuple[str | None, ...]
 Colour = Mapping[str | None, str]
-
-
-@dataclass(frozen=True, slots=True)
-class Series:
-    """What one name spent, bucket by bucket. `name` None is the calls that did not say."""
-
-    label: str
-    colour: str
-    rows: tuple[UsageRow, ...]
 
 
 def ranked(totals: Iterable[UsageRow]) -> list[UsageRow]:
@@ -43,21 +33,20 @@ def ranked(totals: Iterable[UsageRow]) -> list[UsageRow]:
 
 
 def spend_over_time(
-    rows: Sequence[UsageRow], leaders: Sequence[str | None], colours: Colour, window: Window
+    leaders: Sequence[UsageRow], everything: Sequence[UsageRow], colours: Colour, window: Window
 ) -> go.Figure:
-    """Stacked bars: one colour a name for `leaders`, the rest together as "other". Rows are grouped by one dimension.
+    """Stacked bars: one colour a name, and what `leaders` leave of `everything` as "other".
 
-    The ranking beside it is its legend.
+    `leaders` are grouped by one dimension, `everything` by none. The ranking beside the figure is its legend.
     """
     figure = _figure(HEIGHT, window)
-    shown = set(leaders)
-    for name in leaders:
-        own = [row for row in rows if row.group[0] == name]
-        figure.add_trace(_spend_bars(fmt.name(name), colours[name], own, window))
-    if rest := [row for row in rows if row.group[0] not in shown]:
+    for name, colour in colours.items():
+        own = [row for row in leaders if row.group[0] == name]
+        figure.add_trace(_spend_bars(fmt.name(name), colour, own, window))
+    if rest := _rest(leaders, everything):
         figure.add_trace(_spend_bars(OTHER, theme.NEUTRAL, rest, window))
-    figure.update_layout(barmode="stack", showlegend=False)
-    figure.update_yaxes(tickformat=_dollars(rows))
+    figure.update_layout(showlegend=False, hovermode="closest")
+    figure.update_yaxes(tickformat=_dollars(everything))
     return figure
 
 
@@ -72,26 +61,22 @@ def ranking(totals: Sequence[UsageRow], colours: Colour) -> go.Figure:
     figure = go.Figure()
     for place, (label, colour, rows) in enumerate(entries):
         total = _total(rows)
-        share = f"{fmt.percent(float(total / whole))}" if whole and total is not None else ""
         figure.add_trace(
             go.Bar(
                 x=[float(total or 0)],
                 y=[place],
                 orientation="h",
-                width=0.3,
+                width=0.24,
                 marker={"color": colour, "cornerradius": 4},
                 hovertemplate=f"<b>{_escaped(label)}</b><br>{_spend_words(rows)}<br>{_calls(rows)}<extra></extra>",
             )
         )
-        amount = fmt.usd(total) if total is not None else f"{fmt.plural(_unpriced(rows), 'call')} without a price"
-        for text, x, anchor in ((_shortened(label), 0, "left"), (f"<b>{amount}</b>  {share}".rstrip(), 1, "right")):
-            figure.add_annotation(
-                x=x, y=place - 0.36, xref="paper", yref="y", text=_escaped(text) if anchor == "left" else text,
-                showarrow=False, xanchor=anchor, yanchor="middle", font={"size": 13},
-            )  # fmt: skip
+        amount = fmt.spend(total, calls=1, unpriced=0 if total is not None else _unpriced(rows))
+        share = f"  {fmt.percent(float(total / whole))}" if whole and total is not None else ""
+        _write_above(figure, place, _escaped(_shortened(label)), f"<b>{amount}</b>{share}")
     figure.update_layout(showlegend=False, height=HEIGHT, margin={"l": 0, "r": 0, "t": 6, "b": 0})
     figure.update_xaxes(visible=False, fixedrange=True)
-    figure.update_yaxes(visible=False, fixedrange=True, range=[max(len(entries), 5) - 0.5, -0.75])
+    figure.update_yaxes(visible=False, fixedrange=True, range=[max(len(entries), 5) - 0.6, -0.85])
     return figure
 
 
@@ -104,7 +89,6 @@ def latency(rows: Sequence[UsageRow], window: Window) -> go.Figure:
         ("p95", theme.TAIL, [row.latency_ms.p95 for row in measured]),
     ):
         times, heights = _broken([_local(row, window) for row in measured], values, window)
-        words = [fmt.duration(height) for height in heights]
         figure.add_trace(
             go.Scatter(
                 x=times,
@@ -113,34 +97,21 @@ def latency(rows: Sequence[UsageRow], window: Window) -> go.Figure:
                 mode="lines+markers",
                 line={"color": colour, "width": 2},
                 marker={"size": 4},
-                customdata=words,
-                hovertemplate=f"{label} <b>%{{customdata}}</b><extra></extra>",
+                customdata=[[fmt.duration(height), height] for height in heights],
+                hovertemplate=f"{label} <b>%{{customdata[0]}}</b> (%{{customdata[1]}} ms)<extra></extra>",
             )
         )
-    figure.update_layout(hovermode="x unified")
     figure.update_yaxes(ticksuffix=" s", tickformat=",~g")
     return figure
 
 
 def failures(rows: Sequence[UsageRow], window: Window) -> go.Figure:
-    """Calls that failed, and answers of 429, retried ones included, as bars side by side."""
+    """Calls that failed, and answers of 429, those that a retry made good included."""
     figure = _figure(SMALL_HEIGHT, window)
-    for label, colour, counts in (
-        ("failed calls", theme.ERROR, [row.errors for row in rows]),
-        ("rate-limited attempts", theme.WARNING, [row.rate_limited for row in rows]),
-    ):
-        figure.add_trace(
-            go.Bar(
-                x=[_local(row, window) for row in rows],
-                y=counts,
-                name=label,
-                marker={"color": colour, "line": {"width": 0}},
-                customdata=[fmt.count(number) for number in counts],
-                hovertemplate=f"{label} <b>%{{customdata}}</b><extra></extra>",
-            )
-        )
-    figure.update_layout(barmode="stack", bargap=0.15, hovermode="x unified")
-    figure.update_yaxes(tickformat=",d", rangemode="tozero", minallowed=0)
+    figure.add_trace(_count_bars("failed calls", theme.ERROR, [(row, row.errors) for row in rows], window))
+    limited = [(row, row.rate_limited) for row in rows]
+    figure.add_trace(_count_bars("rate-limited attempts", theme.WARNING, limited, window))
+    figure.update_yaxes(tickformat=",d")
     if not any(row.errors or row.rate_limited for row in rows):
         figure.update_yaxes(range=[0, 5])
     return figure
@@ -149,23 +120,12 @@ def failures(rows: Sequence[UsageRow], window: Window) -> go.Figure:
 def input_tokens(rows: Sequence[UsageRow], window: Window) -> go.Figure:
     """What the models were given, split by how it is billed: from the prompt cache, into it, and the rest."""
     figure = _figure(SMALL_HEIGHT, window)
-    fresh = [row.input_tokens - row.cache_read_tokens - row.cache_write_tokens for row in rows]
-    for label, colour, counts in (
-        ("read from cache", theme.PRIMARY, [row.cache_read_tokens for row in rows]),
-        ("written to cache", theme.WARNING, [row.cache_write_tokens for row in rows]),
-        ("not cached", theme.NEUTRAL, fresh),
-    ):
-        figure.add_trace(
-            go.Bar(
-                x=[_local(row, window) for row in rows],
-                y=counts,
-                name=label,
-                marker={"color": colour, "line": {"width": 0}},
-                customdata=[fmt.count(number) for number in counts],
-                hovertemplate=f"{label} <b>%{{customdata}}</b> tokens<extra></extra>",
-            )
-        )
-    figure.update_layout(barmode="stack", bargap=0.15, hovermode="x unified")
+    rest = [(row, row.input_tokens - row.cache_read_tokens - row.cache_write_tokens) for row in rows]
+    read = [(row, row.cache_read_tokens) for row in rows]
+    written = [(row, row.cache_write_tokens) for row in rows]
+    figure.add_trace(_count_bars("read from cache", theme.PRIMARY, read, window))
+    figure.add_trace(_count_bars("written to cache", theme.WARNING, written, window))
+    figure.add_trace(_count_bars("not cached", theme.NEUTRAL, rest, window))
     figure.update_yaxes(tickformat=",~s")
     return figure
 
@@ -177,36 +137,78 @@ def _figure(height: int, window: Window) -> go.Figure:
         margin={"l": 0, "r": 0, "t": 8, "b": 0},
         legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0, "traceorder": "normal"},
         hoverlabel={"align": "left"},
+        hovermode="x unified",
+        barmode="stack",
     )
-    figure.update_xaxes(type="date", fixedrange=True, tickangle=0, range=[_naive(window.from_at, window), None])
+    figure.update_xaxes(
+        type="date", fixedrange=True, tickangle=0, range=[_naive(window.from_at, window), _naive(window.to_at, window)]
+    )
     figure.update_yaxes(fixedrange=True, rangemode="tozero")
     return figure
 
 
+def _write_above(figure: go.Figure, place: int, left: str, right: str) -> None:
+    for text, x, anchor in ((left, 0, "left"), (right, 1, "right")):
+        figure.add_annotation(
+            text=text,
+            x=x,
+            y=place - 0.42,
+            xref="paper",
+            yref="y",
+            xanchor=anchor,
+            yanchor="middle",
+            showarrow=False,
+            font={"size": 13},
+        )
+
+
 def _spend_bars(label: str, colour: str, rows: Sequence[UsageRow], window: Window) -> go.Bar:
-    """One bar a bucket. Rows of one bucket (those of "other") become one bar."""
-    by_bucket: dict[datetime, list[UsageRow]] = {}
-    for row in rows:
-        by_bucket.setdefault(_local(row, window), []).append(row)
-    times = sorted(by_bucket)
     return go.Bar(
-        x=times,
-        y=[float(_total(by_bucket[at]) or 0) for at in times],
+        x=[_local(row, window) for row in rows],
+        y=[float(row.cost_usd or 0) for row in rows],
         name=label,
-        width=window.bucket.total_seconds() * 1000 * 0.82,
-        offset=window.bucket.total_seconds() * 1000 * 0.09,
-        marker={"color": colour, "line": {"width": 0}},
-        customdata=[[_spend_words(by_bucket[at]), _calls(by_bucket[at])] for at in times],
+        customdata=[[_spend_words([row]), _calls([row])] for row in rows],
         hovertemplate=f"<b>{_escaped(label)}</b>  %{{x}}<br>%{{customdata[0]}}<br>%{{customdata[1]}}<extra></extra>",
+        **_shape(colour, window),
     )
+
+
+def _count_bars(label: str, colour: str, counts: Sequence[tuple[UsageRow, int]], window: Window) -> go.Bar:
+    return go.Bar(
+        x=[_local(row, window) for row, _ in counts],
+        y=[number for _, number in counts],
+        name=label,
+        customdata=[fmt.count(number) for _, number in counts],
+        hovertemplate=f"{label} <b>%{{customdata}}</b><extra></extra>",
+        **_shape(colour, window),
+    )
+
+
+def _shape(colour: str, window: Window) -> dict[str, Any]:
+    """A bar fills its bucket but for a gap; where buckets are missing Plotly would take the wrong width."""
+    length_ms = window.bucket.total_seconds() * 1000
+    return {"width": length_ms * 0.82, "offset": length_ms * 0.09, "marker": {"color": colour, "line": {"width": 0}}}
+
+
+def _rest(leaders: Iterable[UsageRow], everything: Iterable[UsageRow]) -> list[UsageRow]:
+    """What is left of each bucket without the leaders; no row where nothing is."""
+    of_bucket: dict[datetime | None, list[UsageRow]] = {}
+    for row in leaders:
+        of_bucket.setdefault(row.bucket_at, []).append(row)
+    rest = []
+    for whole in everything:
+        named = of_bucket.get(whole.bucket_at, [])
+        calls = whole.calls - sum(row.calls for row in named)
+        unpriced = whole.unpriced_calls - _unpriced(named)
+        if calls > 0:
+            cost = None if calls == unpriced else (whole.cost_usd or 0) - (_total(named) or 0)
+            rest.append(replace(whole, calls=calls, unpriced_calls=unpriced, cost_usd=cost))
+    return rest
 
 
 def _dollars(rows: Iterable[UsageRow]) -> str:
     """The axis in cents, or in as many digits as it takes where the highest bar is only cents."""
-    of_bucket: dict[datetime | None, float] = {}
-    for row in rows:
-        of_bucket[row.bucket_at] = of_bucket.get(row.bucket_at, 0) + float(row.cost_usd or 0)
-    highest = max(of_bucket.values(), default=0)
+    highest = max((row.cost_usd for row in rows if row.cost_usd is not None), default=0)
     if highest >= 20:
         return "$,.0f"
     return "$,.2f" if highest >= 0.1 or highest == 0 else "$,~r"

@@ -16,7 +16,6 @@ UNKNOWN: Final = "\N{EN DASH}"
 _CENT: Final = Decimal("0.01")
 _SIGNIFICANT: Final = 3
 _MARKDOWN: Final = str.maketrans({sign: f"\\{sign}" for sign in r"\`*_{}[]()<>#+-.!|~$:"})
-_SUFFIXES: Final = ((10**9, "B"), (10**6, "M"), (10**3, "k"))
 
 
 def usd(amount: Decimal | None) -> str:
@@ -50,16 +49,6 @@ def spend(amount: Decimal | None, *, calls: int, unpriced: int, exact: bool = Fa
 
 def count(number: int | None) -> str:
     return UNKNOWN if number is None else f"{number:,}"
-
-
-def compact(number: int | None) -> str:
-    """`950`, `12.3k`, `4.56M`: for places where every digit would not fit; give the exact count beside it."""
-    if number is None:
-        return UNKNOWN
-    for size, suffix in _SUFFIXES:
-        if abs(number) >= size:
-            return f"{_three_digits(number / size)}{suffix}"
-    return str(number)
 
 
 def plural(number: int, noun: str, nouns: str | None = None) -> str:

@@ -17,9 +17,11 @@ from outlay_dashboard.theme import Colours
 
 REFRESH_S: Final = 5
 _FRESH_S: Final = REFRESH_S - 1
+_SETTLED_S: Final = 60
+_MOST_NAMES: Final = 200
 
 Chosen = tuple[tuple[str, tuple[str, ...]], ...]
-"""Filters in a form that can be a key: dimension and the values wanted."""
+"""Filters in a form that can be a key: dimension and the values wanted, "" for calls that do not say."""
 
 
 @st.cache_resource(show_spinner=False)
@@ -41,8 +43,19 @@ def summary(timezone: str) -> answers.Summary:
 
 
 @st.cache_data(ttl=_FRESH_S, show_spinner=False, max_entries=200)
-def usage(from_at: datetime, interval: str, timezone: str, group_by: tuple[str, ...] = ()) -> answers.Usage:
-    return collector().usage(from_at=from_at, interval=interval, timezone=timezone, group_by=group_by)
+def usage(
+    from_at: datetime, interval: str, timezone: str, group_by: tuple[str, ...] = (), filters: Chosen = ()
+) -> answers.Usage:
+    return collector().usage(
+        from_at=from_at, interval=interval, timezone=timezone, group_by=group_by, filters=dict(filters)
+    )
+
+
+@st.cache_data(ttl=_SETTLED_S, show_spinner=False, max_entries=100)
+def names(dimension: str, from_at: datetime) -> tuple[str, ...]:
+    """The values of a dimension that occur since then, those with the most calls first; "" for calls that do not say."""
+    rows = collector().usage(from_at=from_at, group_by=(dimension,)).rows
+    return tuple(row.group[0] or "" for row in sorted(rows, key=lambda row: -row.calls)[:_MOST_NAMES])
 
 
 @st.cache_data(ttl=_FRESH_S, show_spinner=False, max_entries=100)

@@ -17,9 +17,10 @@ _LENGTH_OF: Final = {"minute": timedelta(minutes=1), "hour": timedelta(hours=1),
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """`from_at` is in the time zone the buckets are cut in; the end is always now."""
+    """From the first edge of a bucket to the end of the one that holds now, both in the zone the buckets are cut in."""
 
     from_at: datetime
+    to_at: datetime
     interval: str
     words: str
 
@@ -31,23 +32,25 @@ class Window:
 
 def _last_hour(now: datetime) -> Window:
     minute = now.replace(second=0, microsecond=0)
-    return Window(_earlier(minute, minutes=59), "minute", "in the last hour")
+    return Window(_later(minute, minutes=-59), _later(minute, minutes=1), "minute", "in the last hour")
 
 
 def _last_day(now: datetime) -> Window:
-    return Window(_earlier(_hour(now), hours=23), "hour", "in the last 24 hours")
+    return Window(_later(_hour(now), hours=-23), _later(_hour(now), hours=1), "hour", "in the last 24 hours")
 
 
 def _last_week(now: datetime) -> Window:
-    return Window(_earlier(_hour(now), hours=7 * 24 - 1), "hour", "in the last 7 days")
+    return Window(_later(_hour(now), hours=1 - 7 * 24), _later(_hour(now), hours=1), "hour", "in the last 7 days")
 
 
 def _last_30_days(now: datetime) -> Window:
-    return Window(_midnight(now) - timedelta(days=29), "day", "in the last 30 days")
+    day = _midnight(now)
+    return Window(day - timedelta(days=29), day + timedelta(days=1), "day", "in the last 30 days")
 
 
 def _this_month(now: datetime) -> Window:
-    return Window(_midnight(now).replace(day=1), "day", "this month")
+    day = _midnight(now)
+    return Window(day.replace(day=1), day + timedelta(days=1), "day", "this month")
 
 
 WINDOWS: Final[Mapping[str, Callable[[datetime], Window]]] = {
@@ -64,9 +67,9 @@ def window(name: str, now: datetime, timezone: str) -> Window:
     return WINDOWS[name](now.astimezone(ZoneInfo(timezone)))
 
 
-def _earlier(at: datetime, **length: float) -> datetime:
-    """By the clock of the world: an hour of daylight saving time is neither lost nor gained."""
-    return datetime.fromtimestamp(at.timestamp() - timedelta(**length).total_seconds(), at.tzinfo)
+def _later(at: datetime, **length: float) -> datetime:
+    """By elapsed time: the hour that a change of the clocks repeats or leaves out is counted as it passes."""
+    return datetime.fromtimestamp(at.timestamp() + timedelta(**length).total_seconds(), at.tzinfo)
 
 
 def _hour(at: datetime) -> datetime:

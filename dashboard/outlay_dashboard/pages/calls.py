@@ -31,7 +31,7 @@ def show() -> None:
         timezone = controls.choose_timezone()
     with notices.instead_of_errors():
         since = window(chosen, datetime.now(UTC), timezone).from_at
-        filters = choose_filters(since, timezone)
+        filters = choose_filters(since)
         question = (chosen, timezone, filters)
         if st.session_state.get("question") != question:
             st.session_state.update(question=question, cursors=[None])
@@ -40,15 +40,19 @@ def show() -> None:
             detail(selected, timezone)
 
 
-def choose_filters(since: datetime, timezone: str) -> queries.Chosen:
+def choose_filters(since: datetime) -> queries.Chosen:
     """The values on offer are those that occur in the window."""
     columns = st.columns(len(_FILTERS))
     chosen = []
     for dimension, column in zip(_FILTERS, columns, strict=True):
-        rows = queries.usage(since, "none", timezone, (dimension,)).rows
-        names = sorted({row.group[0] for row in rows if row.group[0] is not None})
-        with column:
-            wanted = st.multiselect(dimension.capitalize(), names, placeholder="any", key=f"only-{dimension}")
+        wanted = column.multiselect(
+            dimension.capitalize(),
+            queries.names(dimension, since),
+            format_func=lambda name: fmt.name(name or None),
+            placeholder="any",
+            accept_new_options=True,
+            key=f"only-{dimension}",
+        )
         if wanted:
             chosen.append((dimension, tuple(wanted)))
     return tuple(chosen)

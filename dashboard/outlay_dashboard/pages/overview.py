@@ -13,6 +13,7 @@ from outlay_dashboard import format as fmt
 from outlay_dashboard.window import Window, window
 
 _LAST_CALLS = 12
+_MOST_NAMES = 200
 _PLOTLY = {"displayModeBar": False}
 
 
@@ -70,12 +71,14 @@ def unpriced(summary: answers.Summary) -> None:
 
 def spend(dimension: str, shown: Window, timezone: str) -> None:
     totals = _totals(dimension, shown, timezone)
-    rows = queries.usage(shown.from_at, shown.interval, timezone, (dimension,)).rows
     names = [row.group[0] for row in totals[: figures.SHOWN_NAMES]]
+    filters = ((dimension, tuple(name or "" for name in names)),) if names else ()
+    leaders = queries.usage(shown.from_at, shown.interval, timezone, (dimension,), filters).rows
+    everything = queries.usage(shown.from_at, shown.interval, timezone).rows
     colours = queries.colours(dimension).of(names)
     left, right = st.container(key="outlay-spend").columns([0.66, 0.34])
     with left, notices.panel(f"Spend by {dimension} {shown.words}"):
-        st.plotly_chart(figures.spend_over_time(rows, names, colours, shown), key="spend", config=_PLOTLY)
+        st.plotly_chart(figures.spend_over_time(leaders, everything, colours, shown), key="spend", config=_PLOTLY)
     with right, notices.panel(f"{_sum_words(totals)} {shown.words}"):
         st.plotly_chart(figures.ranking(totals, colours), key="ranking", config=_PLOTLY)
 
@@ -113,14 +116,17 @@ def budgets(now: datetime) -> None:
 
 
 def breakdown(dimension: str, shown: Window, timezone: str) -> None:
+    totals = _totals(dimension, shown, timezone)
     with notices.panel(f"Every {dimension} {shown.words}"):
         st.dataframe(
-            tables.breakdown(dimension, _totals(dimension, shown, timezone)),
+            tables.breakdown(dimension, totals[:_MOST_NAMES]),
             column_config={"Share": st.column_config.ProgressColumn(format="percent", max_value=1)},
             hide_index=True,
             placeholder=fmt.UNKNOWN,
             key="breakdown",
         )
+        if len(totals) > _MOST_NAMES:
+            st.caption(f"The {_MOST_NAMES} that spend most, of {len(totals):,}. `outlay export` writes them all.")
 
 
 def last_calls(entries: Sequence[answers.Call], timezone: str) -> None:
