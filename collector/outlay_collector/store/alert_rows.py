@@ -15,7 +15,7 @@ from outlay_alerts.silence import Silence
 from outlay_alerts.verdict import Outcome, Severity, Unit, Verdict
 from sqlalchemy import RowMapping
 
-from outlay_collector.instant import from_ns, to_ns
+from outlay_collector.periods import from_ns, to_ns
 
 
 def group_key(group: Group) -> str:

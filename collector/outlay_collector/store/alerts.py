@@ -17,7 +17,7 @@ from outlay_alerts.silence import Silence
 from sqlalchemy import ColumnElement, Connection, Engine, Table, and_, delete, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from outlay_collector.instant import to_ns
+from outlay_collector.periods import to_ns
 from outlay_collector.store.alert_rows import (
     columns_of_alert,
     columns_of_transition,
