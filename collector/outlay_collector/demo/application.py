@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable
+from contextlib import AbstractContextManager
 from typing import Any, Final, Self
 
 import anthropic
@@ -17,8 +18,11 @@ import outlay
 
 from outlay_collector.demo.visits import Visit
 
+Around = Callable[[Visit], AbstractContextManager[object]]
+
 API_KEY: Final = "synthetic"
 CONCURRENT_VISITS: Final = 24
+RETRIES: Final = 1
 
 HANDBOOK: Final = "Section: answer in one paragraph, name the page you found it on, and never promise a date. " * 90
 """A system prompt of some 2,000 tokens, long enough for both providers to cache."""
@@ -34,8 +38,8 @@ class Application:
 
     def __init__(self, openai_url: str, anthropic_url: str) -> None:
         self.outcomes: Counter[str] = Counter()
-        self._openai = openai.AsyncOpenAI(base_url=openai_url, api_key=API_KEY)
-        self._anthropic = anthropic.AsyncAnthropic(base_url=anthropic_url, api_key=API_KEY)
+        self._openai = openai.AsyncOpenAI(base_url=openai_url, api_key=API_KEY, max_retries=RETRIES)
+        self._anthropic = anthropic.AsyncAnthropic(base_url=anthropic_url, api_key=API_KEY, max_retries=RETRIES)
         self._features: dict[str, Callable[[Visit], Awaitable[None]]] = {
             "chat": self._chat,
             "search": self._search,
@@ -52,13 +56,14 @@ class Application:
         await self._openai.close()
         await self._anthropic.close()
 
-    async def serve(self, visits: Iterable[Visit], around: Callable[[Visit, Awaitable[None]], Awaitable[None]]) -> None:
-        """Serves all visits, some at the same time. `around` wraps each one: it may set its clock and tell progress."""
+    async def serve(self, visits: Iterable[Visit], around: Around) -> None:
+        """Serves all visits, some at the same time, each inside the context that `around` makes of it."""
         waiting = iter(visits)
 
         async def desk() -> None:
             for visit in waiting:
-                await around(visit, self.visit(visit))
+                with around(visit):
+                    await self.visit(visit)
 
         await asyncio.gather(*(desk() for _ in range(CONCURRENT_VISITS)))
 

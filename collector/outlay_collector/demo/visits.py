@@ -15,6 +15,9 @@ from typing import Final
 FEATURES: Final = {"chat": 45, "search": 20, "summarise": 18, "agent": 14, "labels": 3}
 """What is asked for, and how many visits in a hundred."""
 
+CALLS: Final = {"agent": 3}
+"""How many calls a visit makes, where it is not one."""
+
 TENANTS: Final = {"acme": 50, "globex": 35, "initech": 15}
 USERS_PER_TENANT: Final = 4
 _HOURS: Final = (1, 1, 1, 1, 1, 2, 3, 5, 9, 12, 13, 12, 10, 12, 13, 12, 10, 8, 5, 4, 3, 2, 2, 1)
@@ -55,6 +58,19 @@ def visits(seed: int) -> Iterator[Visit]:
             session=f"{user}-{number // 3}",
             question=f"{draw.choice(_QUESTIONS)} Reference {number}.",
         )
+
+
+def making(calls: int, seed: int) -> list[Visit]:
+    """Visits that make that many calls between them, if nothing fails."""
+    left = calls
+    found = []
+    for visit in visits(seed):
+        if left == 0:
+            break
+        if (made := CALLS.get(visit.feature, 1)) <= left:
+            found.append(visit)
+            left -= made
+    return found
 
 
 def spread(count: int, days: int, now: datetime, seed: int) -> list[timedelta]:
