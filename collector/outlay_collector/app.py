@@ -3,32 +3,67 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager, contextmanager
 from importlib.metadata import version
 
 from fastapi import FastAPI
+from outlay.prices import PriceBook
 
-from outlay_collector.api import health
+from outlay_collector.api import budgets, calls, errors, export, health, summary, usage
 from outlay_collector.api.dependencies import Running
+from outlay_collector.ingest import Writer
+from outlay_collector.metrics import Metrics
+from outlay_collector.otlp import http as otlp
 from outlay_collector.settings import Settings
 from outlay_collector.store.engine import open_engine
 from outlay_collector.store.migrate import migrate
+from outlay_collector.store.sql import SqlStore
 
 
 def create_app(settings: Settings, *, clock: Callable[[], int] = time.time_ns) -> FastAPI:
-    """The collector as an ASGI application. Opens and migrates the database when it starts, closes it when it ends."""
+    """The collector as an ASGI application. Opens and migrates the database when it starts, closes it when it ends.
+
+    `clock` gives nanoseconds since the epoch.
+    """
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        engine = open_engine(settings.store.url)
-        try:
-            migrate(engine)
-            app.state.running = Running(settings=settings, engine=engine, clock=clock)
+        with _run(settings, clock) as running:
+            app.state.running = running
             yield
-        finally:
-            engine.dispose()
 
     app = FastAPI(title="Outlay", version=version("outlay-collector"), lifespan=lifespan)
-    app.include_router(health.router)
+    errors.install(app)
+    for part in (otlp, usage, summary, calls, export, budgets, health):
+        app.include_router(part.router)
     return app
+
+
+@contextmanager
+def _run(settings: Settings, clock: Callable[[], int]) -> Iterator[Running]:
+    engine = open_engine(settings.store.url)
+    try:
+        migrate(engine)
+        metrics = Metrics()
+        store = SqlStore(engine)
+        writer = Writer(store, clock, settings.server.queue_spans, metrics)
+        metrics.watch("outlay_reports_waiting", lambda: writer.waiting)
+        with ThreadPoolExecutor(1, thread_name_prefix="outlay-decoder") as decoders:
+            writer.start()
+            try:
+                yield Running(
+                    settings=settings,
+                    engine=engine,
+                    store=store,
+                    writer=writer,
+                    decoders=decoders,
+                    book=PriceBook.bundled(),
+                    metrics=metrics,
+                    clock=clock,
+                )
+            finally:
+                writer.stop()
+    finally:
+        engine.dispose()

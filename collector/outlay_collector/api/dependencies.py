@@ -7,13 +7,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Annotated, cast
 
 from fastapi import Depends, Request
+from outlay.prices import PriceBook
 from sqlalchemy import Engine
 
+from outlay_collector.ingest import Writer
+from outlay_collector.metrics import Metrics
 from outlay_collector.settings import Settings
+from outlay_collector.store.base import CallStore
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,6 +27,11 @@ class Running:
 
     settings: Settings
     engine: Engine
+    store: CallStore
+    writer: Writer
+    decoders: ThreadPoolExecutor
+    book: PriceBook
+    metrics: Metrics
     clock: Callable[[], int]
 
 
@@ -37,10 +47,15 @@ def _engine(request: Request) -> Engine:
     return running(request).engine
 
 
+def _store(request: Request) -> CallStore:
+    return running(request).store
+
+
 def _now_ns(request: Request) -> int:
     return running(request).clock()
 
 
 SettingsOf = Annotated[Settings, Depends(_settings)]
 EngineOf = Annotated[Engine, Depends(_engine)]
+StoreOf = Annotated[CallStore, Depends(_store)]
 NowNs = Annotated[int, Depends(_now_ns)]

@@ -40,6 +40,9 @@ class CallRow(SQLModel, table=True):
     ended_at_ns: int = Field(sa_type=BigInteger)
     duration_ms: float
     ttft_ms: float | None = None
+    latency_bin: int
+    """`store.bins` of `duration_ms`; `ttft_bin` likewise."""
+    ttft_bin: int | None = None
     status: str
     """`ok` or `error`."""
     error_type: str | None = None

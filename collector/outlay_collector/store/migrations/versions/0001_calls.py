@@ -31,6 +31,8 @@ def upgrade() -> None:
         sa.Column("ended_at_ns", sa.BigInteger, nullable=False),
         sa.Column("duration_ms", sa.Float, nullable=False),
         sa.Column("ttft_ms", sa.Float),
+        sa.Column("latency_bin", sa.Integer, nullable=False),
+        sa.Column("ttft_bin", sa.Integer),
         sa.Column("status", sa.String, nullable=False),
         sa.Column("error_type", sa.String),
         sa.Column("http_status", sa.Integer),

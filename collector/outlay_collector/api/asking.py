@@ -1,0 +1,179 @@
+"""What a request asks, read from its query string: window, time zone, buckets, grouping and filters.
+
+Every refusal names the parameter. Names nobody knows are refused too: a filter that is misspelt would otherwise answer
+with the sum of everything.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import islice
+from typing import Any, Final
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from starlette.datastructures import QueryParams
+
+from outlay_collector.api.errors import bad_field
+from outlay_collector.periods import INTERVALS, Interval, edges, to_ns
+from outlay_collector.store.query import DIMENSIONS, UsageQuery, is_dimension
+
+_DAY_NS: Final = 24 * 3600 * 1_000_000_000
+_LATEST_NS: Final = 2**63 - 1
+MOST_BUCKETS: Final = 10_000
+MOST_DIMENSIONS: Final = 5
+MOST_VALUES: Final = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A question about usage, and how its answer is to be written."""
+
+    query: UsageQuery
+    interval: Interval | None
+    zone: ZoneInfo
+
+
+def read_usage_query(params: QueryParams, now_ns: int, *, also: Iterable[str] = ()) -> Asked:
+    """`from`, `to`, `interval`, `timezone`, `group_by` and filters. `also`: parameters the endpoint reads itself."""
+    refuse_unknown(params, ("from", "to", "interval", "timezone", "group_by", *also))
+    zone = read_timezone(params)
+    from_ns, to = read_window(params, now_ns)
+    interval = _read_interval(params)
+    query = UsageQuery(
+        from_ns=from_ns,
+        to_ns=to,
+        edges=None if interval is None else _edges(interval, from_ns, to, zone),
+        group_by=read_dimensions(params, "group_by"),
+        filters=read_filters(params),
+    )
+    return Asked(query, interval, zone)
+
+
+def read_window(params: QueryParams, now_ns: int) -> tuple[int, int]:
+    """`from` and `to`, half-open; the last 24 hours where neither is given."""
+    to = read_time(params, "to")
+    to = now_ns if to is None else to
+    from_ns = read_time(params, "from")
+    from_ns = max(to - _DAY_NS, 0) if from_ns is None else from_ns
+    if from_ns > to:
+        raise bad_field("from", "it is later than to")
+    return from_ns, to
+
+
+def read_time(params: QueryParams, name: str) -> int | None:
+    value = params.get(name)
+    if value is None:
+        return None
+    try:
+        at = datetime.fromisoformat(value)
+    except ValueError:
+        at = None
+    if at is None or at.tzinfo is None:
+        # A plus sign that was not escaped in the URL arrives as a space.
+        raise bad_field(name, f"{value!r}: expected RFC 3339 with an offset, such as 2026-11-01T00:00:00Z")
+    try:
+        at_ns = to_ns(at)
+    except OverflowError:
+        at_ns = -1
+    if not 0 <= at_ns <= _LATEST_NS:
+        raise bad_field(name, f"{value!r}: expected a time from 1970 to 2262")
+    return at_ns
+
+
+def read_timezone(params: QueryParams) -> ZoneInfo:
+    name = params.get("timezone", "UTC")
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise bad_field("timezone", f"{name!r}: expected an IANA time zone, such as Europe/Berlin") from None
+
+
+def read_dimensions(params: QueryParams, name: str) -> tuple[str, ...]:
+    """A list of dimensions, separated by commas, each once."""
+    wanted = [part.strip() for value in params.getlist(name) for part in value.split(",") if part.strip()]
+    for dimension in wanted:
+        if not is_dimension(dimension):
+            raise bad_field(name, f"{dimension!r} is no dimension{_nearest(dimension, (*DIMENSIONS, 'tag.NAME'))}")
+    if len(set(wanted)) > MOST_DIMENSIONS:
+        raise bad_field(name, f"at most {MOST_DIMENSIONS} dimensions at once")
+    return tuple(dict.fromkeys(wanted))
+
+
+def read_filters(params: QueryParams) -> dict[str, tuple[str, ...]]:
+    """Dimensions and the values each may have. An empty value: calls that do not say it."""
+    filters: dict[str, tuple[str, ...]] = {}
+    for name in params:
+        if is_dimension(name):
+            filters[name] = tuple(value.replace("\0", "") for value in params.getlist(name))
+            if len(filters[name]) > MOST_VALUES:
+                raise bad_field(name, f"at most {MOST_VALUES} values")
+    return filters
+
+
+def refuse_unknown(params: QueryParams, known: Iterable[str]) -> None:
+    names = (*known, *DIMENSIONS)
+    for name in params:
+        if name not in names and not is_dimension(name):
+            raise bad_field(name, f"there is no such parameter{_nearest(name, (*names, 'tag.NAME'))}")
+
+
+def _read_interval(params: QueryParams) -> Interval | None:
+    value = params.get("interval", "none")
+    if value == "none":
+        return None
+    for interval in INTERVALS:
+        if value == interval:
+            return interval
+    raise bad_field("interval", f"{value!r}: expected one of {', '.join((*INTERVALS, 'none'))}")
+
+
+def _edges(interval: Interval, from_ns: int, to: int, zone: ZoneInfo) -> list[int]:
+    try:
+        found = list(islice(edges(interval, from_ns, to, zone), MOST_BUCKETS + 2))
+    except (OverflowError, ValueError):
+        raise bad_field("from", "no calendar reaches this far in this time zone") from None
+    if len(found) > MOST_BUCKETS + 1:
+        raise bad_field("interval", f"more than {MOST_BUCKETS} buckets: ask for a shorter window or a longer interval")
+    return found
+
+
+def _nearest(name: str, known: Iterable[str]) -> str:
+    close = difflib.get_close_matches(name, list(known), 1)
+    return f"; did you mean {close[0]}?" if close else ""
+
+
+def _parameter(name: str, description: str, schema: dict[str, Any] | None = None) -> dict[str, Any]:
+    return {
+        "name": name,
+        "in": "query",
+        "required": False,
+        "description": description,
+        "schema": schema or {"type": "string"},
+    }
+
+
+_TIME: Final = {"type": "string", "format": "date-time"}
+WINDOW_PARAMETERS: Final = [
+    _parameter("from", "The first instant; RFC 3339. 24 hours before `to` if not given.", _TIME),
+    _parameter("to", "The instant after the last; RFC 3339. Now if not given.", _TIME),
+]
+FILTER_PARAMETERS: Final = [
+    _parameter(
+        name,
+        "Only calls with this value; repeat it for any of several; empty for calls that do not say it.",
+        {"type": "array", "items": {"type": "string"}},
+    )
+    for name in DIMENSIONS
+]
+TIMEZONE_PARAMETER: Final = _parameter("timezone", "IANA time zone of buckets; UTC if not given.")
+INTERVAL_PARAMETER: Final = _parameter("interval", "none if not given.", {"enum": [*INTERVALS, "none"]})
+USAGE_PARAMETERS: Final = [
+    *WINDOW_PARAMETERS,
+    INTERVAL_PARAMETER,
+    TIMEZONE_PARAMETER,
+    _parameter("group_by", "Dimensions, separated by commas."),
+    *FILTER_PARAMETERS,
+]

@@ -1,0 +1,74 @@
+"""The one shape of every error: `{"error": {"code", "message", "field"?}}`."""
+
+from __future__ import annotations
+
+import logging
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from sqlalchemy.exc import SQLAlchemyError
+from starlette.exceptions import HTTPException
+
+log = logging.getLogger(__name__)
+
+
+class ApiError(Exception):
+    """What an endpoint raises to refuse a request. `code` is for programs, `field` the parameter at fault."""
+
+    def __init__(self, status: int, code: str, message: str, field: str | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+        self.message = message
+        self.field = field
+
+
+def bad_field(field: str, message: str) -> ApiError:
+    return ApiError(422, "invalid", message, field)
+
+
+def not_found(what: str) -> ApiError:
+    return ApiError(404, "not_found", f"there is no {what}")
+
+
+def error_response(
+    status: int, code: str, message: str, field: str | None = None, headers: dict[str, str] | None = None
+) -> JSONResponse:
+    error: dict[str, Any] = {"code": code, "message": message}
+    if field is not None:
+        error["field"] = field
+    return JSONResponse({"error": error}, status, headers)
+
+
+def install(app: FastAPI) -> None:
+    """Give every error of the application that shape. No trace of ours leaves the process; it is in the log."""
+
+    @app.exception_handler(ApiError)
+    async def _refused(_request: Request, error: ApiError) -> JSONResponse:
+        return error_response(error.status, error.code, error.message, error.field)
+
+    @app.exception_handler(RequestValidationError)
+    async def _invalid(_request: Request, error: RequestValidationError) -> JSONResponse:
+        first = error.errors()[0]
+        place = [str(part) for part in first["loc"] if part not in ("query", "path", "body", "header")]
+        return error_response(422, "invalid", str(first["msg"]), ".".join(place) or None)
+
+    @app.exception_handler(HTTPException)
+    async def _http(_request: Request, error: HTTPException) -> JSONResponse:
+        code = HTTPStatus(error.status_code).name.lower()
+        headers = dict(error.headers) if error.headers else None
+        return error_response(error.status_code, code, str(error.detail), headers=headers)
+
+    @app.exception_handler(SQLAlchemyError)
+    async def _database(request: Request, error: SQLAlchemyError) -> JSONResponse:
+        log.error("the database failed on %s: %s", request.url.path, type(error).__name__, exc_info=error)
+        headers = {"Retry-After": "1"}
+        return error_response(503, "database_unavailable", "the database did not answer", headers=headers)
+
+    @app.exception_handler(Exception)
+    async def _unexpected(request: Request, error: Exception) -> JSONResponse:
+        log.error("%s failed", request.url.path, exc_info=error)
+        return error_response(500, "internal", "something went wrong here; the collector's log says what")

@@ -1,0 +1,75 @@
+"""The state of spend at a glance: today, the month so far, and where the month is going."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+from fastapi import APIRouter, Request
+
+from outlay_collector.api.asking import TIMEZONE_PARAMETER, read_timezone, refuse_unknown
+from outlay_collector.api.budgets import state_json
+from outlay_collector.api.dependencies import EngineOf, NowNs, StoreOf
+from outlay_collector.api.usage import percentiles_json
+from outlay_collector.budgets import budget_states
+from outlay_collector.money import usd_text
+from outlay_collector.periods import edges, rfc3339, start_of
+from outlay_collector.reports.projection import DAYS_SEEN, Projection, project
+from outlay_collector.store.base import CallStore
+from outlay_collector.store.query import Percentiles, UsageQuery, UsageRow
+
+router = APIRouter(prefix="/api/v1", tags=["usage"])
+
+_DAY_NS: Final = 24 * 3600 * 1_000_000_000
+
+
+@router.get("/summary", openapi_extra={"parameters": [TIMEZONE_PARAMETER]})
+def get_summary(request: Request, store: StoreOf, engine: EngineOf, now_ns: NowNs) -> dict[str, Any]:
+    """Today, the month to date, and the month's projected end: null while there is too little to go by."""
+    refuse_unknown(request.query_params, ("timezone",))
+    zone = read_timezone(request.query_params)
+    day, month = start_of("day", now_ns, zone), start_of("month", now_ns, zone)
+    this_month = _since(month, store, now_ns)
+    projection = _projection(store, now_ns, zone, (this_month and this_month.cost_nano_usd) or 0)
+    return {
+        "now": rfc3339(now_ns, zone),
+        "timezone": zone.key,
+        "today": _json(_since(day, store, now_ns), day, now_ns, zone),
+        "month_to_date": _json(this_month, month, now_ns, zone),
+        "projected_month_end": projection
+        and {
+            "cost_usd": usd_text(projection.expected),
+            "low_usd": usd_text(projection.low),
+            "high_usd": usd_text(projection.high),
+        },
+        "budgets": [state_json(state) for state in budget_states(engine, now_ns)],
+    }
+
+
+def _since(begin: int, store: CallStore, now_ns: int) -> UsageRow | None:
+    rows = store.usage(UsageQuery(from_ns=begin, to_ns=now_ns + 1))
+    return rows[0] if rows else None
+
+
+def _json(row: UsageRow | None, begin: int, now_ns: int, zone: ZoneInfo) -> dict[str, Any]:
+    return {
+        "from": rfc3339(begin, zone),
+        "to": rfc3339(now_ns, zone),
+        "calls": row.calls if row else 0,
+        "errors": row.errors if row else 0,
+        "unpriced_calls": row.unpriced_calls if row else 0,
+        "cost_usd": usd_text(row.cost_nano_usd if row else 0),
+        "avoided_usd": usd_text(row.avoided_nano_usd if row else 0),
+        "error_rate": row.errors / row.calls if row else None,
+        "latency_ms": percentiles_json(row.latency_ms if row else Percentiles()),
+    }
+
+
+def _projection(store: CallStore, now_ns: int, zone: ZoneInfo, spent: int) -> Projection | None:
+    first = store.first_call_at_ns()
+    days = 0 if first is None else min(DAYS_SEEN, (now_ns - first) // _DAY_NS)
+    ends = [now_ns - n * _DAY_NS for n in range(days, -1, -1)]
+    rows = store.usage(UsageQuery(from_ns=ends[0], to_ns=now_ns, edges=ends)) if days > 0 else []
+    by_day = {row.bucket: row.cost_nano_usd or 0 for row in rows}
+    *_, month_end = edges("month", now_ns, now_ns + 1, zone)
+    return project(spent, [by_day.get(n, 0) for n in range(days)], (month_end - now_ns) / _DAY_NS)

@@ -1,0 +1,58 @@
+"""Sums of calls by time and dimension."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter, Request
+
+from outlay_collector.api.asking import USAGE_PARAMETERS, Asked, read_usage_query
+from outlay_collector.api.dependencies import NowNs, StoreOf
+from outlay_collector.money import usd_text
+from outlay_collector.periods import rfc3339
+from outlay_collector.store.query import Percentiles, UsageRow
+
+router = APIRouter(prefix="/api/v1", tags=["usage"])
+
+TOKENS = ("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "reasoning_tokens")
+
+
+@router.get("/usage", openapi_extra={"parameters": USAGE_PARAMETERS})
+def get_usage(request: Request, store: StoreOf, now_ns: NowNs) -> dict[str, Any]:
+    """Sums over the calls of a window; a bucket or group without calls has no row. Filter `tag.NAME` works too."""
+    asked = read_usage_query(request.query_params, now_ns)
+    return {
+        "from": rfc3339(asked.query.from_ns, asked.zone),
+        "to": rfc3339(asked.query.to_ns, asked.zone),
+        "interval": asked.interval or "none",
+        "timezone": asked.zone.key,
+        "group_by": list(asked.query.group_by),
+        "rows": [row_json(row, asked) for row in store.usage(asked.query)],
+    }
+
+
+def row_json(row: UsageRow, asked: Asked) -> dict[str, Any]:
+    """`cost_usd` is null only where no call of the row has a price."""
+    edges = asked.query.edges
+    bucket = None if row.bucket is None or edges is None else rfc3339(edges[row.bucket], asked.zone)
+    return {
+        "bucket": bucket,
+        **dict(zip(asked.query.group_by, row.group, strict=True)),
+        "calls": row.calls,
+        "errors": row.errors,
+        "rate_limited": row.rate_limited,
+        "retries": row.retries,
+        **{name: getattr(row, name) for name in TOKENS},
+        "cost_usd": usd_text(row.cost_nano_usd),
+        "avoided_usd": usd_text(row.avoided_nano_usd),
+        "unpriced_calls": row.unpriced_calls,
+        "latency_ms": percentiles_json(row.latency_ms),
+        "ttft_ms": percentiles_json(row.ttft_ms),
+    }
+
+
+def percentiles_json(percentiles: Percentiles) -> dict[str, float | None]:
+    return {
+        name: None if value is None else round(value, 3)
+        for name, value in (("p50", percentiles.p50), ("p95", percentiles.p95), ("p99", percentiles.p99))
+    }

@@ -1,0 +1,106 @@
+"""Which report is the bill: one call is billed once, however many spans tell of it.
+
+A report is what one span said of a call. Reports with one key are one call; without a response id the spans' nesting
+tells. Of several reports the better source wins field by field; what the bill rests on (usage, its terms and its cost)
+is taken whole from one report, never mixed. Pure: the database is in `store`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, fields, replace
+from decimal import Decimal
+from enum import IntEnum
+from typing import Any, Final
+
+from outlay.model import Attribution, Call
+
+_REUSED_RESPONSE_IDS: Final = frozenset({"ollama"})
+_CHATS: Final = frozenset({"chat", "text_completion", "generate_content"})
+_BILL: Final = ("usage", "usage_raw", "reason_unread", "terms", "cost")
+_STATED: Final = ("error_type", "attribution")  # no error is a statement; attribution is merged by its parts
+_FILLED: Final = tuple(f.name for f in fields(Call) if f.name not in (*_BILL, *_STATED))
+_ATTRIBUTION: Final = tuple(f.name for f in fields(Attribution) if f.name != "tags")
+
+
+class Source(IntEnum):
+    """How near a reporter is to the provider's own words. The lower wins."""
+
+    OUTLAY = 0
+    SDK = 1
+    OFFICIAL = 2
+    OTHER = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """What one span said of one call. Ids in hex.
+
+    `retries` is for spans that count them without listing the attempts, `provider_cost_usd` what the span says the
+    provider charged: it goes into the call's cost when that is worked out.
+    """
+
+    call: Call
+    trace_id: str
+    span_id: str
+    parent_span_id: str | None
+    dialect: str
+    scope: str
+    source: Source
+    retries: int = 0
+    provider_cost_usd: Decimal | None = None
+
+    @property
+    def bill_key(self) -> str:
+        """Two reports with one key are one call. Ollama counts its ids from a thousand, so they tell nothing apart."""
+        call = self.call
+        if call.response_id and call.provider not in _REUSED_RESPONSE_IDS:
+            return f"{call.provider}:{call.response_id}"
+        return f"{self.trace_id}:{self.span_id}"
+
+
+def is_same_call(outer: Report, inner: Report) -> bool:
+    """Whether a span and the span inside it tell of one call: the outer repeats what the inner did.
+
+    Not where they are told apart by response id, by kind of operation, or by the model that was asked for.
+    """
+    a, b = outer.call, inner.call
+    if a.response_id and b.response_id:
+        return a.response_id == b.response_id
+    if a.operation != b.operation and not {a.operation, b.operation} <= _CHATS:
+        return False
+    asked = {_bare(call.model_requested) for call in (a, b)} - {None}
+    return len(asked) < 2
+
+
+def merge(reports: Iterable[Report]) -> Report:
+    """One report out of several of one call. The order they come in does not matter.
+
+    Among equal sources the span that started last, the innermost, is the better: it is the one nearer the provider.
+    """
+    ranked = sorted(reports, key=lambda r: (r.source, -r.call.started_at_ns, r.trace_id, r.span_id))
+    best = ranked[0]
+    if len(ranked) == 1:
+        return best
+    calls = [report.call for report in ranked]
+    billed = next((call for call in calls if call.usage is not None), calls[0])
+    changes = {name: getattr(billed, name) for name in _BILL}
+    changes |= {name: _first_said(calls, name) for name in _FILLED if not getattr(calls[0], name)}
+    changes["attribution"] = _merge_attributions([call.attribution for call in calls])
+    return replace(best, call=replace(calls[0], **changes), retries=max(report.retries for report in ranked))
+
+
+def _merge_attributions(attributions: Sequence[Attribution]) -> Attribution:
+    tags = {key: value for attribution in reversed(attributions) for key, value in attribution.tags.items()}
+    return Attribution(**{name: _first_said(attributions, name) for name in _ATTRIBUTION}, tags=tags)
+
+
+def _first_said(holders: Sequence[object], name: str) -> Any:
+    """What the first holder that says anything says; what the best one has (None, False) where none does."""
+    values = [getattr(holder, name) for holder in holders]
+    return next(filter(None, values), values[0])
+
+
+def _bare(model: str | None) -> str | None:
+    """`openai/gpt-4o` as `gpt-4o`: routers put the provider in front."""
+    return model.rsplit("/", 1)[-1].lower() if model else None

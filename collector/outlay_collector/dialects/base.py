@@ -1,0 +1,120 @@
+"""What a dialect is, and what all of them read alike: the attribution, the terms, and values of doubtful type."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from typing import Any, Final, Protocol
+
+from outlay.model import Attribution, Terms
+from outlay.providers.tiers import served_terms
+
+from outlay_collector.billing import Report
+from outlay_collector.otlp.span import Span
+
+LONGEST_TEXT: Final = 256
+MOST_TAGS: Final = 32
+MOST_UNITS: Final = 10**12
+"""More of a unit than any call can use: a count above it is taken for no count."""
+
+_TIER: Final = (
+    "openai.response.service_tier",
+    "anthropic.response.service_tier",
+    "gen_ai.response.service_tier",
+    "gen_ai.openai.response.service_tier",
+)
+_ENVIRONMENT: Final = ("deployment.environment.name", "deployment.environment")
+_USER: Final = ("user.id", "enduser.id", "enduser.pseudo.id", "gen_ai.user", "traceloop.association.properties.user_id")
+_SESSION: Final = ("session.id", "gen_ai.conversation.id", "traceloop.association.properties.session_id")
+_FEATURE: Final = ("outlay.feature",)
+_TENANT: Final = ("outlay.tenant",)
+_SERVICE: Final = ("service.name",)
+TAG: Final = "outlay.tag."
+
+SHARED_KEYS: Final = frozenset((*_TIER, *_ENVIRONMENT, *_USER, *_SESSION, *_FEATURE, *_TENANT, *_SERVICE))
+SHARED_PREFIXES: Final = (TAG,)
+
+
+class Dialect(Protocol):
+    """One vocabulary of span attributes."""
+
+    @property
+    def keys(self) -> frozenset[str]:
+        """Every attribute it reads."""
+
+    @property
+    def prefixes(self) -> tuple[str, ...]:
+        """Families of attributes it reads."""
+
+    def claims(self, span: Span) -> bool:
+        """Whether the span speaks this dialect. The registry asks in order; the first that claims a span reads it."""
+
+    def read(self, span: Span) -> Report | None:
+        """What the span says of its call; None where it is none. Raises nothing, whatever the attributes hold."""
+
+
+def first(attributes: Mapping[str, Any], names: Iterable[str]) -> Any:
+    """The value under the first of the names that has one: newest names first."""
+    for name in names:
+        if (value := attributes.get(name)) is not None:
+            return value
+    return None
+
+
+def text(value: object) -> str | None:
+    """A short text, None where there is none. Cut at `LONGEST_TEXT`; without NUL, which Postgres cannot hold."""
+    if isinstance(value, str):
+        return value[:LONGEST_TEXT].replace("\0", "") or None
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return str(value)[:LONGEST_TEXT]
+    return None
+
+
+def count(value: object) -> int | None:
+    """A count of something, None where it is not one: senders put texts, floats and worse where counts belong."""
+    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= 13:
+        value = int(value)
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MOST_UNITS:
+        return value
+    return None
+
+
+def milliseconds(seconds: object) -> float | None:
+    """A duration given in seconds, None where it is none or cannot be."""
+    if isinstance(seconds, (int, float)) and not isinstance(seconds, bool) and 0 <= seconds < math.inf:
+        return seconds * 1000
+    return None
+
+
+def attribution_of(span: Span) -> Attribution:
+    """Who made the call, from the span and, for what it leaves out, its resource."""
+    own, resource = span.attributes, span.origin.resource
+    tags: dict[str, str] = {}
+    for holder in (resource, own):
+        for key, value in holder.items():
+            if key.startswith(TAG) and len(tags) < MOST_TAGS and (said := text(value)) is not None:
+                tags[key[len(TAG) :][:LONGEST_TEXT]] = said
+    return Attribution(
+        service=text(first(own, _SERVICE)) or text(first(resource, _SERVICE)),
+        environment=text(first(own, _ENVIRONMENT)) or text(first(resource, _ENVIRONMENT)),
+        feature=text(first(own, _FEATURE)) or text(first(resource, _FEATURE)),
+        user=text(first(own, _USER)),
+        tenant=text(first(own, _TENANT)) or text(first(resource, _TENANT)),
+        session=text(first(own, _SESSION)),
+        tags=tags,
+    )
+
+
+def terms_of(span: Span) -> Terms:
+    """The terms the provider says it served the call under."""
+    return served_terms(None, first(span.attributes, _TIER))
+
+
+def error_of(span: Span) -> str | None:
+    """The type of the error a span ended with, None where it ended well."""
+    said = text(span.attributes.get("error.type"))
+    if said or span.status_code == 2:
+        return said or text((span.exception_type or "").rsplit(".", 1)[-1]) or "error"
+    return None

@@ -1,0 +1,122 @@
+"""From the counts a span carries to disjoint units, whatever the sender counted into what.
+
+Conventions say that input includes what was read from and written to the cache; older and other emitters leave it out.
+Where a total is given, arithmetic decides; where the cache is larger than the input, it cannot be inside it; else the
+dialect's own custom. Counts that contradict one another make no usage, and the reason says which.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from outlay.model import Usage
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counts:
+    """What a span counted, as it counted it. None: not said. The cache's modalities are inside `cache_read`."""
+
+    input: int | None = None
+    output: int | None = None
+    total: int | None = None
+    cache_read: int | None = None
+    cache_write: int | None = None
+    cache_write_5m: int | None = None
+    cache_write_1h: int | None = None
+    reasoning: int | None = None
+    input_audio: int | None = None
+    input_image: int | None = None
+    cache_read_audio: int | None = None
+    output_audio: int | None = None
+    output_image: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """The usage, or why there is none. Both None: nothing was counted."""
+
+    usage: Usage | None
+    reason: str | None = None
+
+
+def read_counts(counts: Counts, *, exclusive: bool, has_output: bool) -> Counted:
+    """The usage behind the counts.
+
+    `exclusive` is the dialect's custom where arithmetic cannot tell: input leaves the cache out. `has_output` says that
+    a finished call of this kind counts its output: where it is missing the call was cut short, and the cost is an
+    estimate.
+    """
+    if counts.input is None and counts.output is None:
+        return Counted(None)
+    quantities: dict[str, int] = {}
+    if counts.input is not None and (reason := _split_input(counts, exclusive, quantities)):
+        return Counted(None, reason)
+    if counts.output is not None and (reason := _split_output(counts, quantities)):
+        return Counted(None, reason)
+    inferred = None
+    if counts.output is None and has_output:
+        inferred = "the output was not counted; only the input is billed"
+    return Counted(Usage(quantities, inferred))
+
+
+def _split_input(counts: Counts, exclusive: bool, quantities: dict[str, int]) -> str | None:
+    assert counts.input is not None
+    cached = (counts.cache_read or 0) + (counts.cache_write or 0)
+    if _leaves_cache_out(counts, cached, exclusive):
+        cached = 0
+    audio, image = counts.input_audio or 0, counts.input_image or 0
+    cached_audio = min(counts.cache_read_audio or 0, counts.cache_read or 0)
+    plain = counts.input - cached - (audio - cached_audio) - image
+    if plain < 0:
+        parts = f"{cached} cached, {audio} audio and {image} image"
+        return f"the counts contradict one another: {counts.input} input tokens, of which {parts}"
+    quantities["input"] = plain
+    _put(quantities, "cache_read", None if counts.cache_read is None else counts.cache_read - cached_audio)
+    _put(quantities, "cache_read_audio", cached_audio or None)
+    _split_cache_write(counts, quantities)
+    _put(quantities, "input_audio", (audio - cached_audio) or None)
+    _put(quantities, "input_image", image or None)
+    return None
+
+
+def _leaves_cache_out(counts: Counts, cached: int, exclusive: bool) -> bool:
+    assert counts.input is not None
+    if not cached:
+        return False
+    if counts.total is not None:
+        made = counts.output or 0
+        if counts.total == counts.input + made:
+            return counts.input < cached
+        if counts.total == counts.input + cached + made:
+            return True
+    return exclusive or counts.input < cached
+
+
+def _split_cache_write(counts: Counts, quantities: dict[str, int]) -> None:
+    short, long = counts.cache_write_5m or 0, counts.cache_write_1h or 0
+    if counts.cache_write is not None and short + long == counts.cache_write and short + long:
+        _put(quantities, "cache_write_5m", short or None)
+        _put(quantities, "cache_write_1h", long or None)
+    else:
+        _put(quantities, "cache_write", counts.cache_write)
+
+
+def _split_output(counts: Counts, quantities: dict[str, int]) -> str | None:
+    assert counts.output is not None
+    output, reasoning = counts.output, counts.reasoning or 0
+    if reasoning and counts.total == (counts.input or 0) + output + reasoning:
+        output += reasoning
+    audio, image = counts.output_audio or 0, counts.output_image or 0
+    if reasoning > output or audio + image > output:
+        parts = f"{reasoning} reasoning, {audio} audio and {image} image"
+        return f"the counts contradict one another: {output} output tokens, of which {parts}"
+    quantities["output"] = output - audio - image
+    _put(quantities, "output_audio", audio or None)
+    _put(quantities, "output_image", image or None)
+    _put(quantities, "reasoning", counts.reasoning)
+    return None
+
+
+def _put(quantities: dict[str, int], unit: str, quantity: int | None) -> None:
+    if quantity is not None:
+        quantities[unit] = quantity

@@ -1,0 +1,137 @@
+"""Outlay's own spans: what `outlay.emit` writes, read back.
+
+The call comes whole and priced. A part that is damaged is left out; a cost that is damaged is worked out again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import fields
+from typing import Any, Final, TypeVar
+
+import orjson
+from outlay import attributes as at
+from outlay.model import Call, Cost, CostStatus, RateLimit, ResponseCache, StreamEnd, Terms
+from outlay.providers.registry import canonical_provider
+
+from outlay_collector.billing import Report, Source
+from outlay_collector.dialects.base import attribution_of, count, milliseconds, text
+from outlay_collector.otlp.span import Span
+from outlay_collector.store.parts import read_attempts, read_lines, read_terms, read_usage
+
+T = TypeVar("T")
+
+_LARGEST: Final = 2**63 - 1
+_LIMITS: Final = tuple(field.name for field in fields(RateLimit))
+
+
+class Outlay:
+    """`gen_ai.*` and `outlay.*` of a span in the scope `outlay`."""
+
+    name = "outlay"
+    keys = frozenset(at.ATTRIBUTES)
+    prefixes = (at.RATE_LIMIT_PREFIX, at.TAG_PREFIX)
+
+    def claims(self, span: Span) -> bool:
+        return span.origin.scope_name == at.SCOPE
+
+    def read(self, span: Span) -> Report | None:
+        get = span.attributes.get
+        provider, operation = text(get(at.PROVIDER)), text(get(at.OPERATION))
+        if provider is None or operation is None:
+            return None
+        usage = _document(get(at.USAGE), read_usage)
+        reason = text(get(at.USAGE_UNREAD))
+        call = Call(
+            provider=canonical_provider(provider),
+            operation=operation,
+            model_requested=text(get(at.REQUEST_MODEL)),
+            model_served=text(get(at.RESPONSE_MODEL)),
+            response_id=text(get(at.RESPONSE_ID)),
+            request_id=text(get(at.REQUEST_ID)),
+            server_address=text(get(at.SERVER_ADDRESS)),
+            started_at_ns=span.started_at_ns,
+            ended_at_ns=span.ended_at_ns,
+            streamed=get(at.REQUEST_STREAM) is True,
+            stream_end=_member(StreamEnd, get(at.STREAM_END)),
+            time_to_first_chunk_ms=milliseconds(get(at.TIME_TO_FIRST_CHUNK)),
+            finish_reasons=_texts(get(at.FINISH_REASONS)),
+            http_status=count(get(at.HTTP_STATUS)),
+            error_type=text(get(at.ERROR_TYPE)),
+            attempts=_document(get(at.ATTEMPTS), read_attempts) or (),
+            usage=usage,
+            usage_raw=_document(get(at.USAGE_RAW), _mapping),
+            reason_unread=reason,
+            terms=_document(get(at.TERMS), read_terms) or Terms(),
+            cost=_cost(span.attributes),
+            attribution=attribution_of(span),
+            response_cache=_member(ResponseCache, get(at.CACHE_STATUS)),
+            avoided_nano_usd=_nano_usd(get(at.AVOIDED_NANO_USD)),
+            rate_limits=_rate_limits(span.attributes),
+        )
+        return Report(
+            call=call,
+            trace_id=span.trace_id,
+            span_id=span.span_id,
+            parent_span_id=span.parent_span_id,
+            dialect=self.name,
+            scope=span.origin.scope,
+            source=Source.OUTLAY,
+        )
+
+
+def _cost(attributes: Mapping[str, Any]) -> Cost:
+    status = _member(CostStatus, attributes.get(at.COST_STATUS))
+    nano_usd = _nano_usd(attributes.get(at.COST_NANO_USD))
+    reason = text(attributes.get(at.COST_REASON))
+    if status is None or nano_usd is None or status is CostStatus.UNPRICED:
+        return Cost.unpriced(reason or "the call came without a cost")
+    return Cost(
+        nano_usd=nano_usd,
+        status=status,
+        reason=reason,
+        lines=_document(attributes.get(at.COST_LINES), read_lines) or (),
+        price_id=text(attributes.get(at.COST_PRICE_ID)),
+        source=text(attributes.get(at.COST_PRICE_SOURCE)),
+        computed_nano_usd=_nano_usd(attributes.get(at.COST_COMPUTED_NANO_USD)),
+    )
+
+
+def _rate_limits(attributes: Mapping[str, Any]) -> dict[str, RateLimit]:
+    limits: dict[str, dict[str, Any]] = {}
+    for key, value in attributes.items():
+        if key.startswith(at.RATE_LIMIT_PREFIX):
+            name, _, part = key[len(at.RATE_LIMIT_PREFIX) :].rpartition(".")
+            if name and part in _LIMITS and isinstance(value, (int, float)):
+                limits.setdefault(name, {})[part] = value if part == "reset_s" else count(value)
+    return {name: RateLimit(**parts) for name, parts in limits.items()}
+
+
+def _document(value: object, read: Callable[[Any], T]) -> T | None:
+    if not isinstance(value, str):
+        return None
+    try:
+        return read(orjson.loads(value))
+    except ValueError:  # no JSON, or JSON of another shape
+        return None
+
+
+def _mapping(value: object) -> Mapping[str, Any]:
+    if not isinstance(value, dict):
+        raise ValueError("expected an object")
+    return value
+
+
+def _member(choices: Callable[[Any], T], value: object) -> T | None:
+    try:
+        return choices(value)
+    except ValueError:
+        return None
+
+
+def _texts(value: object) -> tuple[str, ...]:
+    return tuple(said for item in value if (said := text(item))) if isinstance(value, list) else ()
+
+
+def _nano_usd(value: object) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= _LARGEST else None

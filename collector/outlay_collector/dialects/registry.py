@@ -1,0 +1,29 @@
+"""All dialects, in the order they are asked: the most particular first."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from outlay_collector.billing import Report
+from outlay_collector.dialects.base import SHARED_PREFIXES, Dialect
+from outlay_collector.dialects.genai import GenAI
+from outlay_collector.dialects.outlay import Outlay
+from outlay_collector.otlp.span import Span
+
+DIALECTS: Final[tuple[Dialect, ...]] = (Outlay(), GenAI())
+
+_KEYS: Final = frozenset(key for dialect in DIALECTS for key in dialect.keys)
+_PREFIXES: Final = SHARED_PREFIXES + tuple(prefix for dialect in DIALECTS for prefix in dialect.prefixes)
+
+
+def is_wanted(key: str) -> bool:
+    """Whether any dialect reads this attribute."""
+    return key in _KEYS or key.startswith(_PREFIXES)
+
+
+def read_span(span: Span) -> Report | None:
+    """What the span says of its call; None where it is none, or speaks no dialect we know."""
+    for dialect in DIALECTS:
+        if dialect.claims(span):
+            return dialect.read(span)
+    return None

@@ -1,0 +1,1 @@
+"""OpenTelemetry in: bodies, their encodings, and the spans inside them. Knows nothing of calls."""

@@ -1,0 +1,137 @@
+"""Spans out of a JSON export request.
+
+Ids are hex and 64-bit numbers may be strings, so protobuf's own JSON mapping misreads both; the document is walked as
+it is. Whatever has an unexpected shape is left out, as unknown fields are in protobuf.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import orjson
+
+from outlay_collector.otlp.span import BadBody, Decoded, Origin, Span, Wanted
+
+_NESTING: Final = 8
+_HEX: Final = frozenset("0123456789abcdef")
+_STATUS_NAMES: Final = {"STATUS_CODE_OK": 1, "STATUS_CODE_ERROR": 2}
+_KINDS: Final = ("INTERNAL", "SERVER", "CLIENT", "PRODUCER", "CONSUMER")
+_KIND_NAMES: Final = {f"SPAN_KIND_{name}": number for number, name in enumerate(_KINDS, 1)}
+
+
+def decode_json(body: bytes, wanted: Wanted) -> Decoded:
+    """Raises `BadBody` where the bytes are no JSON object with `resourceSpans`."""
+    try:
+        request = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise BadBody(f"the body is no JSON: {error}") from None
+    if not isinstance(request, dict) or not isinstance(request.get("resourceSpans", []), list):
+        raise BadBody("the body is no export request: expected an object whose resourceSpans is a list")
+    decoded = Decoded()
+    for resource_spans in _objects(request, "resourceSpans"):
+        resource = _read(_object(resource_spans, "resource"), wanted)
+        for scope_spans in _objects(resource_spans, "scopeSpans"):
+            scope = _object(scope_spans, "scope")
+            origin = Origin(resource, str(scope.get("name") or ""), str(scope.get("version") or ""))
+            for span in _objects(scope_spans, "spans"):
+                _decode_span(span, origin, wanted, decoded)
+    return decoded
+
+
+def _decode_span(span: Mapping[str, Any], origin: Origin, wanted: Wanted, decoded: Decoded) -> None:
+    trace_id, span_id = _id(span.get("traceId"), 32), _id(span.get("spanId"), 16)
+    started_at_ns, ended_at_ns = _int(span.get("startTimeUnixNano", 0)), _int(span.get("endTimeUnixNano", 0))
+    if trace_id is None or span_id is None:
+        decoded.reject("traceId must be 32 hex digits and spanId 16, not all zero")
+    elif started_at_ns is None or ended_at_ns is None:
+        decoded.reject("startTimeUnixNano and endTimeUnixNano must be nanoseconds since the epoch")
+    else:
+        status = _object(span, "status").get("code", 0)
+        kind = span.get("kind", 0)
+        decoded.spans.append(
+            Span(
+                origin=origin,
+                trace_id=trace_id,
+                span_id=span_id,
+                parent_span_id=_id(span.get("parentSpanId"), 16),
+                name=str(span.get("name") or ""),
+                kind=_KIND_NAMES.get(kind, 0) if isinstance(kind, str) else _int(kind) or 0,
+                started_at_ns=started_at_ns,
+                ended_at_ns=ended_at_ns,
+                status_code=_STATUS_NAMES.get(status, 0) if isinstance(status, str) else _int(status) or 0,
+                attributes=_read(span, wanted),
+                exception_type=_exception_type(span),
+            )
+        )
+
+
+def _read(holder: Mapping[str, Any], wanted: Wanted) -> dict[str, Any]:
+    return {
+        key: _value(attribute.get("value"))
+        for attribute in _objects(holder, "attributes")
+        if isinstance(key := attribute.get("key"), str) and wanted(key)
+    }
+
+
+def _value(value: object, depth: int = 0) -> Any:
+    if not isinstance(value, dict) or depth > _NESTING:
+        return None
+    if "stringValue" in value:
+        return str(value["stringValue"])
+    if "intValue" in value:
+        return _int(value["intValue"])
+    if "doubleValue" in value:
+        return _float(value["doubleValue"])
+    if "boolValue" in value:
+        return bool(value["boolValue"])
+    if "arrayValue" in value:
+        return [_value(item, depth + 1) for item in _objects(_object(value, "arrayValue"), "values")]
+    if "kvlistValue" in value:
+        items = _objects(_object(value, "kvlistValue"), "values")
+        return {str(item.get("key")): _value(item.get("value"), depth + 1) for item in items}
+    return None
+
+
+def _objects(holder: Mapping[str, Any], key: str) -> list[dict[str, Any]]:
+    found = holder.get(key)
+    return [item for item in found if isinstance(item, dict)] if isinstance(found, list) else []
+
+
+def _object(holder: Mapping[str, Any], key: str) -> dict[str, Any]:
+    found = holder.get(key)
+    return found if isinstance(found, dict) else {}
+
+
+def _id(value: object, digits: int) -> str | None:
+    text = value.lower() if isinstance(value, str) else ""
+    return text if len(text) == digits and _HEX.issuperset(text) and text.strip("0") else None
+
+
+def _int(value: object) -> int | None:
+    """None unless it is a whole number of at most 64 bits, in digits or as text."""
+    if isinstance(value, bool) or not isinstance(value, (int, str)):
+        return None
+    try:
+        number = int(value)
+    except ValueError:
+        return None
+    return number if -(2**63) <= number < 2**64 else None
+
+
+def _float(value: object) -> float | None:
+    if not isinstance(value, (int, float, str)):
+        return None
+    try:
+        return float(value)
+    except (ValueError, OverflowError):
+        return None
+
+
+def _exception_type(span: Mapping[str, Any]) -> str | None:
+    for event in reversed(_objects(span, "events")):
+        if event.get("name") == "exception":
+            for attribute in _objects(event, "attributes"):
+                if attribute.get("key") == "exception.type":
+                    return _value(attribute.get("value")) or None
+    return None

@@ -1,0 +1,64 @@
+"""What both encodings decode to, and what about a body can be refused."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+ERROR: Final = 2
+"""`status_code` of a span that failed."""
+
+Wanted = Callable[[str], bool]
+"""Whether some dialect reads an attribute of that name. The others are never looked at: on a span that carries its
+prompt they are most of its bytes."""
+
+
+class BadBody(Exception):
+    """A body that is no export request, with what is wrong with it. Sending it again will not help."""
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """What all spans of one scope in one resource share."""
+
+    resource: Mapping[str, Any]
+    scope_name: str
+    scope_version: str
+
+    @property
+    def scope(self) -> str:
+        return f"{self.scope_name}@{self.scope_version}" if self.scope_version else self.scope_name
+
+
+@dataclass(slots=True)
+class Span:
+    """One span: ids in lower-case hex, times in nanoseconds, the wanted attributes.
+
+    `exception_type` is that of the last exception event, None where none was recorded.
+    """
+
+    origin: Origin
+    trace_id: str
+    span_id: str
+    parent_span_id: str | None
+    name: str
+    kind: int
+    started_at_ns: int
+    ended_at_ns: int
+    status_code: int
+    attributes: Mapping[str, Any]
+    exception_type: str | None = None
+
+
+@dataclass(slots=True)
+class Decoded:
+    """A body's spans, and those that could not be taken with the reason of the last."""
+
+    spans: list[Span] = field(default_factory=list)
+    rejected: int = 0
+    reason: str = ""
+
+    def reject(self, reason: str) -> None:
+        self.rejected += 1
+        self.reason = reason

@@ -1,0 +1,1 @@
+"""Exports for people and their spreadsheets."""

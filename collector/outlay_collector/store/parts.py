@@ -1,0 +1,138 @@
+"""The parts of a call that are documents.
+
+One shape in Outlay's spans, in the database and in the API. What is measured or is money is decimal text, so nothing is
+rounded on the way. Readers take any JSON and raise `ValueError` where it is not what it should be: on the wire it comes
+from strangers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from decimal import Decimal, DecimalException
+from typing import Any
+
+from outlay.emit import decimal_text
+from outlay.model import Attempt, CostLine, Quantity, Terms, Usage
+
+MOST_ITEMS = 64
+_INFERRED = "~inferred"
+_MODELS = "~models"
+
+
+def read_usage(said: object, *, nested: bool = False) -> Usage:
+    """What `outlay.emit.usage_json` wrote."""
+    units = _mapping(said)
+    quantities = {unit: _quantity(value) for unit, value in units.items() if not unit.startswith("~")}
+    inferred = units.get(_INFERRED)
+    models = {} if nested else _mapping(units.get(_MODELS, {}))
+    others = {model: read_usage(used, nested=True) for model, used in models.items()}
+    return Usage(quantities, str(inferred) if inferred is not None else None, others)
+
+
+def lines_json(lines: Iterable[CostLine]) -> list[dict[str, Any]]:
+    return [
+        {
+            "unit": line.unit,
+            "quantity": line.quantity if isinstance(line.quantity, int) else decimal_text(line.quantity),
+            "rate": decimal_text(line.rate_usd),
+            "per": line.per,
+            "cost_usd": decimal_text(line.cost_usd),
+        }
+        for line in lines
+    ]
+
+
+def read_lines(said: object) -> tuple[CostLine, ...]:
+    return tuple(
+        CostLine(
+            unit=_text(line, "unit"),
+            quantity=_quantity(line.get("quantity")),
+            rate_usd=_decimal(line.get("rate")),
+            per=_whole(line.get("per")),
+            cost_usd=_decimal(line.get("cost_usd")),
+        )
+        for line in _mappings(said)
+    )
+
+
+def attempts_json(attempts: Iterable[Attempt]) -> list[dict[str, Any]]:
+    written = []
+    for attempt in attempts:
+        said: dict[str, Any] = {"status": attempt.status, "ms": attempt.duration_ms}
+        if attempt.error is not None:
+            said["error"] = attempt.error
+        if attempt.retry_after_s is not None:
+            said["retry_after_s"] = attempt.retry_after_s
+        written.append(said)
+    return written
+
+
+def read_attempts(said: object) -> tuple[Attempt, ...]:
+    return tuple(
+        Attempt(
+            status=None if (status := attempt.get("status")) is None else _whole(status),
+            duration_ms=_number(attempt.get("ms")),
+            error=None if attempt.get("error") is None else _text(attempt, "error"),
+            retry_after_s=None if (after := attempt.get("retry_after_s")) is None else _number(after),
+        )
+        for attempt in _mappings(said)
+    )
+
+
+def terms_json(terms: Terms) -> dict[str, Any]:
+    """Only what differs from the standard terms."""
+    said = {"service_tier": terms.service_tier, "batch": terms.batch, "speed": terms.speed, "region": terms.region}
+    return {key: value for key, value in said.items() if value}
+
+
+def read_terms(said: object) -> Terms:
+    terms = _mapping(said)
+    texts = {key: _text(terms, key) for key in ("service_tier", "speed", "region") if key in terms}
+    return Terms(batch=terms.get("batch") is True, **texts)
+
+
+def _mapping(value: object) -> Mapping[str, Any]:
+    if not isinstance(value, Mapping) or len(value) > MOST_ITEMS:
+        raise ValueError(f"expected an object of at most {MOST_ITEMS} keys")
+    return value
+
+
+def _mappings(value: object) -> list[Mapping[str, Any]]:
+    if not isinstance(value, list) or len(value) > MOST_ITEMS:
+        raise ValueError(f"expected a list of at most {MOST_ITEMS} objects")
+    return [_mapping(item) for item in value]
+
+
+def _text(holder: Mapping[str, Any], key: str) -> str:
+    value = holder.get(key)
+    if not isinstance(value, str):
+        raise ValueError(f"{key}: expected text")
+    return value
+
+
+def _quantity(value: object) -> Quantity:
+    return value if isinstance(value, int) and not isinstance(value, bool) else _decimal(value)
+
+
+def _decimal(value: object) -> Decimal:
+    if not isinstance(value, str) or len(value) > MOST_ITEMS:
+        raise ValueError("expected a decimal as text")
+    try:
+        number = Decimal(value)
+    except DecimalException:
+        raise ValueError("expected a decimal as text") from None
+    if not number.is_finite() or abs(number.adjusted()) > MOST_ITEMS:
+        raise ValueError("expected a finite decimal")
+    return number
+
+
+def _whole(value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise ValueError("expected a whole number")
+    return value
+
+
+def _number(value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise ValueError("expected a number")
+    return value

@@ -1,0 +1,161 @@
+"""A report as the columns of a call, and back: the one place that knows both.
+
+The columns hold all that a call says, so that history can be read, merged with a late report, and priced again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from outlay.emit import usage_json
+from outlay.model import Attribution, Call, Cost, CostStatus, ResponseCache, StreamEnd, Usage
+
+from outlay_collector.billing import Report, Source
+from outlay_collector.store.bins import bin_of
+from outlay_collector.store.parts import (
+    attempts_json,
+    lines_json,
+    read_attempts,
+    read_lines,
+    read_terms,
+    read_usage,
+    terms_json,
+)
+from outlay_collector.store.schema import CALLS
+
+TOO_MANY_REQUESTS: Final = 429
+COLUMNS: Final = tuple(column.name for column in CALLS.columns if column.name != "id")
+
+
+def columns_of(report: Report, received_at_ns: int) -> dict[str, Any]:
+    """Every column of the call's row but its id."""
+    call, cost, who = report.call, report.call.cost, report.call.attribution
+    usage = call.usage
+    return {
+        "bill_key": report.bill_key,
+        "provider": call.provider,
+        "operation": call.operation,
+        "model": call.model,
+        "model_requested": call.model_requested,
+        "model_served": call.model_served,
+        "response_id": call.response_id,
+        "trace_id": report.trace_id,
+        "span_id": report.span_id,
+        "parent_span_id": report.parent_span_id,
+        "started_at_ns": call.started_at_ns,
+        "ended_at_ns": call.ended_at_ns,
+        "duration_ms": call.duration_ms,
+        "ttft_ms": call.time_to_first_chunk_ms,
+        "latency_bin": bin_of(call.duration_ms),
+        "ttft_bin": None if call.time_to_first_chunk_ms is None else bin_of(call.time_to_first_chunk_ms),
+        "status": "ok" if call.error_type is None else "error",
+        "error_type": call.error_type,
+        "http_status": call.http_status,
+        "attempts": attempts_json(call.attempts) or None,
+        "retries": max(report.retries, len(call.attempts) - 1),
+        "rate_limited": _rate_limited(call),
+        "service": who.service,
+        "environment": who.environment,
+        "feature": who.feature,
+        "user": who.user,
+        "tenant": who.tenant,
+        "session": who.session,
+        "tags": dict(who.tags) or None,
+        "input_tokens": usage and usage.input_tokens,
+        "output_tokens": usage and usage.output_tokens,
+        "cache_read_tokens": usage and usage.cache_read_tokens,
+        "cache_write_tokens": usage and usage.cache_write_tokens,
+        "reasoning_tokens": usage and usage.reasoning_tokens,
+        "usage": usage and usage_json(usage),
+        "usage_raw": call.usage_raw and dict(call.usage_raw),
+        "terms": terms_json(call.terms) or None,
+        "cost_nano_usd": cost.nano_usd,
+        "cost_status": cost.status.value,
+        "cost_reason": cost.reason,
+        "cost_lines": lines_json(cost.lines) or None,
+        "price_id": cost.price_id,
+        "response_cache": call.response_cache and call.response_cache.value,
+        "prompt_cache": _prompt_cache(usage),
+        "avoided_nano_usd": call.avoided_nano_usd,
+        "streamed": call.streamed,
+        "stream_end": call.stream_end and call.stream_end.value,
+        "finish_reasons": list(call.finish_reasons) or None,
+        "request_id": call.request_id,
+        "server_address": call.server_address,
+        "received_at_ns": received_at_ns,
+    }
+
+
+def report_of(columns: Mapping[str, Any], *, dialect: str, scope: str, source: Source) -> Report:
+    """The report those columns were made from. Columns left out are NULL."""
+    get = columns.get
+    call = Call(
+        provider=columns["provider"],
+        operation=columns["operation"],
+        model_requested=get("model_requested"),
+        model_served=get("model_served"),
+        response_id=get("response_id"),
+        request_id=get("request_id"),
+        server_address=get("server_address"),
+        started_at_ns=columns["started_at_ns"],
+        ended_at_ns=columns["ended_at_ns"],
+        streamed=bool(get("streamed")),
+        stream_end=StreamEnd(end) if (end := get("stream_end")) else None,
+        time_to_first_chunk_ms=get("ttft_ms"),
+        finish_reasons=tuple(get("finish_reasons") or ()),
+        http_status=get("http_status"),
+        error_type=get("error_type"),
+        attempts=read_attempts(get("attempts") or []),
+        usage=read_usage(usage) if (usage := get("usage")) is not None else None,
+        usage_raw=get("usage_raw"),
+        reason_unread=get("cost_reason") if get("usage") is None else None,
+        terms=read_terms(get("terms") or {}),
+        cost=_cost_of(columns),
+        attribution=Attribution(
+            service=get("service"),
+            environment=get("environment"),
+            feature=get("feature"),
+            user=get("user"),
+            tenant=get("tenant"),
+            session=get("session"),
+            tags=get("tags") or {},
+        ),
+        response_cache=ResponseCache(cache) if (cache := get("response_cache")) else None,
+        avoided_nano_usd=get("avoided_nano_usd"),
+    )
+    return Report(
+        call=call,
+        trace_id=columns["trace_id"],
+        span_id=columns["span_id"],
+        parent_span_id=get("parent_span_id"),
+        dialect=dialect,
+        scope=scope,
+        source=source,
+        retries=get("retries") or 0,
+    )
+
+
+def _cost_of(columns: Mapping[str, Any]) -> Cost:
+    return Cost(
+        nano_usd=columns.get("cost_nano_usd"),
+        status=CostStatus(columns["cost_status"]),
+        reason=columns.get("cost_reason"),
+        lines=read_lines(columns.get("cost_lines") or []),
+        price_id=columns.get("price_id"),
+    )
+
+
+def _rate_limited(call: Call) -> int:
+    if call.attempts:
+        return sum(attempt.status == TOO_MANY_REQUESTS for attempt in call.attempts)
+    return int(call.http_status == TOO_MANY_REQUESTS)
+
+
+def _prompt_cache(usage: Usage | None) -> str | None:
+    """What the provider's prompt cache did; None where nothing was counted."""
+    if usage is None:
+        return None
+    if usage.cache_read_tokens:
+        return "hit"
+    return "write" if usage.cache_write_tokens else "none"

@@ -1,0 +1,67 @@
+"""The store on SQLite and Postgres."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from sqlalchemy import Engine
+from sqlalchemy.exc import DBAPIError
+
+from outlay_collector.billing import Report
+from outlay_collector.store.engine import reading
+from outlay_collector.store.query import CallsQuery, StoredCall, StoredReport, UsageQuery, UsageRow
+from outlay_collector.store.reading import first_call_at_ns, read_call, read_calls, read_trace, read_usage
+from outlay_collector.store.writing import Written, write_reports
+
+_TRIES: Final = 5
+
+
+class SqlStore:
+    """`base.CallStore` over an engine of `open_engine`."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def write(self, reports: Sequence[Report], received_at_ns: int) -> Written:
+        """Several collectors may write at once: where two meet in one call, one of them reads again and goes on."""
+        for _ in range(_TRIES - 1):
+            try:
+                return self._write(reports, received_at_ns)
+            except DBAPIError as error:
+                if not _is_collision(error):
+                    raise
+        return self._write(reports, received_at_ns)
+
+    def _write(self, reports: Sequence[Report], received_at_ns: int) -> Written:
+        with self._engine.begin() as connection:
+            return write_reports(connection, reports, received_at_ns)
+
+    def usage(self, query: UsageQuery) -> list[UsageRow]:
+        with reading(self._engine) as connection:
+            return read_usage(connection, query)
+
+    def calls(self, query: CallsQuery) -> list[StoredCall]:
+        with reading(self._engine) as connection:
+            return read_calls(connection, query)
+
+    def call(self, call_id: int) -> tuple[StoredCall, list[StoredReport]] | None:
+        with reading(self._engine) as connection:
+            return read_call(connection, call_id)
+
+    def trace(self, trace_id: str) -> list[StoredCall]:
+        with reading(self._engine) as connection:
+            return read_trace(connection, trace_id)
+
+    def first_call_at_ns(self) -> int | None:
+        with reading(self._engine) as connection:
+            return first_call_at_ns(connection)
+
+    def ping(self) -> None:
+        with reading(self._engine) as connection:
+            connection.exec_driver_sql("SELECT 1")
+
+
+def _is_collision(error: DBAPIError) -> bool:
+    """Unique or foreign key violated, serialisation failed, deadlock: Postgres, when another collector was quicker."""
+    return getattr(error.orig, "sqlstate", None) in ("23505", "23503", "40001", "40P01")

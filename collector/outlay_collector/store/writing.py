@@ -1,0 +1,234 @@
+"""Writes reports so that each call stands once, whatever was written before and in whatever order.
+
+A report joins a call by its bill's key or by the nesting of spans, and may join two calls that were thought apart. The
+decision of what is one call, and what a call says, is `billing`'s; here is what it takes to ask it of a database.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Any, Final, TypeVar
+
+import orjson
+from sqlalchemy import JSON, Connection, Row, bindparam, delete, select, text, update
+
+from outlay_collector.billing import Report, Source, is_same_call, merge
+from outlay_collector.store.rows import COLUMNS, columns_of, report_of
+from outlay_collector.store.schema import CALLS, REPORTS
+
+SpanKey = tuple[str, str]
+T = TypeVar("T")
+
+_MOST_PARAMETERS: Final = 500
+_JSON_COLUMNS: Final = frozenset(column.name for column in CALLS.columns if isinstance(column.type, JSON))
+_REPORT_COLUMNS: Final = tuple(column.name for column in REPORTS.columns)
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What became of the reports: calls that are new, calls that changed, and reports that were known already."""
+
+    new: int
+    changed: int
+    repeated: int
+
+
+@dataclass(slots=True)
+class _Group:
+    """Reports that are one call. `call_ids` are the calls they were stored as so far: none, one, or several."""
+
+    members: list[Report]
+    fresh: list[Report] = field(default_factory=list)
+    call_ids: set[int] = field(default_factory=set)
+    joined: _Group | None = None
+
+    def root(self) -> _Group:
+        """The group this one has become a part of, or itself."""
+        return self if self.joined is None else self.joined.root()
+
+    def join(self, other: _Group) -> None:
+        """Make the two one, unless something tells them apart."""
+        one, other = self.root(), other.root()
+        if one is not other and one._may_be(other):
+            one.members += other.members
+            one.fresh += other.fresh
+            one.call_ids |= other.call_ids
+            other.joined = one
+
+    def _may_be(self, other: _Group) -> bool:
+        """Not where response ids differ, nor where one instrumentation tells of both side by side."""
+        if len({r.call.response_id for group in (self, other) for r in group.members if r.call.response_id}) > 1:
+            return False
+        mine = {(r.scope, r.trace_id, r.parent_span_id) for r in self.members if not r.call.response_id}
+        return not any((r.scope, r.trace_id, r.parent_span_id) in mine for r in other.members)
+
+
+def write_reports(connection: Connection, reports: Sequence[Report], received_at_ns: int) -> Written:
+    """Store what is new in `reports`, in the caller's transaction. Writing the same reports again changes nothing."""
+    neighbours = _Neighbours(connection, {report.trace_id for report in reports})
+    fresh = {key: report for report in reports if (key := (report.trace_id, report.span_id)) not in neighbours.calls}
+    groups = _Grouping(connection, fresh, neighbours).groups()
+    inserts = [group for group in groups if not group.call_ids]
+    changes = [group for group in groups if group.call_ids]
+    for group, call_id in zip(inserts, _take_ids(connection, len(inserts)), strict=True):
+        group.call_ids.add(call_id)
+    _insert(connection, "calls", ("id", *COLUMNS), (_call_row(group, received_at_ns) for group in inserts))
+    for group in changes:
+        _change(connection, group, received_at_ns)
+    _insert(connection, "reports", _REPORT_COLUMNS, (row for group in groups for row in _rows(group, received_at_ns)))
+    return Written(new=len(inserts), changed=len(changes), repeated=len(reports) - len(fresh))
+
+
+class _Neighbours:
+    """The reports already stored of the traces at hand: span to call, and parent span to the calls under it."""
+
+    def __init__(self, connection: Connection, traces: set[str]) -> None:
+        self.calls: dict[SpanKey, int] = {}
+        self.under: defaultdict[SpanKey, list[int]] = defaultdict(list)
+        wanted = select(REPORTS.c.trace_id, REPORTS.c.span_id, REPORTS.c.parent_span_id, REPORTS.c.call_id)
+        for some in _chunks(traces):
+            for trace_id, span_id, parent, call_id in connection.execute(wanted.where(REPORTS.c.trace_id.in_(some))):
+                self.calls[trace_id, span_id] = call_id
+                if parent:
+                    self.under[trace_id, parent].append(call_id)
+
+
+class _Grouping:
+    """Puts fresh reports and stored calls together, call by call."""
+
+    def __init__(self, connection: Connection, fresh: dict[SpanKey, Report], neighbours: _Neighbours) -> None:
+        self._fresh = fresh
+        self._neighbours = neighbours
+        self._by_key = _calls_by_key(connection, (r.bill_key for r in fresh.values() if r.call.response_id))
+        self._of_span = {key: _Group([report], [report]) for key, report in fresh.items()}
+        self._of_call = {call_id: _Group(members, [], {call_id}) for call_id, members in self._stored(connection)}
+
+    def groups(self) -> list[_Group]:
+        """Every call that has a fresh report, in the order the reports came."""
+        first_of_key: dict[str, _Group] = {}
+        for key, report in self._fresh.items():
+            group = self._of_span[key]
+            if report.call.response_id:
+                first_of_key.setdefault(report.bill_key, group).join(group)
+                if (call_id := self._by_key.get(report.bill_key)) is not None:
+                    self._of_call[call_id].join(group)
+        for key, report in self._fresh.items():
+            self._join_nested(key, report)
+        return list({id(root): root for group in self._of_span.values() if (root := group.root())}.values())
+
+    def _join_nested(self, key: SpanKey, report: Report) -> None:
+        group = self._of_span[key]
+        if report.parent_span_id:
+            outer = (report.trace_id, report.parent_span_id)
+            outer_call = self._neighbours.calls.get(outer)
+            above = self._of_span.get(outer) or (None if outer_call is None else self._of_call[outer_call])
+            if above and is_same_call(_span_of(above, outer), report):
+                above.join(group)
+        for call_id in self._neighbours.under.get(key, ()):
+            below = self._of_call[call_id]
+            if any(is_same_call(report, inner) for inner in below.members):
+                below.join(group)
+
+    def _stored(self, connection: Connection) -> Iterator[tuple[int, list[Report]]]:
+        """The stored calls a fresh report may belong to, with what their reports said."""
+        wanted = set(self._by_key.values())
+        for key, report in self._fresh.items():
+            wanted.update(self._neighbours.under.get(key, ()))
+            if report.parent_span_id:
+                wanted.update(filter(None, [self._neighbours.calls.get((report.trace_id, report.parent_span_id))]))
+        for some in _chunks(wanted):
+            rows = {row.id: row for row in connection.execute(select(CALLS).where(CALLS.c.id.in_(some)))}
+            members: defaultdict[int, list[Report]] = defaultdict(list)
+            for report_row in connection.execute(select(REPORTS).where(REPORTS.c.call_id.in_(some))):
+                members[report_row.call_id].append(stored_report(report_row, rows[report_row.call_id]))
+            yield from members.items()
+
+
+def stored_report(row: Row[Any], call: Row[Any]) -> Report:
+    """What a stored report said: its own body or, where it is the only one, the call's row."""
+    columns = call._asdict() if row.body is None else row.body
+    return report_of(columns, dialect=row.dialect, scope=row.scope, source=Source(row.rank))
+
+
+def _span_of(group: _Group, key: SpanKey) -> Report:
+    return next((r for r in group.members if (r.trace_id, r.span_id) == key), group.members[0])
+
+
+def _calls_by_key(connection: Connection, keys: Iterable[str]) -> dict[str, int]:
+    wanted = select(CALLS.c.bill_key, CALLS.c.id)
+    return {
+        key: call_id
+        for some in _chunks(set(keys))
+        for key, call_id in connection.execute(wanted.where(CALLS.c.bill_key.in_(some)))
+    }
+
+
+def _change(connection: Connection, group: _Group, received_at_ns: int) -> None:
+    """Rewrite a stored call by what all its reports say; calls that turn out to be the same become one."""
+    kept, *others = sorted(group.call_ids)
+    columns = columns_of(merge(group.members), received_at_ns)
+    del columns["received_at_ns"]
+    if others:
+        connection.execute(update(REPORTS).where(REPORTS.c.call_id.in_(others)).values(call_id=kept))
+        connection.execute(delete(CALLS).where(CALLS.c.id.in_(others)))
+    connection.execute(update(CALLS).where(CALLS.c.id == kept).values(**columns))
+    fresh = {id(report) for report in group.fresh}
+    bodies = [
+        {"of_trace": r.trace_id, "of_span": r.span_id, "said": _body(r)} for r in group.members if id(r) not in fresh
+    ]
+    this = (REPORTS.c.trace_id == bindparam("of_trace")) & (REPORTS.c.span_id == bindparam("of_span"))
+    connection.execute(update(REPORTS).where(this).values(body=bindparam("said")), bodies)
+    group.call_ids = {kept}
+
+
+def _call_row(group: _Group, received_at_ns: int) -> tuple[Any, ...]:
+    (call_id,) = group.call_ids
+    columns = columns_of(merge(group.members), received_at_ns)
+    return (call_id, *(_json(value) if name in _JSON_COLUMNS else value for name, value in columns.items()))
+
+
+def _rows(group: _Group, received_at_ns: int) -> Iterator[tuple[Any, ...]]:
+    (call_id,) = group.call_ids
+    alone = len(group.members) == 1
+    for r in group.fresh:
+        body = None if alone else _json(_body(r))
+        yield (
+            r.trace_id, r.span_id, r.parent_span_id, call_id, r.dialect, r.scope, int(r.source), body, received_at_ns,
+        )  # fmt: skip
+
+
+def _body(report: Report) -> dict[str, Any]:
+    return {name: value for name, value in columns_of(report, 0).items() if value is not None}
+
+
+def _json(value: Any) -> str | None:
+    return None if value is None else orjson.dumps(value).decode()
+
+
+def _take_ids(connection: Connection, number: int) -> list[int]:
+    """Ids for new calls, rising in the order of arrival. SQLite's are safe because the transaction holds its lock."""
+    if not number:
+        return []
+    if connection.dialect.name == "postgresql":
+        taken = text("SELECT nextval(pg_get_serial_sequence('calls', 'id')) FROM generate_series(1, :number)")
+        return sorted(connection.execute(taken, {"number": number}).scalars())
+    last = connection.execute(text("SELECT seq FROM sqlite_sequence WHERE name = 'calls'")).scalar() or 0
+    return list(range(last + 1, last + 1 + number))
+
+
+def _insert(connection: Connection, table: str, columns: Sequence[str], rows: Iterable[tuple[Any, ...]]) -> None:
+    """Straight to the driver: the rows are in its own types already."""
+    if values := list(rows):
+        mark = "%s" if connection.dialect.name == "postgresql" else "?"
+        names = ", ".join(f'"{name}"' for name in columns)
+        marks = ", ".join([mark] * len(columns))
+        connection.exec_driver_sql(f"INSERT INTO {table} ({names}) VALUES ({marks})", values)
+
+
+def _chunks(items: Iterable[T]) -> Iterator[list[T]]:
+    iterator = iter(items)
+    while some := list(islice(iterator, _MOST_PARAMETERS)):
+        yield some

@@ -1,0 +1,79 @@
+"""Spans as the real OpenTelemetry exporter encodes them, sent to a collector, and what became of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import httpx2
+from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import ReadableSpan
+from opentelemetry.sdk.util.instrumentation import InstrumentationScope
+from opentelemetry.trace import SpanContext, SpanKind, Status, StatusCode, TraceFlags
+
+NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
+NOW_NS = int(NOW.timestamp()) * 1_000_000_000
+PROTOBUF = {"content-type": "application/x-protobuf"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sent:
+    """One span to be sent. GenAI conventions unless the attributes say otherwise."""
+
+    span: int = 1
+    trace: int = 1
+    parent: int | None = None
+    attributes: Mapping[str, Any] = field(default_factory=dict)
+    scope: str = "opentelemetry.instrumentation.openai_v2"
+    started_at_ns: int = NOW_NS - 60_000_000_000
+    duration_ms: int = 100
+    failed: bool = False
+    resource: Mapping[str, str] = field(default_factory=lambda: {"service.name": "bot"})
+
+
+def body_of(*spans: Sent) -> bytes:
+    """The protobuf export request the real exporter would send."""
+    return encode_spans([_readable(span) for span in spans]).SerializeToString()
+
+
+def chat(**attributes: Any) -> dict[str, Any]:
+    """Attributes of a chat with gpt-4o: 1000 tokens in, 100 out."""
+    return {
+        "gen_ai.operation.name": "chat",
+        "gen_ai.provider.name": "openai",
+        "gen_ai.request.model": "gpt-4o",
+        "gen_ai.response.model": "gpt-4o-2024-08-06",
+        "gen_ai.usage.input_tokens": 1000,
+        "gen_ai.usage.output_tokens": 100,
+        **attributes,
+    }
+
+
+async def send(client: httpx2.AsyncClient, *spans: Sent) -> httpx2.Response:
+    return await client.post("/v1/traces", content=body_of(*spans), headers=PROTOBUF)
+
+
+async def stored(client: httpx2.AsyncClient) -> list[dict[str, Any]]:
+    """All calls, with everything known of each; the latest first."""
+    listed = (await client.get("/api/v1/calls", params={"limit": 500})).json()["calls"]
+    return [(await client.get(f"/api/v1/calls/{call['id']}")).json() for call in listed]
+
+
+def _readable(span: Sent) -> ReadableSpan:
+    context = SpanContext(span.trace, span.span, is_remote=False, trace_flags=TraceFlags(1))
+    parent = None if span.parent is None else SpanContext(span.trace, span.parent, is_remote=False)
+    return ReadableSpan(
+        name="chat",
+        context=context,
+        parent=parent,
+        resource=Resource(span.resource),
+        attributes=span.attributes,
+        kind=SpanKind.CLIENT,
+        status=Status(StatusCode.ERROR if span.failed else StatusCode.UNSET),
+        start_time=span.started_at_ns,
+        end_time=span.started_at_ns + span.duration_ms * 1_000_000,
+        instrumentation_scope=InstrumentationScope(span.scope, "1.0"),
+    )
