@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from outlay.model import Quantity, Usage
-from outlay.providers.counts import Contradiction, count, detail, remainder, usage_of, within
+from outlay.providers.counts import Contradiction, count, detail, remainder, usage_of
 from outlay.providers.foreign import NOTHING
 
 _INPUT: Final = ("prompt_tokens", "input_tokens")
@@ -48,7 +48,7 @@ def read_usage(raw: Mapping[str, Any], provider: str, fees: Mapping[str, Quantit
     made, inferred = _whole_output(given, made, total, thoughts, provider)
     quantities: dict[str, Quantity | None] = {**input_buckets(raw, given), "reasoning": thoughts, **fees}
     if made is not None:
-        quantities |= output_buckets(details, made)
+        quantities |= output_buckets(details, made, thoughts)
     return usage_of(quantities, inferred)
 
 
@@ -85,12 +85,12 @@ def input_buckets(raw: Mapping[str, Any], given: int) -> dict[str, int | None]:
     }
 
 
-def output_buckets(details: Mapping[str, Any], made: int) -> dict[str, int | None]:
-    """The output side as disjoint buckets. Rejected predictions are output like any other."""
-    within("reasoning_tokens", count(details, "reasoning_tokens"), "completion_tokens", made)
-    audio, image = count(details, "audio_tokens"), count(details, "image_tokens")
-    text = remainder("completion_tokens", made, {"audio_tokens": audio, "image_tokens": image})
-    return {"output": text, "output_audio": audio, "output_image": image}
+def output_buckets(details: Mapping[str, Any], made: int, thoughts: int | None) -> dict[str, int | None]:
+    """The output side as disjoint buckets. Thoughts are text, and rejected predictions output like any other."""
+    apart = {"audio_tokens": count(details, "audio_tokens"), "image_tokens": count(details, "image_tokens")}
+    remainder("completion_tokens", made, {"reasoning_tokens": thoughts, **apart})
+    text = remainder("completion_tokens", made, apart)
+    return {"output": text, "output_audio": apart["audio_tokens"], "output_image": apart["image_tokens"]}
 
 
 def _whole_output(

@@ -1,13 +1,13 @@
-"""Providers by name and by host, and the wire formats by shape: the one way in for everyone who has a response.
+"""The wire formats and how one is found: the one way in for everyone who has a request or a response.
 
-Outlay's names are short (`google`, `azure`, `bedrock`); the GenAI conventions' and other tools' spellings of them are
-aliases here and nowhere else. A name nobody knows is kept as it is: a provider needs no entry to be read.
+A reader belongs to a provider, because tiers, fees and reported charges differ, but it reads whatever format a body
+turns out to have: Bedrock's Claude answers in Anthropic's, a gateway in anyone's.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any, Final
@@ -25,86 +25,12 @@ from outlay.providers import (
     watsonx,
 )
 from outlay.providers.base import Reader, Reading, Request, StreamReading
-from outlay.providers.foreign import mapping, mappings
+from outlay.providers.foreign import first_text, mapping, mappings
+from outlay.providers.names import canonical_provider, provider_of_host
 from outlay.providers.wire import Asked, Body, WireFormat
 
-_ALIASES: Final[dict[str, str]] = {
-    "aws": "bedrock",
-    "aws.bedrock": "bedrock",
-    "aws_bedrock": "bedrock",
-    "amazon": "bedrock",
-    "amazon-bedrock": "bedrock",
-    "bedrock_converse": "bedrock",
-    "azure.ai.inference": "azure",
-    "azure.ai.openai": "azure",
-    "az.ai.inference": "azure",
-    "az.ai.openai": "azure",
-    "azure_ai": "azure",
-    "azure_openai": "azure",
-    "azure-openai": "azure",
-    "gcp.gemini": "google",
-    "gcp.gen_ai": "google",
-    "gemini": "google",
-    "google-gla": "google",
-    "google_genai": "google",
-    "gcp.vertex_ai": "google-vertex",
-    "google_vertexai": "google-vertex",
-    "vertex": "google-vertex",
-    "vertex_ai": "google-vertex",
-    "vertexai": "google-vertex",
-    "fireworks_ai": "fireworks",
-    "hugging_face": "huggingface",
-    "ibm.watsonx.ai": "watsonx",
-    "mistral_ai": "mistral",
-    "mistralai": "mistral",
-    "moonshot_ai": "moonshot",
-    "moonshotai": "moonshot",
-    "together_ai": "together",
-    "togetherai": "together",
-    "voyage": "voyageai",
-    "x_ai": "xai",
-    "x-ai": "xai",
-    "z.ai": "zai",
-    "zhipu": "zai",
-}
-_HOSTS: Final[tuple[tuple[str, str], ...]] = (
-    ("api.openai.com", "openai"),
-    ("openai.azure.com", "azure"),
-    ("services.ai.azure.com", "azure"),
-    ("cognitiveservices.azure.com", "azure"),
-    ("models.ai.azure.com", "azure"),
-    ("inference.ai.azure.com", "azure"),
-    ("api.anthropic.com", "anthropic"),
-    ("generativelanguage.googleapis.com", "google"),
-    ("aiplatform.googleapis.com", "google-vertex"),
-    ("api.mistral.ai", "mistral"),
-    ("api.cohere.com", "cohere"),
-    ("api.cohere.ai", "cohere"),
-    ("api.groq.com", "groq"),
-    ("api.x.ai", "xai"),
-    ("api.deepseek.com", "deepseek"),
-    ("openrouter.ai", "openrouter"),
-    ("api.perplexity.ai", "perplexity"),
-    ("api.together.ai", "together"),
-    ("api.together.xyz", "together"),
-    ("api.cerebras.ai", "cerebras"),
-    ("api.fireworks.ai", "fireworks"),
-    ("api.voyageai.com", "voyageai"),
-    ("huggingface.co", "huggingface"),
-    ("ml.cloud.ibm.com", "watsonx"),
-    ("api.writer.com", "writer"),
-    ("snowflakecomputing.com", "snowflake"),
-    ("inference.heroku.com", "heroku"),
-    ("api.replicate.com", "replicate"),
-    ("api.z.ai", "zai"),
-    ("open.bigmodel.cn", "zai"),
-    ("api.moonshot.ai", "moonshot"),
-    ("crusoecloud.com", "crusoe"),
-    ("ollama.com", "ollama"),
-)
-_BEDROCK_HOST: Final = re.compile(
-    r"bedrock-(?:runtime|mantle|agent-runtime)[^/]*\.(?:amazonaws\.com(?:\.cn)?|api\.aws)$"
-)
+__all__ = ["ShapeReader", "canonical_provider", "provider_of_host", "reader_for", "sniff"]
+
 _FORMATS: Final[tuple[WireFormat, ...]] = (
     openai_chat.CHAT,
     anthropic.MESSAGES,
@@ -125,13 +51,32 @@ _FORMATS: Final[tuple[WireFormat, ...]] = (
 )
 """In the order they are tried: the common ones first, the loosest last."""
 
+_MARKS: Final[tuple[tuple[str, Callable[[Body, Body], bool]], ...]] = (
+    ("bedrock", lambda body, usage: str(body.get("id", "")).startswith("msg_bdrk_")),
+    ("google-vertex", lambda body, usage: "trafficType" in mapping(body.get("usageMetadata"))),
+    ("openrouter", lambda body, usage: "is_byok" in usage or ("cost_details" in usage and "cost" in usage)),
+    ("perplexity", lambda body, usage: isinstance(usage.get("cost"), Mapping) or "search_context_size" in usage),
+    ("groq", lambda body, usage: "x_groq" in body or "queue_time" in usage),
+    ("deepseek", lambda body, usage: "prompt_cache_miss_tokens" in usage),
+    ("azure", lambda body, usage: "prompt_filter_results" in body or "audio_prompt_tokens" in usage),
+    ("xai", lambda body, usage: "cost_in_usd_ticks" in usage or "num_sources_used" in usage),
+    ("voyageai", lambda body, usage: set(usage) == {"total_tokens"}),
+)
+_MAKERS: Final = (
+    (
+        "openai",
+        re.compile(r"(?:ft:)?(?:gpt-(?!oss)|o\d|chatgpt|text-embedding-|davinci|babbage|dall-e|whisper|tts)"),
+    ),
+    ("anthropic", re.compile(r"claude-")),
+    ("google", re.compile(r"gemini-")),
+    ("mistral", re.compile(r"(?:open-)?(?:mistral|mixtral|ministral|magistral|codestral|devstral|pixtral|voxtral)-")),
+    ("xai", re.compile(r"grok-")),
+    ("deepseek", re.compile(r"deepseek-(?:chat|reasoner|v\d)")),
+    ("perplexity", re.compile(r"sonar")),
+)
+"""Models that go by this name at their maker's; hosts of open models write `vendor/model` or a name of their own."""
+
 _UNKNOWN_SHAPE: Final = "the response is of no shape Outlay reads"
-
-
-def canonical_provider(name: str) -> str:
-    """Outlay's name of a provider."""
-    lowered = name.strip().lower()
-    return _ALIASES.get(lowered, lowered)
 
 
 def reader_for(provider: str) -> Reader:
@@ -144,13 +89,26 @@ def _reader(provider: str) -> Reader:
     return ShapeReader(provider)
 
 
-def provider_of_host(host: str) -> str | None:
-    """The provider behind a host of a base URL, None where the host is nobody's we know (a proxy, a gateway)."""
-    name = host.lower().partition(":")[0].rstrip(".")
-    for suffix, provider in _HOSTS:
-        if name == suffix or name.endswith(("." + suffix, "-" + suffix)):
+def sniff(response: Mapping[str, Any]) -> str | None:
+    """The provider of a bare response, None where it cannot be told.
+
+    Many speak OpenAI's formats, so there the marks a provider leaves decide, then a model only its maker names so.
+    """
+    inner = _batch_result(response)
+    body = response if inner is None else inner
+    found = _format_of(body)
+    if found is None:
+        return None
+    usage = mapping(body.get("usage"))
+    for provider, marked in _MARKS:
+        if marked(body, usage):
             return provider
-    return "bedrock" if _BEDROCK_HOST.match(name) else None
+    if found.provider != "openai":
+        return found.provider
+    model = first_text(body, "model")
+    if model is None:
+        return "openai"
+    return next((provider for provider, names in _MAKERS if names.match(model)), None)
 
 
 @dataclass(frozen=True, slots=True)
