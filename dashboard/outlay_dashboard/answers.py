@@ -13,6 +13,8 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 
 Json = Mapping[str, Any]
+Pairs = tuple[tuple[str, str | None], ...]
+"""Dimensions and their values; None is a call that did not say."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,15 +85,16 @@ class Summary:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Budget:
-    """Amounts are None for a budget that counts something other than money. `resets_at` is None for a rolling one."""
+    """Amounts are in `unit`: usd, tokens or calls. `resets_at` is None for a rolling period."""
 
     name: str
-    scope: tuple[tuple[str, str], ...]
+    scope: Pairs
     period: str
-    limit_usd: Decimal | None
-    spent_usd: Decimal | None
-    leased_usd: Decimal | None
-    remaining_usd: Decimal | None
+    unit: str
+    limit: Decimal
+    spent: Decimal
+    leased: Decimal
+    remaining: Decimal
     resets_at: datetime | None
     on_limit: str
     state: str
@@ -133,7 +136,7 @@ class CallPage:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Alert:
     rule: str
-    group: tuple[tuple[str, str], ...]
+    group: Pairs
     state: str
     health: str
     value: float | None
@@ -154,7 +157,7 @@ class Delivery:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Transition:
     rule: str
-    group: tuple[tuple[str, str], ...]
+    group: Pairs
     from_state: str
     to_state: str
     at: datetime
@@ -176,7 +179,7 @@ def read_summary(answer: Json) -> Summary:
         today=_period(answer["today"]),
         month_to_date=_period(answer["month_to_date"]),
         projected_month_end=projected
-        and Projection(Decimal(projected["cost_usd"]), Decimal(projected["low_usd"]), Decimal(projected["high_usd"])),
+        and Projection(_amount(projected["cost_usd"]), _amount(projected["low_usd"]), _amount(projected["high_usd"])),
     )
 
 
@@ -186,10 +189,11 @@ def read_budgets(answer: Json) -> tuple[Budget, ...]:
             name=row["name"],
             scope=_pairs(row["scope"]),
             period=row["period"],
-            limit_usd=_amount(row["limit_usd"]),
-            spent_usd=_amount(row["spent_usd"]),
-            leased_usd=_amount(row["leased_usd"]),
-            remaining_usd=_amount(row["remaining_usd"]),
+            unit=row["unit"],
+            limit=_amount(row["limit"]),
+            spent=_amount(row["spent"]),
+            leased=_amount(row["leased"]),
+            remaining=_amount(row["remaining"]),
             resets_at=_time_or_none(row["resets_at"]),
             on_limit=row["on_limit"],
             state=row["state"],
@@ -220,7 +224,7 @@ def read_call(row: Json) -> Call:
         input_tokens=row["input_tokens"],
         output_tokens=row["output_tokens"],
         cache_read_tokens=row["cache_read_tokens"],
-        cost_usd=_amount(row["cost_usd"]),
+        cost_usd=_amount_or_none(row["cost_usd"]),
         cost_status=row["cost_status"],
         cost_reason=row["cost_reason"],
         response_cache=row["response_cache"],
@@ -275,8 +279,8 @@ def _usage_row(row: Json, dimensions: tuple[str, ...]) -> UsageRow:
         output_tokens=row["output_tokens"],
         cache_read_tokens=row["cache_read_tokens"],
         cache_write_tokens=row["cache_write_tokens"],
-        cost_usd=_amount(row["cost_usd"]),
-        avoided_usd=_amount(row["avoided_usd"]),
+        cost_usd=_amount_or_none(row["cost_usd"]),
+        avoided_usd=_amount_or_none(row["avoided_usd"]),
         unpriced_calls=row["unpriced_calls"],
         latency_ms=_percentiles(row["latency_ms"]),
         ttft_ms=_percentiles(row["ttft_ms"]),
@@ -289,8 +293,8 @@ def _period(row: Json) -> Period:
         calls=row["calls"],
         errors=row["errors"],
         unpriced_calls=row["unpriced_calls"],
-        cost_usd=_amount(row["cost_usd"]),
-        avoided_usd=_amount(row["avoided_usd"]),
+        cost_usd=_amount_or_none(row["cost_usd"]),
+        avoided_usd=_amount_or_none(row["avoided_usd"]),
         error_rate=row["error_rate"],
         latency_ms=_percentiles(row["latency_ms"]),
     )
@@ -300,15 +304,19 @@ def _percentiles(row: Json) -> Percentiles:
     return Percentiles(row["p50"], row["p95"], row["p99"])
 
 
-def _pairs(mapping: Json) -> tuple[tuple[str, str], ...]:
-    return tuple((key, str(value)) for key, value in mapping.items())
+def _pairs(mapping: Json) -> Pairs:
+    return tuple(mapping.items())
 
 
-def _amount(text: str | None) -> Decimal | None:
+def _amount(value: str | int) -> Decimal:
     try:
-        return None if text is None else Decimal(text)
+        return Decimal(value)
     except InvalidOperation:
-        raise ValueError(f"{text!r} is not an amount") from None
+        raise ValueError(f"{value!r} is not an amount") from None
+
+
+def _amount_or_none(value: str | None) -> Decimal | None:
+    return None if value is None else _amount(value)
 
 
 def _number(value: float | str | None) -> float | None:

@@ -14,7 +14,7 @@ from decimal import Decimal
 from html import escape
 
 from outlay_dashboard import format as fmt
-from outlay_dashboard.answers import Alert, Budget, Call, Period, Summary, UsageRow
+from outlay_dashboard.answers import Alert, Budget, Call, Pairs, Period, Summary, UsageRow
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,10 +137,8 @@ def all_quiet(rules: int) -> str:
 
 
 def used(budget: Budget) -> float:
-    """The share of the limit that is spent, 0 where either is not known."""
-    if not budget.limit_usd or budget.spent_usd is None:
-        return 0.0
-    return float(budget.spent_usd / budget.limit_usd)
+    """The share of the limit that is spent; a limit of nothing is used up."""
+    return float(budget.spent / budget.limit) if budget.limit else 1.0
 
 
 def _cached(call: Call) -> str:
@@ -223,32 +221,32 @@ def _spark(values: Sequence[float | None]) -> str:
 
 
 def _meter(budget: Budget, now: datetime) -> str:
-    limit, spent, leased = budget.limit_usd, budget.spent_usd, budget.leased_usd or Decimal(0)
-    share = used(budget)
-    lent = min(float(leased / limit), max(1 - share, 0)) if limit else 0.0
+    unit, share = budget.unit, used(budget)
+    lent = min(float(budget.leased / budget.limit), max(1 - share, 0)) if budget.limit else 0.0
     exact = (
-        f"spent {fmt.exact_usd(spent)}, lent to processes {fmt.exact_usd(leased)}, "
-        f"left {fmt.exact_usd(budget.remaining_usd)} of {fmt.exact_usd(limit)}"
+        f"spent {fmt.exact_amount(budget.spent, unit)}, lent to processes {fmt.exact_amount(budget.leased, unit)}, "
+        f"left {fmt.exact_amount(budget.remaining, unit)} of {fmt.exact_amount(budget.limit, unit)}"
     )
-    lent_words = f", {fmt.usd(leased)} lent to processes" if leased else ""
+    lent_words = f", {fmt.amount(budget.leased, unit)} lent to processes" if budget.leased else ""
     enforcement = "blocks" if budget.on_limit == "block" else "alerts only"
-    resets = f"resets {fmt.until(budget.resets_at, now)}" if budget.resets_at else "rolling"
+    period = budget.period if budget.resets_at is None else f"per {budget.period}"
+    resets = "" if budget.resets_at is None else f" · resets {fmt.until(budget.resets_at, now)}"
     return (
         f'<section class="outlay-meter {escape(budget.state)}" aria-label="Budget {escape(budget.name)}" '
         f'title="{escape(exact)}">'
         f'<div class="line"><span><strong>{escape(budget.name)}</strong>{_scope(budget.scope)}</span>'
-        f"<span><strong>{fmt.usd(spent)}</strong> of {fmt.usd(limit)}</span></div>"
+        f"<span><strong>{fmt.amount(budget.spent, unit)}</strong> of {fmt.amount(budget.limit, unit)}</span></div>"
         '<div class="track" role="progressbar" aria-valuemin="0" aria-valuemax="100" '
         f'aria-valuenow="{share * 100:.0f}">'
         f'<div class="spent" style="width:{min(share, 1) * 100:.2f}%"></div>'
         f'<div class="lent" style="width:{lent * 100:.2f}%"></div></div>'
         f'<div class="line faint"><span>{fmt.percent(share)} spent{lent_words}</span>'
-        f"<span>per {escape(budget.period)} · {enforcement} · {resets}</span></div></section>"
+        f"<span>{escape(period)} · {enforcement}{resets}</span></div></section>"
     )
 
 
-def _scope(pairs: Sequence[tuple[str, str]]) -> str:
-    return "".join(_span("scope", f"{key} {value}") for key, value in pairs)
+def _scope(pairs: Pairs) -> str:
+    return "".join(_span("scope", f"{key} {fmt.name(value)}") for key, value in pairs)
 
 
 def _span(css: str, text: str) -> str:

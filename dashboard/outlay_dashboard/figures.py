@@ -201,7 +201,7 @@ def _rest(leaders: Iterable[UsageRow], everything: Iterable[UsageRow]) -> list[U
         calls = whole.calls - sum(row.calls for row in named)
         unpriced = whole.unpriced_calls - _unpriced(named)
         if calls > 0:
-            cost = None if calls == unpriced else (whole.cost_usd or 0) - (_total(named) or 0)
+            cost = None if calls == unpriced else (whole.cost_usd or Decimal(0)) - (_total(named) or Decimal(0))
             rest.append(replace(whole, calls=calls, unpriced_calls=unpriced, cost_usd=cost))
     return rest
 

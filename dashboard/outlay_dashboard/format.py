@@ -34,6 +34,15 @@ def exact_usd(amount: Decimal | None) -> str:
     return UNKNOWN if amount is None else _signed(amount, _with_cents(abs(amount)))
 
 
+def amount(number: Decimal, unit: str) -> str:
+    """Of a budget: `$2.13`, or `1,200 tokens`."""
+    return usd(number) if unit == "usd" else f"{number:,f} {unit}"
+
+
+def exact_amount(number: Decimal, unit: str) -> str:
+    return exact_usd(number) if unit == "usd" else f"{number:,f} {unit}"
+
+
 def spend(amount: Decimal | None, *, calls: int, unpriced: int, exact: bool = False) -> str:
     """A sum of costs, never silent about what it leaves out: `$4.99 and 3 calls without a price`.
 

@@ -61,15 +61,22 @@ def instead_of_errors() -> Iterator[None]:
 
 @contextmanager
 def panel(title: str, help_text: str | None = None) -> Iterator[None]:
-    """A bordered part of a page with a heading. Only an unreachable collector reaches the page."""
+    """A bordered part of a page with a heading, with a notice inside where the collector cannot answer for it."""
     with st.container(border=True):
         st.markdown(f"##### {title}", help=help_text)
-        try:
+        with part():
             yield
-        except (Unreachable, Refused):
-            raise
-        except CollectorError as error:
-            st.warning(f"{fmt.plain(str(error))}\n\n{error.advice}", icon=":material/cloud_off:")
+
+
+@contextmanager
+def part() -> Iterator[None]:
+    """A part that may fail alone. What no part could survive, no collector or no permission, reaches the page."""
+    try:
+        yield
+    except (Unreachable, Refused):
+        raise
+    except CollectorError as error:
+        st.warning(f"{fmt.plain(str(error))}\n\n{error.advice}", icon=":material/cloud_off:")
 
 
 def no_calls_yet() -> None:

@@ -15,7 +15,7 @@ import pandas as pd
 
 from outlay_dashboard import format as fmt
 from outlay_dashboard import theme
-from outlay_dashboard.answers import Alert, Call, Json, Transition, UsageRow
+from outlay_dashboard.answers import Alert, Call, Json, Pairs, Transition, UsageRow
 
 if TYPE_CHECKING:
     from pandas.io.formats.style import Styler
@@ -155,7 +155,7 @@ def alerts(entries: Sequence[Alert], zone: tzinfo) -> Styler:
         {
             "State": alert.state,
             "Rule": alert.rule,
-            "For": ", ".join(f"{key} {value}" for key, value in alert.group),
+            "For": _named(alert.group),
             "Severity": alert.severity,
             "Value": alert.value,
             "Threshold": alert.threshold,
@@ -163,7 +163,7 @@ def alerts(entries: Sequence[Alert], zone: tzinfo) -> Styler:
             "Health": alert.health,
             "Reason": alert.reason or "",
         }
-        for alert in sorted(entries, key=lambda alert: (loudness.get(alert.state, 2), alert.rule, alert.group))
+        for alert in sorted(entries, key=lambda alert: (loudness.get(alert.state, 2), alert.rule, _named(alert.group)))
     ]
     styler = _written(rows, {"Value": _number, "Threshold": _number, "Since": fmt.moment})
     return styler.map(_coloured, subset=["State"]) if rows else styler
@@ -174,7 +174,7 @@ def transitions(entries: Sequence[Transition], zone: tzinfo) -> Styler:
         {
             "Time": entry.at.astimezone(zone).replace(tzinfo=None),
             "Rule": entry.rule,
-            "For": ", ".join(f"{key} {value}" for key, value in entry.group),
+            "For": _named(entry.group),
             "From": entry.from_state,
             "To": entry.to_state,
             "Value": entry.value,
@@ -203,6 +203,10 @@ def _written_or_none(rows: Sequence[Json], words: dict[str, Callable[[Any], str]
 
 def _whole(number: float) -> str:
     return f"{number:,.0f}"
+
+
+def _named(group: Pairs) -> str:
+    return ", ".join(f"{dimension} {fmt.name(value)}" for dimension, value in group)
 
 
 def _number(value: float) -> str:

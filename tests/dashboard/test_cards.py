@@ -30,10 +30,11 @@ BUDGET = Budget(
     name="chat-daily",
     scope=(("user", "u<1>"),),
     period="day",
-    limit_usd=Decimal("5"),
-    spent_usd=Decimal("2.13045"),
-    leased_usd=Decimal("0.5"),
-    remaining_usd=Decimal("2.36955"),
+    unit="usd",
+    limit=Decimal("5"),
+    spent=Decimal("2.13045"),
+    leased=Decimal("0.5"),
+    remaining=Decimal("2.36955"),
     resets_at=NOW + timedelta(hours=10, minutes=15),
     on_limit="block",
     state="ok",
@@ -104,13 +105,23 @@ def test_a_budget_shows_what_is_spent_lent_and_left() -> None:
     assert "spent $2.13045, lent to processes $0.50, left $2.36955 of $5.00" in markup
 
 
+def test_a_rolling_budget_of_tokens_speaks_of_tokens_and_never_resets() -> None:
+    rolling = replace(
+        BUDGET, unit="tokens", limit=Decimal(1_000_000), spent=Decimal(1200), leased=Decimal(0), period="rolling 24h",
+        resets_at=None,
+    )  # fmt: skip
+    markup = cards.budgets([rolling], NOW)
+    assert "<strong>1,200 tokens</strong> of 1,000,000 tokens" in markup
+    assert "<span>rolling 24h · blocks</span>" in markup
+
+
 def test_names_from_an_application_cannot_become_markup() -> None:
     assert "u&lt;1&gt;" in cards.budgets([BUDGET], NOW)
     assert "u<1>" not in cards.budgets([BUDGET], NOW)
 
 
 def test_a_budget_that_is_overspent_fills_its_bar_and_no_more() -> None:
-    over = replace(BUDGET, spent_usd=Decimal("7.5"), leased_usd=Decimal("1"), state="exhausted")
+    over = replace(BUDGET, spent=Decimal("7.5"), leased=Decimal("1"), state="exhausted")
     widths = [float(width) for width in re.findall(r"width:([\d.]+)%", cards.budgets([over], NOW))]
     assert widths == [100.0, 0.0]
     assert "150% spent" in cards.budgets([over], NOW)

@@ -35,14 +35,19 @@ def refreshed(chosen: str, dimension: str, timezone: str) -> None:
             return
         summary = queries.summary(timezone)
         shown = window(chosen, datetime.now(UTC), timezone)
-        if banner := cards.firing(queries.alerts(), summary.now):
-            st.html(banner)
+        firing(summary.now)
         headline(summary, timezone)
         spend(dimension, shown, timezone)
         health(shown, timezone)
         budgets(summary.now)
         breakdown(dimension, shown, timezone)
         last_calls(last.calls, timezone)
+
+
+def firing(now: datetime) -> None:
+    with notices.part():
+        if banner := cards.firing(queries.alerts(), now):
+            st.html(banner)
 
 
 def headline(summary: answers.Summary, timezone: str) -> None:
@@ -107,9 +112,8 @@ def health(shown: Window, timezone: str) -> None:
 
 
 def budgets(now: datetime) -> None:
-    entries = queries.budgets()
     with notices.panel("Budgets"):
-        if entries:
+        if entries := queries.budgets():
             st.html(cards.budgets(entries, now))
         else:
             notices.no_budgets()
