@@ -32,8 +32,11 @@ ENTRY_KEYS: Final = ("from", "until", "hours", "weekdays", "inferred")
 FIRST: Final = ""
 LAST: Final = "9999-12-31"
 
-PROVIDERS: Final = {"aws": "bedrock", "x-ai": "xai"}
+PROVIDERS: Final = {"aws": "bedrock", "x-ai": "xai", "moonshotai": "moonshot"}
 """Lists that go by another name with us."""
+
+SAME_LISTS: Final = {"google-vertex": "google"}
+"""Providers that share another's list: Vertex AI sells Gemini at the prices of the Gemini API."""
 
 RATES: Final = {
     "input_mtok": ("input", 1),
@@ -96,6 +99,7 @@ Rates = dict[str, list[tuple[int, Decimal]]]
 def main() -> None:
     providers = {PROVIDERS.get(p.id, p.id): p for p in get_snapshot().providers}
     lists = {name: compile_list(name, provider) for name, provider in sorted(providers.items())}
+    lists |= {name: {"same_as": owner, "models": []} for name, owner in SAME_LISTS.items()}
     overlays = [tomllib.loads(path.read_text(encoding="utf-8")) for path in sorted((DATA / "overlay").glob("*.toml"))]
     for overlay in overlays:
         add_prices(lists, overlay)

@@ -17,9 +17,10 @@ from typing import Any, Final
 
 from outlay.model import STANDARD_TERMS, Cost, CostStatus, Terms, Usage
 from outlay.prices.cost import contradiction, cost_of, nano_usd
-from outlay.prices.entry import ALWAYS_NS, NEVER_NS, Entry, Period, Price, Unpriced, entry_id, read_rates
+from outlay.prices.entry import ALWAYS_NS, EXACTLY, NEVER_NS, Entry, Period, Price, Unpriced, entry_id, read_rates
 from outlay.prices.match import Rule, holds, is_certain, names_of, without_date
 from outlay.prices.overrides import Override
+from outlay.providers.registry import canonical_provider
 
 _DATA: Final = Path(__file__).parent / "data" / "prices.json"
 _PRESUMED_AFTER: Final = timedelta(days=366)
@@ -36,8 +37,8 @@ class _Listing:
 
 
 @dataclass(frozen=True, slots=True)
-class _Model:
-    """A model of a list and the entries compiled for it."""
+class ListedModel:
+    """A model of a price list: the rules that its names meet, and its dated entries, of which the last to hold wins."""
 
     id: str
     rules: tuple[Rule, ...]
@@ -52,7 +53,7 @@ class _PriceList:
         self.falls_back_to: tuple[str, ...] = tuple(raw.get("falls_back_to", ()))
         self._raw: list[Mapping[str, Any]] = raw["models"]
         self._book = book
-        self._compiled: dict[int, _Model] = {}
+        self._compiled: dict[int, ListedModel] = {}
         self._exact = {
             rule[1]: position
             for position in range(len(self._raw) - 1, -1, -1)
@@ -60,7 +61,7 @@ class _PriceList:
             if rule[0] == "="
         }
 
-    def find(self, name: str) -> _Model | None:
+    def find(self, name: str) -> ListedModel | None:
         """The model of that name: one listed under it exactly, else the first whose wider rules it meets."""
         if (position := self._exact.get(name)) is not None:
             return self.model(position)
@@ -69,17 +70,17 @@ class _PriceList:
                 return self.model(position)
         return None
 
-    def model(self, position: int) -> _Model:
+    def model(self, position: int) -> ListedModel:
         if position not in self._compiled:
             raw = self._raw[position]
-            self._compiled[position] = _Model(
+            self._compiled[position] = ListedModel(
                 raw["id"],
                 tuple(map(_rule, raw["match"])),
                 tuple(_entry(f"{self.provider}/{raw['id']}", entry, self._book) for entry in raw["prices"]),
             )
         return self._compiled[position]
 
-    def models(self) -> Iterable[_Model]:
+    def models(self) -> Iterable[ListedModel]:
         return (self.model(position) for position in range(len(self._raw)))
 
 
@@ -97,6 +98,11 @@ class PriceBook:
         """The book that came with this version. Its data is read when it is first used."""
         return _bundled()
 
+    @classmethod
+    def empty(cls) -> PriceBook:
+        """A book that knows no price but those it is overridden with."""
+        return cls(lambda: {"checked": date.min.isoformat(), "lists": {}})
+
     def overridden(self, overrides: Sequence[Override]) -> PriceBook:
         """This book with a user's entries on top; a later entry wins over an earlier one."""
         return PriceBook(self._read, (*self._overrides, *overrides))
@@ -111,11 +117,10 @@ class PriceBook:
         """The providers that have a price list."""
         return tuple(self._read()["lists"])
 
-    def entries(self, provider: str) -> Iterable[tuple[str, tuple[Rule, ...], tuple[Entry, ...]]]:
-        """Every model of a provider's list: its id, the rules its names meet, its dated entries."""
+    def models(self, provider: str) -> Iterable[ListedModel]:
+        """Every model of a provider's list; a user's own entries are not among them."""
         price_list = self._list(provider)
-        models = price_list.models() if price_list else ()
-        return ((model.id, model.rules, model.entries) for model in models)
+        return price_list.models() if price_list else ()
 
     def cost(
         self,
@@ -186,7 +191,7 @@ class PriceBook:
         if listing is None:
             if len(self._listings) >= _NAMES_REMEMBERED:  # names come from outside: what is kept of them is bounded
                 self._listings.clear()
-            listing = self._listings[key] = self._resolve(provider, model)
+            listing = self._listings[key] = self._resolve(canonical_provider(provider), model)
         return listing
 
     def _resolve(self, provider: str, model: str, aliases: int = 0) -> _Listing | Unpriced:
@@ -198,7 +203,7 @@ class PriceBook:
             if not override.applies_to(provider, model):
                 continue
             if override.discount is not None:
-                discounts.append((override.period, 1 - override.discount))
+                discounts.append((override.period, EXACTLY.subtract(Decimal(1), override.discount)))
             if override.same_as is None:
                 entries += [override.entry(provider, model)] if override.rates else []
                 continue
@@ -220,18 +225,28 @@ class PriceBook:
     def _bundled_listing(self, provider: str, model: str) -> _Listing | Unpriced:
         price_list = self._list(provider)
         if price_list is None:
-            return Unpriced(f"no price list for provider {provider}: give {model} a [[price]] entry")
+            return self._through(provider, model)
         for name in names_of(model):
             if reached := self._reach(price_list, name):
                 owner, found = reached
-                return _Listing(found.id, tuple(_as_reached(found, name, owner, provider)))
+                return _Listing(found.id, tuple(_as_reached(found, name, owner, price_list)))
         for name in filter(None, map(without_date, names_of(model))):
             if reached := self._reach(price_list, name):
                 reason = f"{provider} lists no snapshot {model}: the price of {name} was used"
                 return _Listing(reached[1].id, tuple(replace(entry, inferred=reason) for entry in reached[1].entries))
         return Unpriced(f"no price for {provider}/{model}")
 
-    def _reach(self, price_list: _PriceList, name: str) -> tuple[_PriceList, _Model] | None:
+    def _through(self, gateway: str, model: str) -> _Listing | Unpriced:
+        """The price behind a gateway that says in the model's name whose it is (`openai/gpt-4o`): its own fee apart."""
+        owner, _, name = model.partition("/")
+        if name and self._list(canonical_provider(owner)):
+            listing = self._bundled_listing(canonical_provider(owner), name)
+            if isinstance(listing, _Listing):
+                reason = f"no price list for provider {gateway}: that of {owner} was used"
+                return replace(listing, entries=tuple(replace(entry, inferred=reason) for entry in listing.entries))
+        return Unpriced(f"no price list for provider {gateway}: give {model} a [[price]] entry")
+
+    def _reach(self, price_list: _PriceList, name: str) -> tuple[_PriceList, ListedModel] | None:
         """The model of that name in a list or, for a platform that sells others' models, in theirs."""
         for owner in (price_list, *filter(None, map(self._list, price_list.falls_back_to))):
             if found := owner.find(name):
@@ -241,18 +256,20 @@ class PriceBook:
     def _list(self, provider: str) -> _PriceList | None:
         price_list = self._lists.get(provider)
         if price_list is None and (raw := self._read()["lists"].get(provider)):
+            if owner := raw.get("same_as"):
+                return self._list(owner)
             price_list = self._lists[provider] = _PriceList(provider, raw, self._read())
         return price_list
 
 
-def _as_reached(model: _Model, name: str, owner: _PriceList, provider: str) -> Iterable[Entry]:
-    """A model's entries, with what had to be assumed to come to them by this name through this provider."""
+def _as_reached(model: ListedModel, name: str, owner: _PriceList, reached_in: _PriceList) -> Iterable[Entry]:
+    """A model's entries, with what had to be assumed to come to them by this name through this list."""
     inferred = None
     if not is_certain(model.rules, name):
         inferred = f"{owner.provider} lists no {name}: the price of {model.id} was used"
     tiers = None
-    if owner.provider != provider:
-        tiers = f"{provider} lists no tier prices of {model.id}: those of {owner.provider} were used"
+    if owner is not reached_in:
+        tiers = f"{reached_in.provider} lists no tier prices of {model.id}: those of {owner.provider} were used"
     return (replace(entry, inferred=inferred or entry.inferred, tiers_inferred=tiers) for entry in model.entries)
 
 

@@ -1,27 +1,36 @@
 """Usage times price: line items, one sum, and how far it can be trusted.
 
-Everything is multiplied in `Decimal` under a context of our own, so that an application's decimal settings cannot
-reach our figures, and rounded once, half to even, to a whole nano-USD.
+Everything is multiplied in `Decimal` and rounded once, half to even, to a whole nano-USD.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from decimal import ROUND_HALF_EVEN, Context, Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Final
 
 from outlay.model import NANO_USD_PER_USD, Cost, CostLine, CostStatus, Quantity, Usage
-from outlay.prices.entry import Price, Unpriced
+from outlay.prices.entry import EXACTLY, Price, Unpriced
 from outlay.units import UNITS
 
-_CONTEXT: Final = Context(prec=60, rounding=ROUND_HALF_EVEN, traps=[InvalidOperation])
 _ZERO: Final = Decimal(0)
 _ONE: Final = Decimal(1)
 
 
 def nano_usd(amount_usd: Decimal) -> int:
     """USD to whole nano-USD, half to even."""
-    return int(_CONTEXT.quantize(_CONTEXT.multiply(amount_usd, NANO_USD_PER_USD), _ONE))
+    return int(EXACTLY.quantize(EXACTLY.multiply(amount_usd, NANO_USD_PER_USD), _ONE))
+
+
+def nano_usd_text(nano_usd: int | None) -> str | None:
+    """Nano-USD as USD in decimal text: `0.04940025`."""
+    return None if nano_usd is None else decimal_text(Decimal(nano_usd).scaleb(-9, EXACTLY))
+
+
+def decimal_text(amount: Decimal) -> str:
+    """A decimal with neither exponent nor trailing zeros."""
+    text = f"{amount:f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def contradiction(usage: Usage) -> str | None:
@@ -65,7 +74,7 @@ def cost_of(parts: Sequence[tuple[Usage, Price | Unpriced]]) -> Cost:
     status = CostStatus.PARTIAL if missing else CostStatus.ESTIMATED if inferred else CostStatus.EXACT
     total = _ZERO
     for line in lines:
-        total = _CONTEXT.add(total, line.cost_usd)
+        total = EXACTLY.add(total, line.cost_usd)
     prices = [price for _, price in parts if isinstance(price, Price)]
     return Cost(
         nano_usd=nano_usd(total),
@@ -86,7 +95,7 @@ def _add_lines(lines: list[CostLine], usage: Usage, price: Price) -> list[str]:
             without_rate.append(unit)
             continue
         per = UNITS[unit].per
-        lines.append(CostLine(unit, quantity, rate, per, _CONTEXT.divide(_CONTEXT.multiply(rate, quantity), per)))
+        lines.append(CostLine(unit, quantity, rate, per, EXACTLY.divide(EXACTLY.multiply(rate, quantity), per)))
     return without_rate
 
 

@@ -16,7 +16,7 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from decimal import Decimal, InvalidOperation
+from decimal import ROUND_HALF_EVEN, Context, Decimal, DivisionByZero, InvalidOperation, localcontext
 from types import MappingProxyType
 from typing import Final
 
@@ -31,6 +31,8 @@ _REGION_KEY: Final = "multiplier_inference_geo_"
 _SUFFIX: Final = re.compile(rf"_(?:(?P<tier>{'|'.join(TIERS)})|above_(?P<above>[0-9]+))$")
 _PER_SUFFIX: Final = {1_000: "_per_1k", 1_000_000: "_per_1m", 1: "_each"}
 _ONE: Final = Decimal(1)
+EXACTLY: Final = Context(prec=60, rounding=ROUND_HALF_EVEN, traps=[InvalidOperation, DivisionByZero])
+"""How money is calculated, whatever the decimal context of the application."""
 ALWAYS_NS: Final = -(2**63)
 NEVER_NS: Final = 2**63 - 1
 _DAY_S: Final = 86_400
@@ -52,6 +54,16 @@ class RateTable:
 
     rates: Mapping[str, Mapping[str, tuple[tuple[int, Decimal], ...]]]
     regions: Mapping[str, Decimal]
+
+    def flat(self) -> dict[str, str]:
+        """The table as it is written: what `read_rates` read."""
+        rates = {
+            "_".join(filter(None, (unit, tier, f"above_{threshold}" if threshold else ""))): f"{rate:f}"
+            for tier, units in self.rates.items()
+            for unit, series in units.items()
+            for threshold, rate in series
+        }
+        return rates | {f"{_REGION_KEY}{region}": f"{factor:f}" for region, factor in self.regions.items()}
 
     def thresholds(self) -> tuple[int, ...]:
         """Every number of input tokens above which some rate changes, ascending, 0 first."""
@@ -222,7 +234,8 @@ class Entry:
         key = (tier_of(terms), terms.region, factor)
         steps = self._prices.get(key)
         if steps is None:
-            steps = self._prices[key] = tuple(self._compile(*key))
+            with localcontext(EXACTLY):
+                steps = self._prices[key] = tuple(self._compile(*key))
         return next(price for threshold, price in reversed(steps) if threshold == 0 or input_tokens > threshold)
 
     def _compile(self, asked: str, region: str | None, factor: Decimal) -> Iterable[tuple[int, Price]]:

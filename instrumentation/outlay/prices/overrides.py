@@ -17,6 +17,7 @@ from typing import Final
 from outlay.errors import ConfigError
 from outlay.prices.entry import ALWAYS, ALWAYS_NS, NEVER_NS, BadRate, Entry, Period, RateTable, entry_id, read_rates
 from outlay.prices.match import names_of
+from outlay.providers.registry import canonical_provider
 from outlay.units import UNITS
 
 _OWN_KEYS: Final = ("provider", "model", "from", "until", "same_as", "discount")
@@ -32,7 +33,7 @@ class Override:
     provider: str
     model: str = "*"
     period: Period = ALWAYS
-    rates: Mapping[str, str] = field(default_factory=dict)
+    rates: Mapping[str, object] = field(default_factory=dict)
     same_as: tuple[str, str] | None = None
     discount: Decimal | None = None
     source: str = "override"
@@ -122,7 +123,7 @@ def _read(entry: Mapping[str, object], path: str, source: str) -> Override:
     if period.from_ns >= period.until_ns:
         raise wrong("until", f"a time after from ({entry.get('from')})")
     return Override(
-        provider=provider,
+        provider=canonical_provider(provider),
         model=model,
         period=period,
         rates=rates,
@@ -142,9 +143,9 @@ def _read_discount(value: object) -> Decimal | None:
 
 def _read_same_as(value: object, provider: str) -> tuple[str, str] | None:
     if isinstance(value, str) and value:
-        return provider, value
+        return canonical_provider(provider), value
     if isinstance(value, Mapping) and set(value) == {"provider", "model"}:
-        return str(value["provider"]), str(value["model"])
+        return canonical_provider(str(value["provider"])), str(value["model"])
     return None
 
 

@@ -1,0 +1,105 @@
+"""`outlay price`: what responses cost. JSON lines in, JSON lines out; no collector, no database, no network."""
+
+from __future__ import annotations
+
+import sys
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import orjson
+import typer
+from outlay.errors import OutlayError
+from outlay.model import Cost
+from outlay.prices import PriceBook, read_overrides
+from outlay.prices.quote import quote, quote_document
+
+from outlay_collector.cli.output import console, money, table
+
+app = typer.Typer()
+
+
+@dataclass(frozen=True, slots=True)
+class NotALine:
+    """Input that is not JSON, or no object."""
+
+    reason: str
+
+
+Line = Mapping[str, Any] | NotALine
+
+
+@app.command()
+def price(
+    file: Annotated[str, typer.Argument(metavar="[FILE|-]", help="JSON lines, or one response; - is stdin.")] = "-",
+    as_json: Annotated[bool, typer.Option("--json", help="JSON lines on stdout, and nothing else.")] = False,
+    config: Annotated[Path | None, typer.Option("--config", help="An outlay.toml whose [[price]] entries win.")] = None,
+) -> None:
+    """What a provider's own responses cost, line by line."""
+    book = configured_book(config)
+    now = datetime.now(UTC)
+    quotes = (
+        Cost.unpriced(line.reason) if isinstance(line, NotALine) else quote(book, line, now) for line in read(file)
+    )
+    if as_json or not sys.stdout.isatty():
+        for cost in quotes:
+            sys.stdout.write(orjson.dumps(quote_document(cost)).decode() + "\n")
+        return
+    for cost in quotes:
+        print_quote(cost)
+
+
+def configured_book(config: Path | None) -> PriceBook:
+    """The bundled book under the `[[price]]` entries of a file. Raises `ConfigError` for an entry it cannot use."""
+    if config is None:
+        return PriceBook.bundled()
+    try:
+        settings = tomllib.loads(config.read_text(encoding="utf-8"))
+    except (OSError, tomllib.TOMLDecodeError) as error:
+        raise OutlayError(f"{config} cannot be read: {error}") from error
+    return PriceBook.bundled().overridden(read_overrides(settings.get("price", ()), str(config)))
+
+
+def read(file: str) -> Iterator[Line]:
+    """The lines of a file, or its one document where that spans lines. What cannot be read stands in its place."""
+    try:
+        lines = iter(sys.stdin) if file == "-" else iter(Path(file).read_text(encoding="utf-8").splitlines())
+    except OSError as error:
+        raise OutlayError(f"{file} cannot be read: {error.strerror}") from error
+    numbered = ((number, line) for number, line in enumerate(lines, 1) if line.strip())
+    first = next(numbered, None)
+    if first is None:
+        return
+    if isinstance(decode(*first), NotALine):
+        rest = [first, *numbered]
+        document = decode(1, "\n".join(line for _, line in rest))
+        yield from (decode(*each) for each in rest) if isinstance(document, NotALine) else [document]
+        return
+    yield decode(*first)
+    yield from (decode(*each) for each in numbered)
+
+
+def decode(number: int, text: str) -> Line:
+    try:
+        document = orjson.loads(text)
+    except ValueError as error:
+        return NotALine(f"line {number} is not JSON: {error}")
+    return document if isinstance(document, dict) else NotALine(f"line {number} is not a JSON object")
+
+
+def print_quote(cost: Cost) -> None:
+    """A bill to read."""
+    document = quote_document(cost)
+    typer.echo(f"{document['cost_usd'] or 'unknown'} USD, {cost.status}" + (f": {cost.reason}" if cost.reason else ""))
+    rows = [
+        (line["unit"], f"{line['quantity']:,}", f"${line['rate']} per {line['per']:,}", money(line["cost_usd"]))
+        for line in document["lines"]
+    ]
+    if rows:
+        columns = (("unit", False), ("quantity", True), ("rate", True), ("cost", True))
+        console().print(table(columns, rows))
+    if cost.price_id:
+        typer.echo(f"price {cost.price_id} from {cost.source}\n")

@@ -1,0 +1,99 @@
+"""What one provider's response cost: from its body, as anybody may have kept it, to a `Cost`.
+
+Read and priced as a live call is, for responses in files, logs and batch results. A line names what is known
+beside the response: `provider`, `model`, `at`, `request`, and `rates`, a flat table that prices this response alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+from outlay.model import Cost
+from outlay.prices.book import PriceBook
+from outlay.prices.cost import decimal_text, nano_usd_text
+from outlay.prices.entry import BadRate, read_rates
+from outlay.prices.overrides import Override
+from outlay.providers.registry import canonical_provider, reader_for, sniff
+
+_ANNOUNCED: Final = timedelta(days=366)
+"""How far ahead a call's time may lie: prices are announced ahead, calls further out are a mistake."""
+
+
+def quote(book: PriceBook, line: Mapping[str, Any], now: datetime) -> Cost:
+    """What the response in this line cost. A line without a `response` is taken to be one itself.
+
+    `now` (aware) prices a response that says nothing of its time. What cannot be priced is `unpriced` with a reason.
+    """
+    response = line.get("response", line)
+    named = line.get("provider")
+    provider = canonical_provider(named) if isinstance(named, str) and named else sniff(response)
+    if provider is None:
+        return Cost.unpriced("the response does not show whose it is: name its provider")
+    at = _time_of(line, response, now)
+    if isinstance(at, str):
+        return Cost.unpriced(at)
+    reader = reader_for(provider)
+    body = line.get("request")
+    request = reader.read_request("", body) if isinstance(body, Mapping) else None
+    reading = reader.read_response(request, response)
+    model = reading.model_served or line.get("model") or (request.model if request else None)
+    try:
+        priced = _with_rates(book, line.get("rates"))
+    except BadRate as bad:
+        return Cost.unpriced(f"rates.{bad}")
+    return priced.cost(
+        reading.usage,
+        provider=provider,
+        model=model if isinstance(model, str) else None,
+        at_ns=int(at.timestamp()) * 10**9,
+        terms=reading.terms,
+        provider_cost_usd=reading.provider_cost_usd,
+        reason_unread=reading.reason_unread,
+    )
+
+
+def _with_rates(book: PriceBook, rates: object) -> PriceBook:
+    """The book a line is priced from: one of its own rates alone where it has any."""
+    if not isinstance(rates, Mapping) or not rates:
+        return book
+    read_rates(rates)
+    return PriceBook.empty().overridden([Override(provider="*", rates=rates, source="the line's rates")])
+
+
+def _time_of(line: Mapping[str, Any], response: object, now: datetime) -> datetime | str:
+    """When the call was made: as the line says, else as the response does, else now. A reason where that cannot be."""
+    said = line.get("at")
+    if said is None and isinstance(response, Mapping):
+        said = next((response[key] for key in ("created_at", "created") if response.get(key) is not None), None)
+    if said is None:
+        return now
+    try:
+        at = datetime.fromisoformat(said) if isinstance(said, str) else datetime.fromtimestamp(said, UTC)
+        at = at if at.tzinfo else at.replace(tzinfo=UTC)
+    except (ValueError, TypeError, OverflowError, OSError):
+        return f"at is {said!r}: not a time"
+    return f"at is {said}: in the future" if at > now + _ANNOUNCED else at
+
+
+def quote_document(cost: Cost) -> dict[str, Any]:
+    """A cost as JSON: amounts are decimal strings, None is unknown, and what there is nothing to say of is left out."""
+    document: dict[str, Any] = {"cost_usd": nano_usd_text(cost.nano_usd), "status": cost.status.value}
+    if cost.reason:
+        document["reason"] = cost.reason
+    if cost.computed_nano_usd is not None:
+        document["computed_cost_usd"] = nano_usd_text(cost.computed_nano_usd)
+    document["lines"] = [
+        {
+            "unit": line.unit,
+            "quantity": line.quantity if isinstance(line.quantity, int) else decimal_text(line.quantity),
+            "rate": decimal_text(line.rate_usd),
+            "per": line.per,
+            "cost_usd": decimal_text(line.cost_usd),
+        }
+        for line in cost.lines
+    ]
+    if cost.price_id:
+        document["price"] = {"id": cost.price_id, "source": cost.source}
+    return document
