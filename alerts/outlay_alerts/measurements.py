@@ -66,6 +66,7 @@ class BudgetState:
     """One budget, for one combination of its `per` dimensions. `spent` is in the limit's own unit.
 
     `thresholds` are the budget's own soft ones, shares of the limit. `resets_at` is None for a rolling window.
+    `refused`: calls are held back for want of room, though the limit itself is not reached.
     """
 
     name: str
@@ -74,6 +75,7 @@ class BudgetState:
     spent: int
     thresholds: tuple[float, ...] = ()
     resets_at: datetime | None = None
+    refused: bool = False
 
 
 class Readers(Protocol):

@@ -56,20 +56,27 @@ class BudgetRule(Rule):
             yield self._compared(state, self.hard, self.severity)
 
     def _compared(self, state: BudgetState, share: Decimal, severity: Severity) -> Verdict:
-        spent = Decimal(state.spent) / state.limit.amount
-        breached = spent >= share
-        words = (
-            f"{format_figure(spent, 'ratio')}, {'at or over' if breached else 'under'} {format_figure(share, 'ratio')}"
-        )
+        limit = state.limit.amount
+        spent = (
+            Decimal(state.spent) / limit if limit else Decimal(state.spent > 0)
+        )  # of nothing, any spend is all of it
+        held_back = state.refused and share <= 1
+        held = "; calls are held back" if held_back else ""
+        relation = "at or over" if spent >= share else "under"
+        words = f"{format_figure(spent, 'ratio')}, {relation} {format_figure(share, 'ratio')}"
         return Verdict(
             group=(("budget", state.name), *state.scope, ("threshold", format_figure(share, "ratio"))),
-            outcome=Outcome.BREACHED if breached else Outcome.OK,
+            outcome=Outcome.BREACHED if spent >= share or held_back else Outcome.OK,
             severity=severity,
-            reason=f'budget "{state.name}"{suffix(state.scope)}: {_amounts(state)} spent ({words}){_reset(state)}',
+            reason=f"{_name(state)}: {_amounts(state)} spent ({words}){held}{_reset(state)}",
             unit="ratio",
             value=spent,
             threshold=share,
         )
+
+
+def _name(state: BudgetState) -> str:
+    return f'budget "{state.name}"{suffix(state.scope)}'
 
 
 def _amounts(state: BudgetState) -> str:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 
 from pydantic import Field
 
 from outlay_alerts.measurements import EVERYTHING, Group, Measurement, Readers, Window
-from outlay_alerts.rules.base import Length, TrafficRule
-from outlay_alerts.verdict import Severity, Verdict
+from outlay_alerts.rules.base import Length, TrafficRule, suffix
+from outlay_alerts.verdict import Severity, Verdict, count
 
 
 class NoData(TrafficRule):
@@ -34,7 +35,9 @@ class NoData(TrafficRule):
             seen = readers.measure(Window(now - self.seen_within, now), self.group_by, self.match)
             expected = {measured.group for measured in seen}
         missing = [Measurement(group=group, calls=0) for group in expected - present.keys()]
-        return [
-            self.under(measured, Decimal(measured.calls), Decimal(self.min_calls))
-            for measured in (*present.values(), *missing)
-        ]
+        return [self._weigh(measured) for measured in (*present.values(), *missing)]
+
+    def _weigh(self, measured: Measurement) -> Verdict:
+        verdict = self.under(measured, Decimal(measured.calls), Decimal(self.min_calls))
+        seen = f"{count(measured.calls, 'call') if measured.calls else 'no calls'} {self.span}{suffix(measured.group)}"
+        return replace(verdict, reason=f"{seen}, at least {self.min_calls} expected")

@@ -1,0 +1,138 @@
+"""The alerts of a running collector: what rules read, and the two threads that look and tell.
+
+Everything they know is in the database, so a restart goes on where the last process was, and several collectors on one
+database make each change, and claim each delivery, once.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from typing import Final
+
+from outlay_alerts.config import Channel
+from outlay_alerts.evaluate import Evaluation, evaluate
+from outlay_alerts.measurements import BudgetState, Match, Measurement, Percentiles, Window
+from outlay_alerts.rules import Rule
+from sqlalchemy import Engine
+
+from outlay_collector.budgets import BudgetState as StoredState
+from outlay_collector.budgets import budget_states
+from outlay_collector.periods import from_ns, to_ns
+from outlay_collector.store import query
+from outlay_collector.store.alerts import SqlAlertStore
+from outlay_collector.store.base import CallStore
+
+log = logging.getLogger(__name__)
+
+TELL_EVERY: Final = timedelta(seconds=1)
+_END_WITHIN_S: Final = 5.0
+
+
+class StoreReaders:
+    """`outlay_alerts.measurements.Readers` over the collector's store: the figures the query API gives."""
+
+    def __init__(self, calls: CallStore, engine: Engine) -> None:
+        self._calls = calls
+        self._engine = engine
+
+    def measure(self, window: Window, group_by: Sequence[str], match: Match) -> list[Measurement]:
+        asked = query.UsageQuery(from_ns=to_ns(window.start), to_ns=to_ns(window.end), group_by=group_by, filters=match)
+        return [_measurement(row, group_by) for row in self._calls.usage(asked)]
+
+    def budgets(self, now: datetime) -> list[BudgetState]:
+        return [_budget_state(state) for state in budget_states(self._engine, to_ns(now))]
+
+
+class Alerting:
+    """Rules, channels and the store they meet in. `look` and `tell` may be called from any thread."""
+
+    def __init__(
+        self,
+        calls: CallStore,
+        engine: Engine,
+        rules: Sequence[Rule],
+        channels: Sequence[Channel],
+        clock: Callable[[], int],
+    ) -> None:
+        self._rules = rules
+        self._channels = channels
+        self._clock = clock
+        self._readers = StoreReaders(calls, engine)
+        self._store = SqlAlertStore(engine)
+
+    def look(self) -> Evaluation:
+        """Judges every rule now and stores what changed."""
+        return evaluate(self._rules, self._channels, self._readers, self._store, from_ns(self._clock()))
+
+    def tell(self) -> int:
+        """Sends what is due. Returns how many messages were taken."""
+        from outlay_alerts.dispatch import Dispatcher  # brings Apprise, which takes 0.4 s to import
+
+        return Dispatcher(self._rules, self._channels, self._store, lambda: from_ns(self._clock())).run()
+
+    @contextmanager
+    def running(self, every: timedelta) -> Iterator[None]:
+        """Looks every so often, and tells of what is due every second, while the block runs."""
+        stop = threading.Event()
+        threads = [
+            threading.Thread(
+                target=_repeat, args=(work, pause, stop), name=f"outlay-alerts-{work.__name__}", daemon=True
+            )
+            for work, pause in ((self.look, every), (self.tell, min(every, TELL_EVERY)))
+        ]
+        for thread in threads:
+            thread.start()
+        try:
+            yield
+        finally:
+            stop.set()
+            for thread in threads:  # a channel may take its time; what it then took is sent again by the next process
+                thread.join(_END_WITHIN_S)
+
+
+def _repeat(work: Callable[[], object], pause: timedelta, stop: threading.Event) -> None:
+    """Goes on whatever happens: a database that is away for a minute must not be the end of all alerts."""
+    while True:
+        try:
+            work()
+        except Exception:
+            log.exception("alerts: %s failed; tried again in %s", work.__name__, pause)
+        if stop.wait(pause.total_seconds()):
+            return
+
+
+def _measurement(row: query.UsageRow, group_by: Sequence[str]) -> Measurement:
+    return Measurement(
+        group=tuple(zip(group_by, row.group, strict=True)),
+        calls=row.calls,
+        errors=row.errors,
+        rate_limited=row.rate_limited,
+        auth_failures=row.auth_failures,
+        unpriced_calls=row.unpriced_calls,
+        cost_nano_usd=row.cost_nano_usd,
+        input_tokens=row.input_tokens,
+        cache_read_tokens=row.cache_read_tokens,
+        latency_ms=_percentiles(row.latency_ms),
+        ttft_ms=_percentiles(row.ttft_ms),
+    )
+
+
+def _percentiles(found: query.Percentiles) -> Percentiles:
+    return Percentiles(p50=found.p50, p95=found.p95, p99=found.p99)
+
+
+def _budget_state(state: StoredState) -> BudgetState:
+    budget = state.budget
+    return BudgetState(
+        name=budget.name,
+        scope=tuple(budget.named(state.scope).items()),
+        limit=budget.limit,
+        spent=state.spent,
+        thresholds=budget.thresholds,
+        resets_at=state.window.end,
+        refused=state.refused,
+    )
