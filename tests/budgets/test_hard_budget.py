@@ -1,0 +1,127 @@
+"""A hard budget, end to end: the real SDK, a provider over HTTP, and the real collector between two processes' worth
+of clients. Nothing that is refused reaches the provider."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import openai
+import outlay
+import pytest
+from outlay_collector.app import create_app
+from outlay_collector.serving import Server
+from outlay_collector.settings import Settings, Store
+
+
+@pytest.fixture
+def collector(tmp_path: Path) -> Iterator[str]:
+    app = create_app(Settings(store=Store(url=f"sqlite:///{tmp_path}/outlay.db")))
+    with Server(app, log_level="critical") as server:
+        yield server.url
+
+
+@pytest.fixture
+def client(fake_provider: Any, collector: str) -> Iterator[openai.OpenAI]:
+    with openai.OpenAI(base_url=fake_provider.openai, api_key="sk-test", max_retries=0) as client:
+        yield client
+    outlay.uninstrument()
+
+
+def put(collector: str, name: str, **keys: Any) -> None:
+    answer = httpx2.put(f"{collector}/api/v1/budgets/{name}", json=keys)
+    assert answer.status_code == 200, answer.text
+
+
+def budget(collector: str, name: str) -> dict[str, Any]:
+    found: list[dict[str, Any]] = httpx2.get(f"{collector}/api/v1/budgets").json()["budgets"]
+    return next(each for each in found if each["name"] == name)
+
+
+def chat(client: openai.OpenAI, **keys: Any) -> Any:
+    return client.chat.completions.create(
+        model="gpt-4o", messages=[{"role": "user", "content": "hello"}], max_tokens=1000, **keys
+    )
+
+
+def test_a_call_that_would_pass_the_limit_is_never_sent(
+    client: openai.OpenAI, collector: str, fake_provider: Any
+) -> None:
+    # gpt-4o: $2.50 and $10 a million tokens. "hello" is taken for at most 18 tokens, the answer for 1,000:
+    # 18 * 2,500 + 1,000 * 10,000 = 10,045,000 nano-dollars, $0.010045
+    put(collector, "bot", limit={"usd": "0.010044999"})
+    outlay.instrument("openai", endpoint=collector)
+    with pytest.raises(outlay.BudgetExceeded) as caught:
+        chat(client)
+    assert fake_provider.log.entries == []
+    assert str(caught.value).startswith(
+        'budget "bot" has no room for a call of up to $0.010045: $0.00 spent of $0.010044999'
+    )
+    assert budget(collector, "bot")["state"] == "exhausted"
+    put(collector, "bot", limit={"usd": "0.010045"})
+
+
+def test_a_budget_in_calls_lets_just_so_many_through(client: openai.OpenAI, collector: str, fake_provider: Any) -> None:
+    put(collector, "bot", limit={"calls": 3}, period="month")
+    outlay.instrument("openai", endpoint=collector)
+    for _ in range(3):
+        chat(client)
+    with pytest.raises(outlay.BudgetExceeded) as caught:
+        chat(client)
+    assert len(fake_provider.log.entries) == 3
+    assert caught.value.budget == "bot"
+    assert (caught.value.limit_usd, caught.value.spent_usd) == (None, None)
+    outlay.uninstrument()
+    shown = budget(collector, "bot")
+    assert (shown["spent"], shown["leased"], shown["remaining"], shown["state"]) == (3, 0, 0, "exhausted")
+
+
+def test_only_the_user_who_spent_it_all_is_stopped(client: openai.OpenAI, collector: str, fake_provider: Any) -> None:
+    put(collector, "bot", limit={"calls": 1}, per=["user"], match={"feature": "chat"})
+    outlay.instrument("openai", endpoint=collector)
+    with outlay.context(feature="chat"):
+        with outlay.context(user="ann"):
+            chat(client)
+            with pytest.raises(outlay.BudgetExceeded) as caught:
+                chat(client)
+        assert caught.value.scope == {"user": "ann"}
+        with outlay.context(user="bob"):
+            chat(client)
+        chat(client)
+    with outlay.context(feature="search", user="ann"):
+        chat(client)
+    assert len(fake_provider.log.entries) == 4
+
+
+async def test_asynchronous_calls_are_held_too(collector: str, fake_provider: Any) -> None:
+    put(collector, "bot", limit={"calls": 1})
+    outlay.instrument("openai", endpoint=collector)
+    try:
+        async with openai.AsyncOpenAI(base_url=fake_provider.openai, api_key="sk-test", max_retries=0) as client:
+            messages: Any = [{"role": "user", "content": "hello"}]
+            await client.chat.completions.create(model="gpt-4o", messages=messages)
+            with pytest.raises(outlay.BudgetExceeded):
+                await client.chat.completions.create(model="gpt-4o", messages=messages)
+    finally:
+        outlay.uninstrument()
+    assert len(fake_provider.log.entries) == 1
+
+
+def test_what_was_spent_is_counted_once_when_the_calls_arrive(
+    client: openai.OpenAI, collector: str, fake_provider: Any
+) -> None:
+    put(collector, "bot", limit={"usd": 5})
+    outlay.instrument("openai", endpoint=collector)
+    for _ in range(5):
+        chat(client)
+    outlay.uninstrument()
+    usages = [entry.usage for entry in fake_provider.log.entries]
+    cached = [usage["prompt_tokens_details"]["cached_tokens"] for usage in usages]
+    prompt = sum(usage["prompt_tokens"] for usage in usages) - sum(cached)
+    nano = prompt * 2_500 + sum(cached) * 1_250 + sum(usage["completion_tokens"] for usage in usages) * 10_000
+    shown = budget(collector, "bot")
+    assert int(float(shown["spent_usd"]) * 10**9 + 0.5) == nano
+    assert shown["leased_usd"] == "0"
+    assert httpx2.get(f"{collector}/api/v1/summary").json()["today"]["calls"] == 5
