@@ -11,7 +11,8 @@ from importlib.metadata import version
 from fastapi import FastAPI
 from outlay.prices import PriceBook
 
-from outlay_collector.api import budgets, calls, errors, export, health, summary, usage
+from outlay_collector import alerting
+from outlay_collector.api import alerts, budgets, calls, errors, export, health, summary, usage
 from outlay_collector.api.dependencies import Running
 from outlay_collector.ingest import Writer
 from outlay_collector.metrics import Metrics
@@ -36,7 +37,7 @@ def create_app(settings: Settings, *, clock: Callable[[], int] = time.time_ns) -
 
     app = FastAPI(title="Outlay", version=version("outlay-collector"), lifespan=lifespan)
     errors.install(app)
-    for part in (otlp, usage, summary, calls, export, budgets, health):
+    for part in (otlp, usage, summary, calls, export, budgets, alerts, health):
         app.include_router(part.router)
     return app
 
@@ -50,7 +51,10 @@ def _run(settings: Settings, clock: Callable[[], int]) -> Iterator[Running]:
         store = SqlStore(engine)
         writer = Writer(store, clock, settings.server.queue_spans, metrics)
         metrics.watch("outlay_reports_waiting", lambda: writer.waiting)
-        with ThreadPoolExecutor(1, thread_name_prefix="outlay-decoder") as decoders:
+        with (
+            ThreadPoolExecutor(1, thread_name_prefix="outlay-decoder") as decoders,
+            alerting.running(settings, store, engine, clock),
+        ):
             writer.start()
             try:
                 yield Running(
@@ -59,7 +63,7 @@ def _run(settings: Settings, clock: Callable[[], int]) -> Iterator[Running]:
                     store=store,
                     writer=writer,
                     decoders=decoders,
-                    book=PriceBook.bundled(),
+                    book=PriceBook.bundled().overridden(settings.prices),
                     metrics=metrics,
                     clock=clock,
                 )

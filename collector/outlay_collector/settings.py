@@ -1,8 +1,48 @@
-"""The collector's configuration, typed."""
+"""The collector's configuration: outlay.toml, what the environment says over it, and the secrets both point to.
+
+A section is a pydantic model here; each `[[entry]]` belongs to whoever acts on it and is handed over to them to read.
+Whatever cannot be used is a `ConfigError` that names the file (or the environment), the key, the value and the way out.
+A setting nobody knows is an error too: it would otherwise be a budget or a rule that is silently not there.
+"""
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict, Field
+import difflib
+import os
+import re
+import tomllib
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+from outlay.budgets.budget import Budget
+from outlay.budgets.definition import read_budgets
+from outlay.errors import ConfigError
+from outlay.prices import Override, read_overrides
+from outlay_alerts.config import Channel, read_channels, read_rules
+from outlay_alerts.rules import Rule
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SkipValidation, ValidationError
+from sqlalchemy.engine import make_url
+
+DEFAULT_FILE: Final = Path("outlay.toml")
+ENVIRONMENT: Final = "environment"
+
+_VARIABLE: Final = re.compile(r"\$\{(\w+)\}")
+_DURATION: Final = re.compile(r"(\d+)\s*([smhdwy])")
+_SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800, "y": 31_557_600}
+_FILE: Final = "_file"
+
+
+def _read_duration(value: object) -> object:
+    if isinstance(value, str):
+        if (match := _DURATION.fullmatch(value.strip())) is None:
+            raise ValueError("a number and a unit, such as 30d, 12h or 3y")
+        return timedelta(seconds=int(match[1]) * _SECONDS[match[2]])
+    return value
+
+
+Duration = Annotated[timedelta, BeforeValidator(_read_duration)]
 
 
 class Section(BaseModel):
@@ -10,12 +50,14 @@ class Section(BaseModel):
 
 
 class Server(Section):
-    """`[server]`: where the collector listens and what it takes."""
+    """`[server]`: where the collector listens and how much it takes."""
 
     host: str = "127.0.0.1"
     port: int = Field(default=4318, ge=0, le=65535)
     max_body_bytes: int = Field(default=16 * 1024 * 1024, gt=0)
+    """Of one request, as it comes and inflated."""
     queue_spans: int = Field(default=50_000, gt=0)
+    """How many may wait for their commit before senders are told to come back."""
 
 
 class Store(Section):
@@ -23,7 +65,139 @@ class Store(Section):
 
     url: str = "sqlite:///outlay.db"
 
+    @property
+    def shown_url(self) -> str:
+        """The URL without its password."""
+        return make_url(self.url).render_as_string(hide_password=True)
 
-class Settings(Section):
+
+class Retention(Section):
+    """`[retention]`: how long each class of data is kept."""
+
+    content: Duration = timedelta(days=7)
+    spans: Duration = timedelta(days=30)
+    calls: Duration = timedelta(seconds=3 * _SECONDS["y"])
+
+
+class Settings(BaseModel):
+    """Everything a collector is told when it starts."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
+
     server: Server = Server()
     store: Store = Store()
+    retention: Retention = Retention()
+    budgets: SkipValidation[tuple[Budget, ...]] = ()
+    rules: SkipValidation[tuple[Rule, ...]] = ()
+    channels: SkipValidation[tuple[Channel, ...]] = ()
+    prices: SkipValidation[tuple[Override, ...]] = ()
+
+
+_SECTIONS: Final[dict[str, type[Section]]] = {"server": Server, "store": Store, "retention": Retention}
+_ENTRIES: Final[dict[str, tuple[str, Callable[..., Any]]]] = {
+    "budget": ("budgets", read_budgets),
+    "rule": ("rules", read_rules),
+    "channel": ("channels", read_channels),
+    "price": ("prices", read_overrides),
+}
+
+
+def read_settings(path: Path | None = None, environ: Mapping[str, str] = os.environ) -> Settings:
+    """The settings of a file, with `OUTLAY_SECTION_KEY` of the environment over it.
+
+    Without a path: outlay.toml in the working folder where there is one, else the defaults. Raises `ConfigError`.
+    """
+    if path is None and not DEFAULT_FILE.is_file():
+        return _settings_of({}, str(DEFAULT_FILE), environ)
+    path = path or DEFAULT_FILE
+    return _settings_of(_load(path), str(path), environ)
+
+
+def _load(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text("utf-8"))
+    except OSError as error:
+        raise ConfigError(str(path), "file", path.name, f"a file that can be read ({error.strerror})") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(str(path), "file", path.name, f"TOML in UTF-8: {error}") from None
+
+
+def _settings_of(document: dict[str, Any], source: str, environ: Mapping[str, str]) -> Settings:
+    for name, value in document.items():
+        if name not in _SECTIONS and name not in _ENTRIES:
+            raise ConfigError(source, name, value, _known("a section", name, (*_SECTIONS, *_ENTRIES)))
+    resolved = {name: _resolve(value, name, source, environ) for name, value in document.items()}
+    settings: dict[str, Any] = {}
+    for name, section in _SECTIONS.items():
+        settings[name] = _read_section(name, section, resolved.get(name, {}), source, environ)
+    for name, (field, read) in _ENTRIES.items():
+        entries = resolved.get(name, [])
+        if not isinstance(entries, list):
+            raise ConfigError(source, name, "...", f"a list of tables, each under [[{name}]]")
+        settings[field] = read(entries, source)
+    return Settings(**settings)
+
+
+def _read_section(name: str, section: type[Section], table: object, source: str, environ: Mapping[str, str]) -> Section:
+    if not isinstance(table, dict):
+        raise ConfigError(source, name, table, f"a table: [{name}]")
+    for key, value in table.items():
+        if key not in section.model_fields:
+            raise ConfigError(source, f"{name}.{key}", value, _known("a setting", key, section.model_fields))
+    from_environment = _from_environment(name, section, environ)
+    try:
+        return section(**{**table, **from_environment})
+    except ValidationError as error:
+        first = error.errors()[0]
+        key, value = str(first["loc"][0]), first["input"]
+        expected = str(first["msg"]).removeprefix("Value error, ").removeprefix("Input should be ")
+        if key in from_environment:
+            raise ConfigError(ENVIRONMENT, _variable(name, key), value, expected) from None
+        raise ConfigError(source, f"{name}.{key}", value, expected) from None
+
+
+def _from_environment(name: str, section: type[Section], environ: Mapping[str, str]) -> dict[str, str]:
+    found = {}
+    for key in section.model_fields:
+        variable = _variable(name, key)
+        if variable in environ:
+            found[key] = environ[variable]
+        elif (pointer := variable + _FILE.upper()) in environ:
+            found[key] = _read_secret(environ[pointer], pointer, ENVIRONMENT)
+    return found
+
+
+def _variable(section: str, key: str) -> str:
+    return f"OUTLAY_{section}_{key}".upper()
+
+
+def _resolve(value: Any, key: str, source: str, environ: Mapping[str, str]) -> Any:
+    """The value with every `${VAR}` filled in and every `x_file` replaced by `x`, what that file holds."""
+    if isinstance(value, str):
+        return _VARIABLE.sub(lambda match: _environment_value(match[1], key, source, environ), value)
+    if isinstance(value, list):
+        return [_resolve(item, f"{key}[{place}]", source, environ) for place, item in enumerate(value)]
+    if not isinstance(value, dict):
+        return value
+    table = {name: _resolve(item, f"{key}.{name}", source, environ) for name, item in value.items()}
+    for name in [name for name in table if name.endswith(_FILE) and isinstance(table[name], str)]:
+        table[name.removesuffix(_FILE)] = _read_secret(table.pop(name), f"{key}.{name}", source)
+    return table
+
+
+def _environment_value(variable: str, key: str, source: str, environ: Mapping[str, str]) -> str:
+    if variable not in environ:
+        raise ConfigError(source, key, f"${{{variable}}}", f"the environment variable {variable} to be set")
+    return environ[variable]
+
+
+def _read_secret(path: str, key: str, source: str) -> str:
+    try:
+        return Path(path).read_text("utf-8").strip()
+    except (OSError, UnicodeDecodeError):
+        raise ConfigError(source, key, path, "a text file that can be read") from None
+
+
+def _known(what: str, name: str, known: Any) -> str:
+    close = difflib.get_close_matches(name, list(known), 1)
+    return f"{what} that exists; did you mean {close[0]}?" if close else f"{what} that exists: {', '.join(known)}"
