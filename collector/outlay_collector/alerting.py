@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from outlay_alerts.config import Channel
+from outlay_alerts.defaults import default_rules
 from outlay_alerts.evaluate import Evaluation, evaluate
 from outlay_alerts.measurements import BudgetState, Match, Measurement, Percentiles, Window
 from outlay_alerts.rules import Rule
@@ -22,6 +23,7 @@ from sqlalchemy import Engine
 from outlay_collector.budgets import BudgetState as StoredState
 from outlay_collector.budgets import budget_states
 from outlay_collector.periods import from_ns, to_ns
+from outlay_collector.settings import Settings
 from outlay_collector.store import query
 from outlay_collector.store.alerts import SqlAlertStore
 from outlay_collector.store.base import CallStore
@@ -75,7 +77,7 @@ class Alerting:
         return Dispatcher(self._rules, self._channels, self._store, lambda: from_ns(self._clock())).run()
 
     @contextmanager
-    def running(self, every: timedelta) -> Iterator[None]:
+    def repeated(self, every: timedelta) -> Iterator[None]:
         """Looks every so often, and tells of what is due every second, while the block runs."""
         stop = threading.Event()
         threads = [
@@ -92,6 +94,17 @@ class Alerting:
             stop.set()
             for thread in threads:  # a channel may take its time; what it then took is sent again by the next process
                 thread.join(_END_WITHIN_S)
+
+
+@contextmanager
+def running(settings: Settings, calls: CallStore, engine: Engine, clock: Callable[[], int]) -> Iterator[None]:
+    """Alerts as the settings want them, while the block runs. `clock` gives nanoseconds since the epoch."""
+    if not settings.alerts.enabled:
+        yield
+        return
+    alerting = Alerting(calls, engine, settings.rules or default_rules(), settings.channels, clock)
+    with alerting.repeated(settings.alerts.every):
+        yield
 
 
 def _repeat(work: Callable[[], object], pause: timedelta, stop: threading.Event) -> None:

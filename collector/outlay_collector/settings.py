@@ -20,7 +20,7 @@ from outlay.budgets.budget import Budget
 from outlay.budgets.definition import read_budgets
 from outlay.errors import ConfigError
 from outlay.prices import Override, read_overrides
-from outlay_alerts.config import Channel, read_channels, read_rules
+from outlay_alerts.config import Channel, check_references, read_channels, read_rules
 from outlay_alerts.rules import Rule
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SkipValidation, ValidationError
 from sqlalchemy.engine import make_url
@@ -79,6 +79,13 @@ class Retention(Section):
     calls: Duration = timedelta(seconds=3 * _SECONDS["y"])
 
 
+class Alerts(Section):
+    """`[alerts]`: whether rules are looked at, and how often."""
+
+    enabled: bool = True
+    every: Annotated[Duration, Field(gt=timedelta(0))] = timedelta(seconds=15)
+
+
 class Settings(BaseModel):
     """Everything a collector is told when it starts."""
 
@@ -87,13 +94,19 @@ class Settings(BaseModel):
     server: Server = Server()
     store: Store = Store()
     retention: Retention = Retention()
+    alerts: Alerts = Alerts()
     budgets: SkipValidation[tuple[Budget, ...]] = ()
     rules: SkipValidation[tuple[Rule, ...]] = ()
     channels: SkipValidation[tuple[Channel, ...]] = ()
     prices: SkipValidation[tuple[Override, ...]] = ()
 
 
-_SECTIONS: Final[dict[str, type[Section]]] = {"server": Server, "store": Store, "retention": Retention}
+_SECTIONS: Final[dict[str, type[Section]]] = {
+    "server": Server,
+    "store": Store,
+    "retention": Retention,
+    "alerts": Alerts,
+}
 _ENTRIES: Final[dict[str, tuple[str, Callable[..., Any]]]] = {
     "budget": ("budgets", read_budgets),
     "rule": ("rules", read_rules),
@@ -135,6 +148,7 @@ def _settings_of(document: dict[str, Any], source: str, environ: Mapping[str, st
         if not isinstance(entries, list):
             raise ConfigError(source, name, "...", f"a list of tables, each under [[{name}]]")
         settings[field] = read(entries, source)
+    check_references(settings["rules"], settings["channels"], source)
     return Settings(**settings)
 
 
