@@ -109,11 +109,11 @@ def _in_process(db: str) -> Iterator[httpx2.Client]:
     from sqlalchemy.exc import SQLAlchemyError
 
     from outlay_collector.app import create_app
-    from outlay_collector.settings import Settings, Store
+    from outlay_collector.settings import Alerts, Settings, Store
 
     if db.startswith("sqlite") and not Path(make_url(db).database or "").is_file():
         raise CommandError(f"--db {db}: there is no such file; `outlay up --db {db}` creates it")
-    app = create_app(Settings(store=Store(url=db)))
+    app = create_app(Settings(store=Store(url=db), alerts=Alerts(enabled=False)))
     try:
         with asyncio.Runner() as runner:
             lifespan = app.router.lifespan_context(app)
