@@ -32,7 +32,7 @@ def up(
     insecure: Annotated[bool, typer.Option("--insecure", help="Listen beyond this machine without keys.")] = False,
 ) -> None:
     """Collector, alerts and dashboard, one command."""
-    settings = _settings(config, db, host, port)
+    settings = with_options(read_settings(config), db=db, host=host, port=port)
     _refuse_strangers(settings, insecure=insecure)
     screen = console()
     wanted = None if no_dashboard or not is_installed() else dashboard_port
@@ -50,9 +50,10 @@ def up(
         running.watch(screen, stopped)
 
 
-def _settings(config: Path | None, db: str | None, host: str | None, port: int | None) -> Settings:
+def with_options(
+    settings: Settings, *, db: str | None = None, host: str | None = None, port: int | None = None
+) -> Settings:
     """The configuration, with what the command line says over it."""
-    settings = read_settings(config)
     server = {name: value for name, value in (("host", host), ("port", port)) if value is not None}
     store = {"url": db} if db is not None else {}
     return settings.model_copy(

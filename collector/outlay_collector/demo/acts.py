@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -18,7 +18,7 @@ from outlay_collector.demo.past import AGO_TAG
 from outlay_collector.demo.visits import Visit, making, spread, visits
 
 TENANT_OVER_BUDGET: Final = "globex"
-_BUSY_VISITS: Final = 10
+_VISITS_EACH: Final = 6
 _QUIET_S: Final = 1.5
 
 
@@ -28,7 +28,7 @@ def past_visits(calls: int, days: int, now: datetime, seed: int) -> list[Visit]:
     return [replace(visit, ago=ago) for visit, ago in zip(found, spread(len(found), days, now, seed), strict=True)]
 
 
-async def live_through(application: Application, past: Sequence[Visit], done: Callable[[], None]) -> None:
+async def live_through(application: Application, past: Iterable[Visit], done: Callable[[], None]) -> None:
     """Makes the calls of past visits; `past.past` moves them to their time."""
 
     @contextmanager
@@ -41,18 +41,16 @@ async def live_through(application: Application, past: Sequence[Visit], done: Ca
 
 
 async def overspend(application: Application) -> None:
-    """One tenant's users ask the agent, one after another, until its budget for the day is gone, and some more."""
-    for number in range(_BUSY_VISITS):
-        user = f"{TENANT_OVER_BUDGET}-{number % 2 + 1}"
-        await application.visit(
-            Visit(
-                feature="agent",
-                tenant=TENANT_OVER_BUDGET,
-                user=user,
-                session=f"{user}-today",
-                question=f"Compare every clause of contract {number} with last year's.",
+    """Users of one tenant ask the agent, again and again, until its budget for the day is gone, and some more."""
+
+    async def insist(user: str) -> None:
+        for number in range(_VISITS_EACH):
+            question = f"Compare every clause of contract {number} with last year's, says {user}."
+            await application.visit(
+                Visit(feature="agent", tenant=TENANT_OVER_BUDGET, user=user, session=f"{user}-today", question=question)
             )
-        )
+
+    await asyncio.gather(*(insist(f"{TENANT_OVER_BUDGET}-{number}") for number in (1, 2, 3)))
 
 
 async def go_on(application: Application, seed: int, stopped: threading.Event) -> None:

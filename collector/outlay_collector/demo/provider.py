@@ -1,6 +1,6 @@
 """A provider on loopback: OpenAI under `/openai/v1`, Anthropic under `/anthropic`, and a log of the usage it sent.
 
-The log is the independent witness of the tests: one entry an attempt, with the usage object exactly as it went out,
+The log is the independent witness of the tests: one entry an attempt, with the usage as it went out,
 written before the client can see it. What an answer says is decided in `answers`, its format in the `_wire` modules,
 what goes wrong in `faults`; this module serves, and keeps the books.
 """
@@ -34,8 +34,8 @@ TOKENS_PER_MINUTE: Final = 2_000_000
 class Entry:
     """One attempt as the provider served it.
 
-    `usage` is the last usage object that was sent, None where none was. `complete` is False for a stream the client
-    left, or that was cut, before its end. `at` is the time of the request, RFC 3339 UTC.
+    `usage` is what was sent, None where nothing was; of a stream's usage objects the later count stands. `complete` is
+    False for a stream the client left, or that was cut, before its end. `at` is the time of the request, RFC 3339 UTC.
     """
 
     at: str
@@ -174,22 +174,22 @@ class FakeProvider:
         """The events, and the entry of the log: before the last event, or when the stream ends without it."""
         assert reply.events is not None
         events = list(reply.events)
-        usage = None
+        usage: dict[str, Any] = {}
         complete = False
         try:
             for number, event in enumerate(events):
                 if number == attempt.fault.cut:
                     raise ConnectionResetError("the stream is cut on purpose")
-                usage = _usage_in(event[1]) or usage
+                usage = {**usage, **_usage_in(event[1])}
                 if number == len(events) - 1:
                     complete = True
-                    self.log.record(attempt.entry(**known, usage=usage))
+                    self.log.record(attempt.entry(**known, usage=usage or None))
                 yield _sse(event)
                 await asyncio.sleep(attempt.fault.pace_s)
             yield reply.done
         finally:
             if not complete:
-                self.log.record(attempt.entry(**known, usage=usage, complete=False))
+                self.log.record(attempt.entry(**known, usage=usage or None, complete=False))
 
     def _failure(self, attempt: _Attempt, status: int) -> Response:
         self.log.record(attempt.entry(status=status))
@@ -264,13 +264,13 @@ def _anthropic_headers(request_id: str, limits: Mapping[str, tuple[int, int]], r
     return headers
 
 
-def _usage_in(event: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    """The usage object of an event, wherever its format keeps it."""
+def _usage_in(event: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The usage object of an event, wherever its format keeps it; empty where it has none."""
     for holder in (event, event.get("message"), event.get("response")):
         if holder and holder.get("usage"):
             usage: Mapping[str, Any] = holder["usage"]
             return usage
-    return None
+    return {}
 
 
 def _sse(event: tuple[str | None, dict[str, Any]]) -> bytes:

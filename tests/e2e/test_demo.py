@@ -1,0 +1,93 @@
+"""`outlay demo` and what it leaves: the figures of the commands against the fake provider's own log."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+Bill = Callable[[Iterable[Mapping[str, Any]]], dict[str, Decimal]]
+OUTLAY = str(Path(sys.executable).with_name("outlay"))
+DAYS = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Demo:
+    """A finished `outlay demo --once`."""
+
+    folder: Path
+    shown: str
+    log: list[dict[str, Any]]
+
+    def run(self, *arguments: str) -> str:
+        done = subprocess.run(
+            [OUTLAY, *arguments], cwd=self.folder, capture_output=True, text=True, timeout=60, check=False
+        )
+        assert (done.returncode, done.stderr) == (0, "")
+        return done.stdout
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Demo:
+    folder = tmp_path_factory.mktemp("demo")
+    options = ["--once", "--calls", "80", "--days", str(DAYS), "--seed", "3", "--usage-log", "usage.jsonl"]
+    done = subprocess.run(
+        [OUTLAY, "demo", *options, "--db", "sqlite:///x.db"],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    log = [json.loads(line) for line in (folder / "usage.jsonl").read_text().splitlines()]
+    return Demo(folder, done.stdout, log)
+
+
+def test_spend_is_the_providers_own_usage_times_the_price_to_the_nano_dollar(demo: Demo, bill_by_hand: Bill) -> None:
+    document = json.loads(demo.run("spend", "--by", "model", "--db", "sqlite:///x.db", "--json"))
+    expected = bill_by_hand(demo.log)
+    found = {row["model"]: Decimal(row["cost_usd"]) for row in document["rows"] if row["cost_usd"] is not None}
+    assert {model: cost for model, cost in found.items() if cost} == expected
+    assert Decimal(document["total"]["cost_usd"]) == sum(expected.values())
+    assert len(expected) == 5
+
+    answered = [entry for entry in demo.log if entry["status"] == 200]
+    unpriced = [entry for entry in answered if entry["model"] == "labels-7b"]
+    assert unpriced
+    assert document["total"]["unpriced_calls"] == len(unpriced)
+    assert document["total"]["calls"] - document["total"]["errors"] == len(answered)
+    assert document["total"]["retries"] > 0
+
+
+def test_its_own_table_is_the_table_of_spend(demo: Demo) -> None:
+    rows = [line.split() for line in demo.run("spend", "--db", "sqlite:///x.db").splitlines() if line.startswith(" ")]
+    shown = [line.split() for line in demo.shown.splitlines() if line.startswith(" ")]
+    assert rows == shown
+    assert "without a price" in demo.shown
+
+
+def test_the_past_is_spread_over_its_days_and_every_call_has_its_owner(demo: Demo) -> None:
+    since = (datetime.now(UTC) - timedelta(days=DAYS)).isoformat()
+    options = ["--db", "sqlite:///x.db", "--from", since]
+    days = demo.run("export", "--by", "feature,tenant,user", "--interval", "day", *options).splitlines()
+    assert len({line.split(",")[0] for line in days[1:]}) >= DAYS - 1
+    for dimension in ("feature", "tenant", "user", "service", "environment"):
+        rows = json.loads(demo.run("spend", "--by", dimension, *options, "--json"))["rows"]
+        assert all(row[dimension] for row in rows)
+    assert "ago_ns" not in json.dumps(
+        json.loads(demo.run("spend", "--by", "tag.demo.ago_ns", *options, "--json"))["rows"][1:]
+    )
+
+
+def test_a_budget_runs_out_before_anything_is_sent_and_an_alert_arrives(demo: Demo) -> None:
+    assert "stopped before anything was sent" in demo.shown
+    assert "Alert      [FIRING] agent-budget" in demo.shown
