@@ -103,8 +103,8 @@ def read_request(path: str, body: Mapping[str, Any]) -> Request | None:
     An empty path is a bare body: a chat, as far as anyone knows. Without a body only a path that names its model, or
     one that takes a form, is a call: the rest are lists being fetched.
     """
-    route = path.partition("?")[0]
-    operation = "chat" if not route else _operation(unquote(route))
+    route = unquote("/" + path.partition("?")[0].lstrip("/"))
+    operation = _operation(route) if path else "chat"
     if operation is None:
         return None
     model = _model(route, body)
@@ -131,7 +131,7 @@ def _operation(route: str) -> str | None:
 
 def _model(route: str, body: Mapping[str, Any]) -> str | None:
     named = first_text(body, "model", "model_id", "modelId")
-    if named is None and (found := _MODEL_IN_PATH.search(unquote(route))):
+    if named is None and (found := _MODEL_IN_PATH.search(route)):
         named = found[1]
     if named is None:
         named = next((text(each.get("model")) for each in mappings(body.get("requests"))), None)
