@@ -14,7 +14,7 @@ from pydantic import BeforeValidator
 DURATION_FORM: Final = 'a length of time such as "800ms", "30s", "5m", "1h30m", "7d"'
 
 _MILLISECONDS: Final = {"w": 604_800_000, "d": 86_400_000, "h": 3_600_000, "m": 60_000, "s": 1_000, "ms": 1}
-_PART: Final = re.compile(r"(\d+)(ms|[wdhms])")
+_PART: Final = re.compile(r"([0-9]+)(ms|[wdhms])")
 _PARTS: Final = re.compile(rf"(?:{_PART.pattern})+")
 
 
