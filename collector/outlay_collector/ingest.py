@@ -8,6 +8,7 @@ what does not fit is refused, to be sent again. Nothing is acknowledged before i
 from __future__ import annotations
 
 import logging
+import re
 import threading
 import time
 from collections import deque
@@ -16,6 +17,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
+from outlay.model import Call, Cost, CostStatus
 from outlay.prices import PriceBook
 
 from outlay_collector.billing import Report
@@ -29,6 +31,15 @@ from outlay_collector.store.writing import Written
 log = logging.getLogger(__name__)
 
 _LATEST_NS: Final = 2**63 - 1
+_REFUSALS: Final = frozenset(
+    {
+        *("AuthenticationError", "BadRequestError", "ConflictError", "InternalServerError", "NotFoundError"),
+        *("OverloadedError", "PermissionDeniedError", "RateLimitError", "UnprocessableEntityError"),
+        *("authentication_error", "invalid_request_error", "not_found_error", "overloaded_error", "permission_error"),
+        *("rate_limit_error", "api_error"),
+    }
+)
+"""Errors that are a provider's answer, by the names the SDKs of OpenAI and Anthropic and Anthropic's API give them."""
 _GROUP_REPORTS: Final = 8_192
 _STALLED_S: Final = 60.0
 
@@ -75,6 +86,8 @@ def _priced(report: Report, book: PriceBook) -> Report:
     call = report.call
     if call.cost.nano_usd is not None:
         return report
+    if call.usage is None and (refusal := _refusal(call)):
+        return replace(report, call=replace(call, cost=Cost(nano_usd=0, status=CostStatus.EXACT, reason=refusal)))
     cost = book.cost(
         call.usage,
         provider=call.provider,
@@ -85,6 +98,18 @@ def _priced(report: Report, book: PriceBook) -> Report:
         reason_unread=call.reason_unread,
     )
     return replace(report, call=replace(call, cost=cost))
+
+
+def _refusal(call: Call) -> str | None:
+    """Why a failed call is known to have cost nothing: the provider answered with an error, which none bills.
+
+    Not said of calls that got no answer: a provider may have worked, and billed, for a client that hung up.
+    """
+    if call.http_status is not None:
+        return f"the provider answered {call.http_status}, which it does not bill" if call.http_status >= 400 else None
+    if call.error_type in _REFUSALS or re.fullmatch("[45][0-9]{2}", call.error_type or ""):
+        return f"the provider answered with {call.error_type}, which it does not bill"
+    return None
 
 
 @dataclass(frozen=True, slots=True)

@@ -109,7 +109,7 @@ def report_of(columns: Mapping[str, Any], *, dialect: str, scope: str, source: S
         attempts=read_attempts(get("attempts") or []),
         usage=read_usage(usage) if (usage := get("usage")) is not None else None,
         usage_raw=get("usage_raw"),
-        reason_unread=get("cost_reason") if get("usage") is None else None,
+        reason_unread=get("cost_reason") if get("usage") is None and get("cost_nano_usd") is None else None,
         terms=read_terms(get("terms") or {}),
         cost=_cost_of(columns),
         attribution=Attribution(

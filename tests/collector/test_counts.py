@@ -1,0 +1,78 @@
+"""Counts as emitters give them, made disjoint: inclusive and exclusive, by arithmetic."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from outlay.model import Usage
+from outlay_collector.dialects.counts import Counts, read_counts
+
+tokens = st.integers(0, 10**6)
+
+
+def usage(*, exclusive: bool = False, **counts: int) -> dict[str, object]:
+    counted = read_counts(Counts(**counts), exclusive=exclusive, has_output=True)
+    assert counted.usage is not None, counted.reason
+    return dict(counted.usage.quantities)
+
+
+@given(plain=tokens, read=tokens, write=tokens, output=tokens)
+def test_inclusive_counts_sum_to_their_total(plain: int, read: int, write: int, output: int) -> None:
+    total = plain + read + write
+    counted = read_counts(
+        Counts(input=total, output=output, cache_read=read, cache_write=write), exclusive=False, has_output=True
+    )
+    assert counted.usage == Usage({"input": plain, "cache_read": read, "cache_write": write, "output": output})
+    assert counted.usage.input_tokens == total
+
+
+@given(plain=tokens, read=tokens, write=tokens, output=tokens, custom=st.booleans())
+def test_a_total_decides_whatever_the_emitters_custom(
+    plain: int, read: int, write: int, output: int, custom: bool
+) -> None:
+    expected = {"input": plain, "cache_read": read, "cache_write": write, "output": output}
+    everything = plain + read + write + output
+    for said in (plain, plain + read + write):
+        counts = {"input": said, "cache_read": read, "cache_write": write, "output": output, "total": everything}
+        assert usage(exclusive=custom, **counts) == expected
+
+
+def test_a_cache_larger_than_the_input_cannot_be_inside_it() -> None:
+    assert usage(input=5, cache_read=100, output=1) == {"input": 5, "cache_read": 100, "output": 1}
+
+
+def test_lifetimes_are_told_apart_only_where_they_add_up() -> None:
+    split = usage(input=10, output=1, cache_write=10, cache_write_5m=4, cache_write_1h=6)
+    assert split == {"input": 0, "output": 1, "cache_write_5m": 4, "cache_write_1h": 6}
+    whole = usage(input=10, output=1, cache_write=10, cache_write_5m=4)
+    assert whole == {"input": 0, "output": 1, "cache_write": 10}
+
+
+def test_reasoning_beside_the_output_is_added_where_the_total_says_so() -> None:
+    assert usage(input=10, output=5, reasoning=20, total=35) == {"input": 10, "output": 25, "reasoning": 20}
+
+
+@pytest.mark.parametrize(
+    "counts",
+    [
+        {"input": 10, "output": 5, "reasoning": 6},
+        {"input": 10, "output": 5, "output_audio": 6},
+        {"input": 10, "output": 5, "input_audio": 11},
+    ],
+)
+def test_counts_that_contradict_one_another_are_no_usage(counts: dict[str, int]) -> None:
+    counted = read_counts(Counts(**counts), exclusive=False, has_output=True)
+    assert counted.usage is None
+    assert "contradict" in (counted.reason or "")
+
+
+def test_nothing_counted_is_not_zero() -> None:
+    counted = read_counts(Counts(), exclusive=False, has_output=True)
+    assert (counted.usage, counted.reason) == (None, None)
+
+
+def test_input_alone_says_that_it_is_not_the_whole_bill() -> None:
+    counted = read_counts(Counts(input=20), exclusive=False, has_output=True)
+    assert counted.usage is not None
+    assert counted.usage.inferred is not None

@@ -1,0 +1,159 @@
+"""What Outlay's client writes on a span, the collector reads back, and the database gives back again."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from hypothesis import given
+from hypothesis import strategies as st
+from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import ReadableSpan
+from opentelemetry.sdk.util.instrumentation import InstrumentationScope
+from opentelemetry.trace import SpanContext
+from outlay.emit import span_attributes
+from outlay.model import (
+    Attempt,
+    Attribution,
+    Call,
+    Cost,
+    CostLine,
+    CostStatus,
+    RateLimit,
+    ResponseCache,
+    StreamEnd,
+    Terms,
+    Usage,
+)
+from outlay_collector.billing import Report, Source
+from outlay_collector.dialects.registry import is_wanted, read_span
+from outlay_collector.otlp.protobuf import decode_protobuf
+from outlay_collector.store.rows import columns_of, report_of
+
+words = st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1, max_size=20)
+maybe = st.none() | words
+counts = st.integers(0, 10**9)
+decimals = st.decimals(min_value=0, max_value=10**6, places=9).map(
+    lambda d: d.normalize() if d % 1 else d.to_integral_value()
+)
+usages = st.builds(
+    Usage,
+    st.dictionaries(
+        st.sampled_from(["input", "cache_read", "cache_write_1h", "output", "reasoning"]), counts, min_size=1
+    ),
+    maybe,
+    st.just({}) | st.just({"gpt-image-1": Usage({"output_image": 7})}),
+)
+costs = st.builds(
+    Cost,
+    nano_usd=st.integers(0, 2**62),
+    status=st.sampled_from([status for status in CostStatus if status is not CostStatus.UNPRICED]),
+    reason=maybe,
+    lines=st.lists(
+        st.builds(
+            CostLine,
+            unit=st.sampled_from(["input", "audio_second"]),
+            quantity=counts,
+            rate_usd=decimals,
+            per=st.just(1_000_000),
+            cost_usd=decimals,
+        ),
+        max_size=2,
+    ).map(tuple),
+    price_id=maybe,
+) | st.builds(Cost.unpriced, words)
+attempts = st.builds(
+    Attempt,
+    status=st.none() | st.sampled_from([200, 429, 500]),
+    duration_ms=st.integers(0, 10**6).map(float),
+    error=maybe,
+    retry_after_s=st.none() | st.floats(0, 100),
+)
+calls = st.builds(
+    Call,
+    provider=st.sampled_from(["openai", "anthropic", "google"]),
+    operation=st.sampled_from(["chat", "embeddings"]),
+    model_requested=maybe,
+    model_served=maybe,
+    started_at_ns=st.just(1_800_000_000_000_000_000),
+    ended_at_ns=st.integers(1_800_000_000_000_000_000, 1_800_000_900_000_000_000),
+    response_id=maybe,
+    request_id=maybe,
+    server_address=maybe,
+    streamed=st.booleans(),
+    stream_end=st.none() | st.sampled_from(StreamEnd),
+    time_to_first_chunk_ms=st.none() | st.integers(0, 10**6).map(float),
+    finish_reasons=st.lists(words, max_size=3).map(tuple),
+    http_status=st.none() | st.sampled_from([200, 500]),
+    error_type=maybe,
+    attempts=st.lists(attempts, max_size=3).map(tuple),
+    usage=st.none() | usages,
+    usage_raw=st.none() | st.just({"prompt_tokens": 5, "details": {"cached": [1, None]}}),
+    terms=st.sampled_from([Terms(), Terms(service_tier="flex"), Terms(batch=True, speed="fast", region="us")]),
+    cost=costs,
+    attribution=st.builds(
+        Attribution,
+        feature=maybe,
+        user=maybe,
+        tenant=maybe,
+        session=maybe,
+        tags=st.dictionaries(words, words, max_size=3),
+        service=st.just("bot"),
+        environment=st.just("prod"),
+    ),
+    response_cache=st.none() | st.sampled_from(ResponseCache),
+    avoided_nano_usd=st.none() | counts,
+)
+
+
+def over_the_wire(call: Call) -> Report:
+    span = ReadableSpan(
+        name="chat",
+        context=SpanContext(1, 2, is_remote=False),
+        resource=Resource({"service.name": "bot", "deployment.environment.name": "prod"}),
+        attributes=span_attributes(call),
+        start_time=call.started_at_ns,
+        end_time=call.ended_at_ns,
+        instrumentation_scope=InstrumentationScope("outlay", "0.1.0"),
+    )
+    (decoded,) = decode_protobuf(encode_spans([span]).SerializeToString(), is_wanted).spans
+    report = read_span(decoded)
+    assert report is not None
+    return report
+
+
+@given(calls)
+def test_a_call_comes_back_as_it_was_sent(call: Call) -> None:
+    report = over_the_wire(call)
+    assert report.call == call
+    assert report.source is Source.OUTLAY
+
+
+@given(calls)
+def test_the_database_keeps_all_that_a_call_says(call: Call) -> None:
+    report = over_the_wire(call)
+    again = report_of(columns_of(report, 0), dialect=report.dialect, scope=report.scope, source=report.source)
+    assert columns_of(again, 0) == columns_of(report, 0)
+    assert again.call.usage == call.usage
+    assert again.call.cost == call.cost
+
+
+def test_headroom_is_read_by_the_limits_name() -> None:
+    limits = {"requests": RateLimit(limit=500, remaining=3, reset_s=1.5), "tokens": RateLimit(remaining=0)}
+    call = Call(
+        provider="openai",
+        operation="chat",
+        model_requested="gpt-4o",
+        started_at_ns=10**18,
+        ended_at_ns=10**18,
+        rate_limits=limits,
+    )
+    assert over_the_wire(call).call.rate_limits == limits
+
+
+def test_measured_quantities_are_exact() -> None:
+    usage = Usage({"audio_second": Decimal("12.345")})
+    call = Call(
+        provider="openai", operation="chat", model_requested="w", started_at_ns=10**18, ended_at_ns=10**18, usage=usage
+    )
+    assert over_the_wire(call).call.usage == usage
