@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from outlay.model import STANDARD_TERMS, Cost, CostStatus, Terms, Usage
 from outlay.prices.cost import contradiction, cost_of, nano_usd
-from outlay.prices.entry import ALWAYS_NS, EXACTLY, NEVER_NS, Entry, Period, Price, Unpriced, entry_id, read_rates
+from outlay.prices.entry import ALWAYS_NS, EXACTLY, NEVER_NS, ONE, Entry, Period, Price, Unpriced, entry_id, read_rates
 from outlay.prices.match import Rule, holds, is_certain, names_of, without_date
 from outlay.prices.overrides import Override
 from outlay.providers.registry import canonical_provider
@@ -34,6 +34,12 @@ class _Listing:
     name: str
     entries: tuple[Entry, ...]
     discounts: tuple[tuple[Period, Decimal], ...] = ()
+
+    def factor(self, at_ns: int) -> Decimal:
+        """What the rates are multiplied by at a time: 1 less the discount."""
+        if not self.discounts:
+            return ONE
+        return next((factor for period, factor in reversed(self.discounts) if period.holds(at_ns)), ONE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,12 +184,9 @@ class PriceBook:
             return listing
         for entry in reversed(listing.entries):
             if entry.period.holds(at_ns):
-                factor = next((f for period, f in reversed(listing.discounts) if period.holds(at_ns)), Decimal(1))
-                price = entry.price(terms, input_tokens, factor)
+                price = entry.price(terms, input_tokens, listing.factor(at_ns))
                 return price if at_ns < entry.presumed_from_ns else _presumed(price, entry)
-        return Unpriced(
-            f"{listing.name} has no price at {datetime.fromtimestamp(at_ns // 10**9, UTC):%Y-%m-%dT%H:%M:%SZ}"
-        )
+        return Unpriced(f"{listing.name} has no price at {_moment(at_ns)}")
 
     def _listing(self, provider: str, model: str) -> _Listing | Unpriced:
         key = (provider, model)
@@ -198,12 +201,11 @@ class PriceBook:
         ours = self._bundled_listing(provider, model)
         entries = list(ours.entries) if isinstance(ours, _Listing) else []
         discounts: list[tuple[Period, Decimal]] = []
-        missing = ours if isinstance(ours, Unpriced) else None
         for override in self._overrides:
             if not override.applies_to(provider, model):
                 continue
             if override.discount is not None:
-                discounts.append((override.period, EXACTLY.subtract(Decimal(1), override.discount)))
+                discounts.append((override.period, EXACTLY.subtract(ONE, override.discount)))
             if override.same_as is None:
                 entries += [override.entry(provider, model)] if override.rates else []
                 continue
@@ -214,13 +216,12 @@ class PriceBook:
                 else self._resolve(target_provider, target, aliases + 1)
             )
             if isinstance(listing, Unpriced):
-                missing = Unpriced(f"{override.source} makes {model} the same as {target}: {listing.reason}")
-                continue
+                return Unpriced(f"{override.source} makes {model} the same as {target}: {listing.reason}")
             entries += [override.renamed(entry) for entry in listing.entries]
             discounts += listing.discounts
-        if entries:
-            return _Listing(f"{provider}/{model}", tuple(entries), tuple(discounts))
-        return missing or Unpriced(f"no price for {provider}/{model}")
+        if not entries and isinstance(ours, Unpriced):
+            return ours
+        return _Listing(f"{provider}/{model}", tuple(entries), tuple(discounts))
 
     def _bundled_listing(self, provider: str, model: str) -> _Listing | Unpriced:
         price_list = self._list(provider)
@@ -234,7 +235,7 @@ class PriceBook:
             if reached := self._reach(price_list, name):
                 reason = f"{provider} lists no snapshot {model}: the price of {name} was used"
                 return _Listing(reached[1].id, tuple(replace(entry, inferred=reason) for entry in reached[1].entries))
-        return Unpriced(f"no price for {provider}/{model}")
+        return Unpriced(f"no price for {provider}/{model}: give it a [[price]] entry")
 
     def _through(self, gateway: str, model: str) -> _Listing | Unpriced:
         """The price behind a gateway that says in the model's name whose it is (`openai/gpt-4o`): its own fee apart."""
@@ -305,6 +306,13 @@ def _entry(name: str, raw: Mapping[str, Any], book: Mapping[str, Any]) -> Entry:
 def _ns(moment: str) -> int:
     at = datetime.fromisoformat(moment)
     return int((at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp()) * 10**9
+
+
+def _moment(at_ns: int) -> str:
+    try:
+        return f"{datetime.fromtimestamp(at_ns // 10**9, UTC):%Y-%m-%dT%H:%M:%SZ}"
+    except (ValueError, OverflowError, OSError):
+        return f"{at_ns} ns, which is no date"
 
 
 def _second(clock: str) -> int:

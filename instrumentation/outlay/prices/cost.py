@@ -38,19 +38,25 @@ def contradiction(usage: Usage) -> str | None:
     if not usage.quantities and not usage.other_models:
         return "the provider reported no counts"
     for unit, quantity in usage.quantities.items():
-        if unit not in UNITS:
-            return f"unknown unit {unit}"
-        if isinstance(quantity, bool) or not isinstance(quantity, (int, Decimal)):
-            return f"{unit} is {quantity!r}: not a number"
-        if isinstance(quantity, Decimal) and not quantity.is_finite():
-            return f"{unit} is {quantity}: not a number"
-        if quantity < 0:
-            return f"{unit} is {quantity}: negative"
+        if (type(quantity) is not int or quantity < 0 or unit not in UNITS) and (wrong := _wrong(unit, quantity)):
+            return wrong
     reasoning, output = usage.quantities.get("reasoning", 0), usage.quantities.get("output")
     if output is not None and reasoning > output:
         return f"reasoning ({reasoning}) is more than the output it is a part of ({output})"
-    wrong = ((model, contradiction(other)) for model, other in usage.other_models.items())
-    return next((f"{model}: {reason}" for model, reason in wrong if reason), None)
+    for model, other in usage.other_models.items():
+        if wrong := contradiction(other):
+            return f"{model}: {wrong}"
+    return None
+
+
+def _wrong(unit: str, quantity: object) -> str | None:
+    if unit not in UNITS:
+        return f"unknown unit {unit}"
+    if isinstance(quantity, bool) or not isinstance(quantity, int | Decimal):
+        return f"{unit} is {quantity!r}: not a number"
+    if isinstance(quantity, Decimal) and not quantity.is_finite():
+        return f"{unit} is {quantity}: not a number"
+    return f"{unit} is {quantity}: negative" if quantity < 0 else None
 
 
 def cost_of(parts: Sequence[tuple[Usage, Price | Unpriced]]) -> Cost:
@@ -75,14 +81,14 @@ def cost_of(parts: Sequence[tuple[Usage, Price | Unpriced]]) -> Cost:
     total = _ZERO
     for line in lines:
         total = EXACTLY.add(total, line.cost_usd)
-    prices = [price for _, price in parts if isinstance(price, Price)]
+    first = next(price for _, price in parts if isinstance(price, Price))
     return Cost(
         nano_usd=nano_usd(total),
         status=status,
         reason="; ".join(dict.fromkeys((*missing, *inferred))) or None,
         lines=tuple(lines),
-        price_id=prices[0].id,
-        source=prices[0].source,
+        price_id=first.id,
+        source=first.source,
     )
 
 
@@ -112,7 +118,6 @@ def _billed(usage: Usage, price: Price) -> Iterator[tuple[str, Quantity]]:
 
 def _counted_twice(usage: Usage, price: Price) -> str | None:
     """Which count of searches to leave out where a provider reports both: the price has a rate for the other."""
-    searches = ("web_search", "web_search_query")
-    if not all(unit in usage.quantities for unit in searches):
+    if "web_search" not in usage.quantities or "web_search_query" not in usage.quantities:
         return None
-    return next((unit for unit in searches if unit not in price.rates), None)
+    return "web_search_query" if "web_search" in price.rates else "web_search"

@@ -30,7 +30,7 @@ _MULTIPLIED_BY_REGION: Final = INPUT_UNITS | OUTPUT_UNITS | {"reasoning"}
 _REGION_KEY: Final = "multiplier_inference_geo_"
 _SUFFIX: Final = re.compile(rf"_(?:(?P<tier>{'|'.join(TIERS)})|above_(?P<above>[0-9]+))$")
 _PER_SUFFIX: Final = {1_000: "_per_1k", 1_000_000: "_per_1m", 1: "_each"}
-_ONE: Final = Decimal(1)
+ONE: Final = Decimal(1)
 EXACTLY: Final = Context(prec=60, rounding=ROUND_HALF_EVEN, traps=[InvalidOperation, DivisionByZero])
 """How money is calculated, whatever the decimal context of the application."""
 ALWAYS_NS: Final = -(2**63)
@@ -86,7 +86,7 @@ class RateTable:
             for name in chain:
                 if series := self.rates[tier].get(name):
                     stacked = series[-1][0] == 0 and name in standard
-                    factor = _growth(standard[name], threshold) if stacked else _ONE
+                    factor = _growth(standard[name], threshold) if stacked else ONE
                     return _last(series, threshold) * factor
         return next((_last(standard[name], threshold) for name in chain if name in standard), None)
 
@@ -97,7 +97,7 @@ def _last(series: tuple[tuple[int, Decimal], ...], threshold: int) -> Decimal:
 
 def _growth(series: tuple[tuple[int, Decimal], ...], threshold: int) -> Decimal:
     base = series[0][1]
-    return _last(series, threshold) / base if base else _ONE
+    return _last(series, threshold) / base if base else ONE
 
 
 def read_rates(table: Mapping[str, object]) -> RateTable:
@@ -229,27 +229,27 @@ class Entry:
         init=False, default_factory=dict, repr=False, compare=False
     )
 
-    def price(self, terms: Terms, input_tokens: int, factor: Decimal = _ONE) -> Price:
+    def price(self, terms: Terms, input_tokens: int, factor: Decimal = ONE) -> Price:
         """The price for a call on those terms. `factor` is 1 less the discount."""
         key = (tier_of(terms), terms.region, factor)
         steps = self._prices.get(key)
         if steps is None:
             with localcontext(EXACTLY):
                 steps = self._prices[key] = tuple(self._compile(*key))
-        return next(price for threshold, price in reversed(steps) if threshold == 0 or input_tokens > threshold)
+        return next((price for threshold, price in reversed(steps) if input_tokens > threshold), steps[0][1])
 
     def _compile(self, asked: str, region: str | None, factor: Decimal) -> Iterable[tuple[int, Price]]:
         tier, reasons = self._served(asked)
-        multiplier = _ONE
+        multiplier = ONE
         if region is not None and self.table.regions:
             if region in self.table.regions:
                 multiplier = self.table.regions[region]
             elif region != "global":
                 reasons.append(f"no multiplier is known for region {region}: the price without one was used")
-        identity = self.id if factor == _ONE else f"{self.id}*{factor.normalize():f}"
+        identity = self.id if factor == ONE else f"{self.id}*{factor.normalize():f}"
         for threshold in self.table.thresholds():
             rates = {
-                unit: rate * factor * (multiplier if unit in _MULTIPLIED_BY_REGION else _ONE)
+                unit: rate * factor * (multiplier if unit in _MULTIPLIED_BY_REGION else ONE)
                 for unit, rate in self.table.at(tier, threshold).items()
             }
             yield threshold, Price(identity, self.source, MappingProxyType(rates), "; ".join(reasons) or None)
