@@ -1,4 +1,8 @@
-"""The frame around every page: name, navigation, style. The file Streamlit runs; `__main__` says how."""
+"""The frame around every page: name, navigation, style. The file Streamlit runs; `__main__` says how.
+
+The pages are not in a folder named `pages`: Streamlit would serve that by itself, without this frame, to whoever opens
+the address of a page before anyone has opened the first one.
+"""
 
 from __future__ import annotations
 
@@ -14,10 +18,10 @@ st.html(_HERE / "style.css")
 
 st.navigation(
     [
-        st.Page("pages/overview.py", title="Overview", icon=":material/monitoring:", default=True),
-        st.Page("pages/calls.py", title="Calls", icon=":material/list_alt:"),
-        st.Page("pages/budgets.py", title="Budgets", icon=":material/savings:"),
-        st.Page("pages/alerts.py", title="Alerts", icon=":material/notifications:"),
+        st.Page("views/overview.py", title="Overview", icon=":material/monitoring:", default=True),
+        st.Page("views/calls.py", title="Calls", icon=":material/list_alt:"),
+        st.Page("views/budgets.py", title="Budgets", icon=":material/savings:"),
+        st.Page("views/alerts.py", title="Alerts", icon=":material/notifications:"),
     ],
     position="top",
 ).run()

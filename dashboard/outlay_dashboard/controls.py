@@ -26,14 +26,14 @@ def choose_timezone() -> str:
     first = ["UTC"] + ([viewers] if viewers and viewers != "UTC" and viewers in _zones() else [])
     options = first + [zone for zone in _zones() if zone not in first]
     return (
-        st.selectbox("Time zone", options, key="timezone", bind="query-params", persist_state="session", width=210)
+        st.selectbox("Time zone", options, key="timezone", bind="query-params", persist_state="session", width=175)
         or "UTC"
     )
 
 
 def choose_dimension() -> str:
     return (
-        st.selectbox("Group by", DIMENSIONS, key="by", bind="query-params", persist_state="session", width=150)
+        st.selectbox("Group by", DIMENSIONS, key="by", bind="query-params", persist_state="session", width=130)
         or "model"
     )
 

@@ -96,7 +96,7 @@ def latency(rows: Sequence[UsageRow], window: Window) -> go.Figure:
                 name=label,
                 mode="lines+markers",
                 line={"color": colour, "width": 2},
-                marker={"size": 4},
+                marker={"size": 4 if len(measured) <= 60 else 2},
                 customdata=[[fmt.duration(height), height] for height in heights],
                 hovertemplate=f"{label} <b>%{{customdata[0]}}</b> (%{{customdata[1]}} ms)<extra></extra>",
             )

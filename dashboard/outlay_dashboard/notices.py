@@ -51,12 +51,15 @@ url = "${ONCALL_URL}"
 
 
 @contextmanager
-def instead_of_errors() -> Iterator[None]:
-    """The body as a page; where the collector gives no answer, a notice in its place and no traceback."""
+def instead_of_errors(*, refreshing: bool = True) -> Iterator[None]:
+    """The body as a page; where the collector gives no answer, a notice in its place and no traceback.
+
+    `refreshing` says whether the page asks again by itself.
+    """
     try:
         yield
     except CollectorError as error:
-        _collector_error(error)
+        _collector_error(error, refreshing)
 
 
 @contextmanager
@@ -109,7 +112,7 @@ def no_rules() -> None:
     st.code(_FIRST_RULE, language="toml")
 
 
-def _collector_error(error: CollectorError) -> None:
+def _collector_error(error: CollectorError, refreshing: bool) -> None:
     title = {Unreachable: "The collector is away", Refused: "The collector wants another key"}.get(
         type(error), "The collector could not answer"
     )
@@ -117,4 +120,7 @@ def _collector_error(error: CollectorError) -> None:
         st.subheader(f":material/cloud_off: {title}", anchor=False)
         st.markdown(fmt.plain(f"{error}."))
         st.markdown(error.advice)
-        st.caption(f"This page tries again every {queries.REFRESH_S} seconds.")
+        if refreshing:
+            st.caption(f"This page tries again every {queries.REFRESH_S} seconds.")
+        else:
+            st.button("Try again", icon=":material/refresh:")

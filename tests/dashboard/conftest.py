@@ -1,11 +1,19 @@
-"""Rows as the API gives them, with only what a test is about said aloud."""
+"""Rows as the API gives them, and a real collector with calls in it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator, Mapping
+from itertools import count
+from pathlib import Path
 from typing import Any
 
+import httpx2
 import pytest
+import streamlit as st
+from outlay_collector.app import create_app
+from outlay_collector.serving import Server
+from outlay_collector.settings import Settings, Store
 from outlay_dashboard.answers import UsageRow, read_usage
 
 RowMaker = Callable[..., UsageRow]
@@ -32,3 +40,62 @@ def usage_row() -> RowMaker:
         return read_usage(answer).rows[0]
 
     return make
+
+
+class Collector:
+    """A collector that is being served. `report` gives it a call as OTLP/JSON, in the GenAI conventions."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self._spans = count(1)
+
+    def report(self, *, seconds_ago: float = 1, failed: bool = False, **attributes: Any) -> None:
+        """A chat with gpt-4o: 1,000 tokens in, 100 out, in 1.25 s; `__` in a name stands for a dot."""
+        ended_at_ns = time.time_ns() - int(seconds_ago * 1e9)
+        said = {
+            "gen_ai.operation.name": "chat",
+            "gen_ai.provider.name": "openai",
+            "gen_ai.request.model": "gpt-4o",
+            "gen_ai.response.model": "gpt-4o-2024-08-06",
+            "gen_ai.usage.input_tokens": 1000,
+            "gen_ai.usage.output_tokens": 100,
+            **{name.replace("__", "."): value for name, value in attributes.items()},
+        }
+        number = next(self._spans)
+        span = {
+            "traceId": f"{number:032x}",
+            "spanId": f"{number:016x}",
+            "name": "chat",
+            "kind": 3,
+            "startTimeUnixNano": str(ended_at_ns - 1_250_000_000),
+            "endTimeUnixNano": str(ended_at_ns),
+            "attributes": [{"key": name, "value": _any_value(value)} for name, value in said.items()],
+            "status": {"code": 2} if failed else {},
+        }
+        scope = {"scope": {"name": "opentelemetry.instrumentation.openai_v2"}, "spans": [span]}
+        answer = httpx2.post(f"{self.url}/v1/traces", json={"resourceSpans": [{"scopeSpans": [scope]}]})
+        assert answer.is_success, answer.text
+
+    def get(self, path: str, **params: str) -> Any:
+        return httpx2.get(f"{self.url}{path}", params=params).raise_for_status().json()
+
+
+def _any_value(value: str | int) -> Mapping[str, str]:
+    return {"intValue": str(value)} if isinstance(value, int) else {"stringValue": value}
+
+
+@pytest.fixture
+def collector(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Collector]:
+    """A collector without a call, and the dashboard of this process looking at it."""
+    settings = Settings(store=Store(url=f"sqlite:///{tmp_path}/outlay.db"))
+    with Server(create_app(settings), log_level="critical") as server:
+        monkeypatch.setenv("OUTLAY_ENDPOINT", server.url)
+        forget()
+        yield Collector(server.url)
+    forget()
+
+
+def forget() -> None:
+    """Empties the caches of the dashboard: the collector, the answers and the colours of the test before."""
+    st.cache_data.clear()
+    st.cache_resource.clear()

@@ -29,7 +29,7 @@ def show() -> None:
         st.title("Calls", anchor=False, width="stretch")
         chosen = controls.choose_window()
         timezone = controls.choose_timezone()
-    with notices.instead_of_errors():
+    with notices.instead_of_errors(refreshing=False):
         since = window(chosen, datetime.now(UTC), timezone).from_at
         filters = choose_filters(since)
         question = (chosen, timezone, filters)
@@ -82,10 +82,11 @@ def listing(since: datetime, filters: queries.Chosen, timezone: str) -> str | No
 def pager(page: answers.CallPage, number: int) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         st.caption("Select a row to see its bill.", width="stretch")
-        st.button("Newer", icon=":material/chevron_left:", disabled=number == 1, on_click=_newer)
+        st.button("Newer", key="newer", icon=":material/chevron_left:", disabled=number == 1, on_click=_newer)
         st.caption(f"Page {number}", width="content")
         st.button(
             "Older",
+            key="older",
             icon=":material/chevron_right:",
             disabled=page.next_cursor is None,
             on_click=_older,

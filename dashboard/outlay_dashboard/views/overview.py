@@ -142,7 +142,7 @@ def last_calls(entries: Sequence[answers.Call], timezone: str) -> None:
             placeholder=fmt.UNKNOWN,
             key="last",
         )
-        st.page_link("pages/calls.py", label="All calls", icon=":material/arrow_forward:")
+        st.page_link("views/calls.py", label="All calls", icon=":material/arrow_forward:")
 
 
 def _totals(dimension: str, shown: Window, timezone: str) -> list[answers.UsageRow]:
