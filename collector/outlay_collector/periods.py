@@ -15,6 +15,7 @@ INTERVALS: Final[tuple[Interval, ...]] = get_args(Interval)
 
 NS_PER_S: Final = 1_000_000_000
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_SECOND: Final = timedelta(seconds=1)
 _MINUTE: Final = timedelta(minutes=1)
 _HOUR: Final = timedelta(hours=1)
 
@@ -51,21 +52,34 @@ def edges(interval: Interval, from_: int, to: int, zone: tzinfo) -> Iterator[int
 
 
 def _start(interval: Interval, at: datetime) -> datetime:
-    if interval in ("minute", "hour"):
-        # Subtracted in UTC: in local time an hour that happens twice would be taken for its first.
-        into = timedelta(seconds=at.second, microseconds=at.microsecond)
-        into += timedelta(minutes=at.minute) if interval == "hour" else timedelta()
-        return (at.astimezone(UTC) - into).astimezone(at.tzinfo)
+    if interval == "minute":
+        return at.replace(second=0, microsecond=0)
+    if interval == "hour":
+        return _start_of_hour(at)
     return _midnight(at.year, at.month, 1 if interval == "month" else at.day, at.tzinfo)
 
 
+def _start_of_hour(at: datetime) -> datetime:
+    """On the hour; or when clocks were moved, where that was within the hour."""
+    into = timedelta(minutes=at.minute, seconds=at.second, microseconds=at.microsecond)
+    # In UTC: in local time an hour that happens twice would be taken for its first.
+    before = at.astimezone(UTC) - into
+    if before.astimezone(at.tzinfo).utcoffset() == at.utcoffset():
+        return before.astimezone(at.tzinfo)
+    after = at.astimezone(UTC).replace(microsecond=0)
+    while after - before > _SECOND:
+        middle = before + (after - before) // (2 * _SECOND) * _SECOND
+        if middle.astimezone(at.tzinfo).utcoffset() == at.utcoffset():
+            after = middle
+        else:
+            before = middle
+    return after.astimezone(at.tzinfo)
+
+
 def _next(interval: Interval, at: datetime) -> datetime:
-    if interval == "minute":
-        return (at.astimezone(UTC) + _MINUTE).astimezone(at.tzinfo)
-    if interval == "hour":
-        later = (at.astimezone(UTC) + _HOUR).astimezone(at.tzinfo)
-        whole = _start("hour", later)  # another one only where the clock was moved by a part of an hour
-        return whole if whole.astimezone(UTC) > at.astimezone(UTC) else later
+    if interval in ("minute", "hour"):
+        later = at.astimezone(UTC) + (_MINUTE if interval == "minute" else _HOUR)
+        return _start(interval, later.astimezone(at.tzinfo))
     if interval == "day":
         day = at.date() + timedelta(days=1)
         return _midnight(day.year, day.month, day.day, at.tzinfo)

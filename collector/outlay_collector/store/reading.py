@@ -22,9 +22,9 @@ from sqlalchemy import (
     case,
     column,
     func,
-    literal,
     or_,
     select,
+    true,
     values,
 )
 
@@ -154,11 +154,11 @@ def _keys(query: UsageQuery) -> tuple[list[ColumnElement[Any]], FromClause, Colu
 def _buckets(edges: Sequence[int]) -> FromClause:
     columns = column("bucket", Integer), column("start", BigInteger), column("end", BigInteger)
     rows = [(n, start, end) for n, (start, end) in enumerate(pairwise(edges))]
-    return values(*columns, name="buckets", literal_binds=True).data(rows)
+    return values(*columns, name="buckets", literal_binds=True).data(rows).cte()
 
 
 def _matches(filters: Filters) -> ColumnElement[bool]:
-    return and_(literal(True), *(_is_any_of(dimension(name), wanted) for name, wanted in filters.items()))
+    return and_(true(), *(_is_any_of(dimension(name), wanted) for name, wanted in filters.items()))
 
 
 def _is_any_of(found: ColumnElement[str | None], wanted: Sequence[str]) -> ColumnElement[bool]:
