@@ -23,7 +23,7 @@ from outlay.budgets import refusal
 from outlay.budgets.budget import Budget, dimensions_of
 from outlay.budgets.estimate import Estimator
 from outlay.budgets.gate import OpenGate, Reservation, SpanKey
-from outlay.budgets.keeper import Keeper, steady_s
+from outlay.budgets.keeper import Clock, Keeper, steady_s
 from outlay.budgets.ledger import Account, Demand, HeldReservation, Ledger
 from outlay.budgets.remote import Remote
 from outlay.model import Attribution, Cost, Usage
@@ -59,8 +59,13 @@ class CallReservation:
 class LeasedGate:
     """See the module. `close` reports what is left to report and hands every lease back; no call passes after it."""
 
-    def __init__(self, remote: Remote, estimator: Estimator) -> None:
+    def __init__(
+        self, remote: Remote, estimator: Estimator, *, clock: Clock = steady_s, in_background: bool = True
+    ) -> None:
+        """`in_background` False: there is no thread, whoever made the gate calls `tick` about once a second."""
         self._remote = remote
+        self._clock = clock
+        self._in_background = in_background
         self._estimator = estimator
         self._start_afresh(())
         _at_the_end(self)
@@ -68,7 +73,7 @@ class LeasedGate:
     def _start_afresh(self, budgets: Sequence[Budget]) -> None:
         self._ledger = Ledger(f"{socket.gethostname()}:{os.getpid()}:{uuid4().hex[:8]}")
         self._ledger.define(budgets)
-        self._keeper = Keeper(self._remote, self._ledger)
+        self._keeper = Keeper(self._remote, self._ledger, self._clock)
         self._starting = threading.Lock()
         self._started = False
 
@@ -81,6 +86,10 @@ class LeasedGate:
     def flush(self, timeout_s: float) -> bool:
         """Report what calls have cost so far. False where the collector is away: it is kept and sent later."""
         return self._keeper.flush(timeout_s) if self._started else True
+
+    def tick(self) -> None:
+        """One round of what the thread does: renew, hand back, report."""
+        self._keeper.tick()
 
     def close(self) -> None:
         if self._started:
@@ -99,7 +108,7 @@ class LeasedGate:
         demands = self._demands(accounts, provider, request, at_ns) if accounts else []
         if not demands:
             return _OPEN.reserve(provider, request, attribution)
-        taken = ledger.take(demands, steady_s(), at_ns)
+        taken = ledger.take(demands, self._clock(), at_ns)
         if isinstance(taken, Demand):
             taken = self._take_more(demands, taken, at_ns)
         return CallReservation(taken, self._estimator, provider, request)
@@ -107,7 +116,10 @@ class LeasedGate:
     def _start(self) -> None:
         with self._starting:
             if not self._started:
-                self._keeper.start()
+                if self._in_background:
+                    self._keeper.start()
+                else:
+                    self._keeper.tick()
                 self._started = True
 
     def _demands(self, accounts: Sequence[Account], provider: str, request: Request, at_ns: int) -> list[Demand]:
@@ -131,14 +143,14 @@ class LeasedGate:
         """Have the keeper ask for what is missing. Of several threads one asks, the others find what it got."""
         for _ in range(_TRIES):
             with short.account.asking:
-                taken = self._ledger.take(demands, steady_s(), at_ns)
+                taken = self._ledger.take(demands, self._clock(), at_ns)
                 if isinstance(taken, Demand):
                     short = taken
-                    if short.account.is_refused(short.amount, steady_s()):
+                    if short.account.is_refused(short.amount, self._clock()):
                         break
                     if not self._keeper.ask(demands):
                         return self._take_unreached(demands, at_ns)
-                    taken = self._ledger.take(demands, steady_s(), at_ns)
+                    taken = self._ledger.take(demands, self._clock(), at_ns)
             if not isinstance(taken, Demand):
                 return taken
             short = taken
@@ -148,7 +160,7 @@ class LeasedGate:
         raise refusal.no_room(account.budget, account.scope, said, short.amount, datetime.now(UTC))
 
     def _take_unreached(self, demands: Sequence[Demand], at_ns: int) -> HeldReservation:
-        taken = self._ledger.take_unreached(demands, steady_s(), at_ns)
+        taken = self._ledger.take_unreached(demands, self._clock(), at_ns)
         if isinstance(taken, Demand):
             raise refusal.unreachable(taken.account.budget, taken.account.scope, self._keeper.down_why)
         return taken

@@ -11,7 +11,7 @@ import logging
 import sys
 import threading
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
 from outlay.budgets.budget import Budget
@@ -35,6 +35,7 @@ _REFUSED_S: Final = 0.25
 _WANTED_CALLS: Final = 10
 _BATCH: Final = 2_000
 _log = logging.getLogger(__name__)
+Clock = Callable[[], float]
 
 
 def steady_s() -> float:
@@ -47,7 +48,8 @@ def steady_s() -> float:
 class Keeper:
     """The conversation of one ledger with one collector. `start` it once; `close` it at the process's end."""
 
-    def __init__(self, remote: Remote, ledger: Ledger) -> None:
+    def __init__(self, remote: Remote, ledger: Ledger, clock: Clock) -> None:
+        self._clock = clock
         self.down_why = ""
         self._remote = remote
         self._ledger = ledger
@@ -85,9 +87,9 @@ class Keeper:
 
     def ask(self, demands: Sequence[Demand]) -> bool:
         """Ask for what these demands lack. False where there was no answer; a refusal is an answer."""
-        if steady_s() < self._down_until:
+        if self._clock() < self._down_until:
             return False
-        now = steady_s()
+        now = self._clock()
         asks = [
             self._ask(each, each.amount, max(each.amount * _WANTED_CALLS, each.account.target))
             for each in demands
@@ -100,12 +102,12 @@ class Keeper:
         for each in demands:
             if each.account.holding.available < each.amount:
                 each.account.refused = each.amount
-                each.account.refused_until = steady_s() + _REFUSED_S
+                each.account.refused_until = self._clock() + _REFUSED_S
         return True
 
     def _ask(self, demand: Demand, need: int, want: int) -> Ask:
         account = demand.account
-        holding = self._ledger.open_lease(account, steady_s())
+        holding = self._ledger.open_lease(account, self._clock())
         return Ask(
             lease=holding.lease,
             budget=account.budget.name,
@@ -116,7 +118,7 @@ class Keeper:
         )
 
     def _lease(self, asks: list[Ask], timeout_s: float) -> None:
-        sent_at = steady_s()
+        sent_at = self._clock()
         request = LeaseRequest(holder=self._ledger.holder, version=self._version, asks=asks)
         try:
             answer = self._remote.lease(request, timeout_s)
@@ -132,15 +134,15 @@ class Keeper:
         if answer.budgets is not None:
             self._ledger.define(_readable(answer.budgets))
         self._version = answer.version
-        self._refresh_at = steady_s() + _REFRESH_S
+        self._refresh_at = self._clock() + _REFRESH_S
         self._told.set()
 
     def _down(self, error: Unreachable) -> None:
         if not self.down_why:
             _log.log(logging.DEBUG if error.absent else logging.WARNING, "budgets are not kept for now: %s", error)
         self.down_why = str(error)
-        self._down_until = steady_s() + _DOWN_S
-        self._refresh_at = steady_s() + (_ABSENT_REFRESH_S if error.absent else _REFRESH_S)
+        self._down_until = self._clock() + _DOWN_S
+        self._refresh_at = self._clock() + (_ABSENT_REFRESH_S if error.absent else _REFRESH_S)
         self._told.set()
 
     def _run(self) -> None:
@@ -153,7 +155,7 @@ class Keeper:
         """One round of the background's work. Never raises for a collector that is away."""
         self._ledger.settle_lost()
         short = self._ledger.look()
-        now = steady_s()
+        now = self._clock()
         try:
             if now >= self._refresh_at or short:
                 self._lease([self._ask(Demand(each, 0), 0, each.target) for each in short], _BACKGROUND_TIMEOUT_S)
@@ -168,7 +170,7 @@ class Keeper:
         with self._sending:
             unsent = self._ledger.unsent()
             while unsent or renewals:
-                sent_at = steady_s()
+                sent_at = self._clock()
                 request = SettleRequest(holder=self._ledger.holder, settlements=unsent[:_BATCH], renewals=renewals)
                 try:
                     answer = self._remote.settle(request, timeout_s)
