@@ -24,6 +24,8 @@ _TRAFFIC: Final = {1: "on_demand", 2: "provisioned"}
 """Vertex over gRPC sends enumerations as numbers (google-vertex.generateContent.06b7230fe642)."""
 _BILLED_BY_PROMPT: Final = re.compile(r"gemini-[12]\b")
 _SNAKE: Final = re.compile(r"_([a-z])")
+_DEEPEST: Final = 5
+"""Levels down to the last field that is read: body, candidates, candidate, grounding metadata, queries."""
 
 
 def fits(body: Body) -> bool:
@@ -39,17 +41,14 @@ def read(body: Body, asked: Asked) -> Reading:
 
 def _camel(body: Body) -> Body:
     """The body as the wire has it. A response dumped from the SDK's objects has its names in snake case."""
-    if "usage_metadata" not in body:
-        return body
-    return {_camel_name(name): _camel_value(value) for name, value in body.items()}
+    return mapping(_renamed(body, _DEEPEST)) if "usage_metadata" in body else body
 
 
-def _camel_value(value: object) -> object:
-    """One level down is deep enough for usage and candidates."""
-    if isinstance(value, Mapping):
-        return {_camel_name(name): inner for name, inner in value.items()}
-    if isinstance(value, list):
-        return [_camel_value(item) if isinstance(item, Mapping) else item for item in value]
+def _renamed(value: object, levels: int) -> object:
+    if levels and isinstance(value, Mapping):
+        return {_camel_name(name): _renamed(inner, levels - 1) for name, inner in value.items()}
+    if levels and isinstance(value, list):
+        return [_renamed(item, levels - 1) for item in value]
     return value
 
 
