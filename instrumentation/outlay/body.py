@@ -1,0 +1,57 @@
+"""A payload read from the bytes of a body, for responses the application takes raw and may never have decoded."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any, Final
+
+MOST_BYTES: Final = 32 * 1024 * 1024
+"""A JSON body larger than this is not kept: its call goes without usage."""
+_DONE: Final = "[DONE]"
+
+
+class Body:
+    """Takes decoded bytes in pieces of any size; gives JSON values: each event of an event stream, or the whole."""
+
+    def __init__(self, content_type: str) -> None:
+        kind = content_type.partition(";")[0].strip().lower()
+        self.is_events = kind == "text/event-stream"
+        self._is_json = kind.endswith("json")
+        self._kept = bytearray()
+        self._data: list[str] = []
+
+    def feed(self, piece: bytes) -> Iterator[Any]:
+        """What the piece completes."""
+        if not (self.is_events or self._is_json) or len(self._kept) > MOST_BYTES:
+            return
+        self._kept += piece
+        if self.is_events and b"\n" in piece:
+            *lines, rest = bytes(self._kept).split(b"\n")
+            self._kept = bytearray(rest)
+            for line in lines:
+                yield from self._line(line.decode("utf-8", "replace").removesuffix("\r"))
+
+    def finish(self) -> Iterator[Any]:
+        """What was left incomplete by the last piece and can still be read."""
+        if self.is_events:
+            yield from self._line(self._kept.decode("utf-8", "replace"))
+            yield from self._line("")
+        elif self._kept and len(self._kept) <= MOST_BYTES:
+            yield from _decoded(bytes(self._kept))
+
+    def _line(self, line: str) -> Iterator[Any]:
+        if line.startswith("data:"):
+            self._data.append(line[5:].removeprefix(" "))
+        elif not line and self._data:
+            data = "\n".join(self._data)
+            self._data.clear()
+            if not data.startswith(_DONE):
+                yield from _decoded(data)
+
+
+def _decoded(text: str | bytes) -> Iterator[Any]:
+    try:
+        yield json.loads(text)
+    except ValueError:
+        return

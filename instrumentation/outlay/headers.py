@@ -1,0 +1,84 @@
+"""What response headers say: the request's id, when to try again, and how much of the rate limits is left.
+
+OpenAI, Azure, Groq, xAI and those who follow them send `x-ratelimit-{limit,remaining,reset}-{requests,tokens}` with
+resets such as `6m0s` or `20ms`; Anthropic sends `anthropic-ratelimit-{requests,tokens,input-tokens,output-tokens}-
+{limit,remaining,reset}` with RFC 3339 resets. Read from what providers sent in November 2026.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from email.utils import parsedate_to_datetime
+from typing import Final
+
+from outlay.model import RateLimit
+
+RawHeaders = Iterable[tuple[bytes, bytes]]
+
+_PART: Final = re.compile(r"([\d.]+)(ms|h|m|s|d)")
+_SECONDS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_WHAT: Final = ("limit", "remaining", "reset")
+
+
+def read_headers(headers: RawHeaders, now_ns: int) -> tuple[str | None, Mapping[str, RateLimit]]:
+    """The provider's id of the request and the headroom by what is limited (`requests`, `tokens`, ...)."""
+    request_id = None
+    said: dict[str, dict[str, str]] = {}
+    for raw_name, raw_value in headers:
+        name = raw_name.lower()
+        if name in (b"x-request-id", b"request-id"):
+            request_id = raw_value.decode("latin-1")
+        elif b"-ratelimit-" in name:
+            words = name.decode("latin-1").partition("-ratelimit-")[2].split("-")
+            what = next((word for word in (words[0], words[-1]) if word in _WHAT), None)
+            if what is not None and len(words) > 1:
+                words.remove(what)
+                said.setdefault("_".join(words), {})[what] = raw_value.decode("latin-1")
+    return request_id, {name: _limit(values, now_ns) for name, values in said.items()}
+
+
+def _limit(said: Mapping[str, str], now_ns: int) -> RateLimit:
+    return RateLimit(
+        limit=_whole(said.get("limit")),
+        remaining=_whole(said.get("remaining")),
+        reset_s=_until(said.get("reset"), now_ns),
+    )
+
+
+def _whole(text: str | None) -> int | None:
+    return int(text) if text is not None and text.isascii() and text.isdigit() and len(text) < 16 else None
+
+
+def _until(text: str | None, now_ns: int) -> float | None:
+    """Seconds until a reset given as a duration, as plain seconds, or as a point in time; None where it is neither."""
+    if not text:
+        return None
+    if "T" in text:
+        try:
+            return max(0.0, datetime.fromisoformat(text).timestamp() - now_ns / 1e9)
+        except ValueError:
+            return None
+    parts = _PART.findall(text)
+    try:
+        return sum(float(amount) * _SECONDS[unit] for amount, unit in parts) if parts else float(text)
+    except ValueError:
+        return None
+
+
+def retry_after_s(headers: Mapping[str, str], now_ns: int) -> float | None:
+    """How long the provider asked to wait, None where it did not say."""
+    milliseconds, seconds = headers.get("retry-after-ms"), headers.get("retry-after")
+    try:
+        if milliseconds:
+            return float(milliseconds) / 1000
+        if seconds:
+            return float(seconds) if seconds[0].isdigit() else _from_date(seconds, now_ns)
+    except ValueError:
+        pass
+    return None
+
+
+def _from_date(text: str, now_ns: int) -> float:
+    return max(0.0, parsedate_to_datetime(text).timestamp() - now_ns / 1e9)

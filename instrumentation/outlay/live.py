@@ -1,0 +1,267 @@
+"""One call from before it is sent to its only end.
+
+`intercept` starts it, `transport` tells it of attempts, the SDK's decoder of payloads, `stream` of how a stream ended.
+Whoever comes first ends it; every later end is ignored. Nothing here may hold on to a response or a stream: the
+response holds the call, and a cycle would keep what the application drops from being collected at once.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final
+from weakref import ReferenceType
+
+from outlay.headers import RawHeaders, read_headers, retry_after_s
+from outlay.interrupted import estimated
+from outlay.model import Attempt, Attribution, Call, Cost, CostStatus, StreamEnd
+from outlay.providers.base import Reader, Reading, Request, StreamReading
+from outlay.spans import OpenSpan
+
+if TYPE_CHECKING:
+    from outlay.body import Body
+    from outlay.budgets.gate import Reservation
+    from outlay.runtime import Runtime
+
+_UNSENT: Final = frozenset({"ConnectError", "ConnectTimeout", "PoolTimeout", "UnsupportedProtocol", "ProxyError"})
+"""Errors of httpx that mean that no request reached anybody."""
+_NOTHING: Final[Mapping[str, Any]] = {}
+
+
+class LiveCall:
+    """A call under way. The public attributes are what the parts of the interception leave for one another."""
+
+    __slots__ = (
+        "_answer",
+        "_attempts",
+        "_began_ns",
+        "_ended",
+        "_ended_after_ns",
+        "_first_chunk_after_ns",
+        "_fold",
+        "_headers",
+        "_request",
+        "asks_for_usage",
+        "attribution",
+        "body",
+        "hides_next",
+        "is_reading",
+        "provider",
+        "reader",
+        "reservation",
+        "runtime",
+        "server_address",
+        "span",
+        "started_at_ns",
+        "stream_end",
+        "tap",
+    )
+
+    def __init__(
+        self,
+        runtime: Runtime,
+        provider: str,
+        reader: Reader,
+        request: Request,
+        attribution: Attribution,
+        reservation: Reservation,
+        span: OpenSpan,
+        started_at_ns: int,
+        server_address: str | None,
+    ) -> None:
+        self.runtime = runtime
+        self.provider = provider
+        self.reader = reader
+        self.attribution = attribution
+        self.reservation = reservation
+        self.span = span
+        self.started_at_ns = started_at_ns
+        self.server_address = server_address
+        self.asks_for_usage = False
+        """Whether usage was asked for in the application's stead, so that its chunk has to be hidden from it."""
+        self.hides_next = False
+        """Whether the chunk being decoded is that one."""
+        self.body: Body | None = None
+        """Reads the payload from the body's bytes, where the SDK may never decode it."""
+        self.is_reading = False
+        """Whether the next piece of the body is being read just now: a body closed meanwhile has ended by itself."""
+        self.stream_end: StreamEnd | None = None
+        self.tap: ReferenceType[Any] | None = None
+        """What stands between the SDK's stream and its consumer; dead once the consumer has dropped the stream."""
+        self._request = request
+        self._began_ns = time.perf_counter_ns()
+        self._ended = threading.Lock()
+        self._ended_after_ns: int | None = None
+        self._attempts: list[Attempt] = []
+        self._headers: RawHeaders = ()
+        self._answer: Mapping[str, Any] | None = None
+        self._fold: StreamReading | None = None
+        self._first_chunk_after_ns: int | None = None
+
+    # What happens to it.
+
+    def attempt_failed(self, error: BaseException, began_ns: int) -> None:
+        self._attempts.append(Attempt(status=None, duration_ms=_ms_since(began_ns), error=type(error).__name__))
+
+    def attempt_answered(self, response: Any, began_ns: int) -> None:
+        status: int = response.status_code
+        wait = retry_after_s(response.headers, time.time_ns()) if status >= 400 else None
+        self._attempts.append(Attempt(status=status, duration_ms=_ms_since(began_ns), retry_after_s=wait))
+        self._headers = response.headers.raw
+
+    def start_stream(self) -> None:
+        self._fold = self.reader.start_stream(self._request)
+
+    def payload(self, data: Any) -> None:
+        """A decoded body, or the next event of a stream."""
+        if self._fold is None:
+            if isinstance(data, Mapping):
+                self._answer = data
+            return
+        if self._first_chunk_after_ns is None:
+            self._first_chunk_after_ns = time.perf_counter_ns() - self._began_ns
+        if type(data) is dict:
+            if self.asks_for_usage:
+                self._hide_usage(data)
+            self._fold.feed(data)
+
+    def _hide_usage(self, chunk: dict[str, Any]) -> None:
+        """Take away what only asking for usage adds: a null in every chunk, and a chunk without choices."""
+        if chunk.get("usage", _NOTHING) is None:
+            del chunk["usage"]
+        elif "usage" in chunk and not chunk.get("choices"):
+            self.hides_next = True
+
+    @property
+    def is_streaming(self) -> bool:
+        return self._fold is not None
+
+    @property
+    def has_ended(self) -> bool:
+        return self._ended.locked()
+
+    def stop(self, stream_end: StreamEnd) -> None:
+        """Fix the moment and the manner of a stream's end; `end` may then follow from another thread."""
+        self.stream_end = stream_end
+        self._ended_after_ns = time.perf_counter_ns() - self._began_ns
+
+    def end(self, error: BaseException | None = None) -> None:
+        """Read, price, settle and report the call: the first time only."""
+        if not self._ended.acquire(blocking=False):
+            return
+        if self._ended_after_ns is None:
+            self._ended_after_ns = time.perf_counter_ns() - self._began_ns
+        try:
+            call = self._call(error)
+        except BaseException:
+            self.reservation.settle(Cost.unpriced("the call could not be read"))
+            raise
+        finally:
+            self._answer = self._fold = None
+        self.runtime.finish(self, call)
+
+    def abandon(self) -> None:
+        """Nothing reached the provider and nothing came back: there is no call to report."""
+        if self._ended.acquire(blocking=False):
+            self.reservation.settle(None)
+
+    def __reduce__(self) -> tuple[type[None], tuple[()]]:
+        """Responses can be pickled and copied; what hangs on them of ours is then None."""
+        return type(None), ()
+
+    @property
+    def was_sent(self) -> bool:
+        return bool(self._attempts) or self._answer is not None
+
+    # What it was.
+
+    def _call(self, error: BaseException | None) -> Call:
+        ended_at_ns = self.started_at_ns + (self._ended_after_ns or 0)
+        status = self._attempts[-1].status if self._attempts else None
+        reading = self._reading(status)
+        request_id, rate_limits = read_headers(self._headers, ended_at_ns)
+        request = self._request
+        return Call(
+            provider=self.provider,
+            operation=request.operation,
+            model_requested=request.model,
+            started_at_ns=self.started_at_ns,
+            ended_at_ns=ended_at_ns,
+            model_served=reading.model_served,
+            response_id=reading.response_id,
+            request_id=request_id,
+            server_address=self.server_address,
+            streamed=request.streamed or self.is_streaming,
+            stream_end=self._stream_end(),
+            time_to_first_chunk_ms=None if self._first_chunk_after_ns is None else self._first_chunk_after_ns / 1e6,
+            finish_reasons=reading.finish_reasons,
+            http_status=status,
+            error_type=None if error is None else type(error).__name__,
+            attempts=tuple(self._attempts),
+            usage=reading.usage,
+            usage_raw=reading.usage_raw,
+            reason_unread=reading.reason_unread,
+            terms=reading.terms,
+            cost=self._cost(reading, status),
+            attribution=_completed(self.attribution, request.attribution),
+            rate_limits=rate_limits,
+        )
+
+    def _stream_end(self) -> StreamEnd | None:
+        if (
+            self.stream_end in (StreamEnd.CLOSED, StreamEnd.COLLECTED)
+            and self._fold is not None
+            and self._fold.finished
+        ):
+            return StreamEnd.DRAINED
+        return self.stream_end
+
+    def _reading(self, status: int | None) -> Reading:
+        if self._fold is not None:
+            fold = self._fold
+            return estimated(fold.reading(), self._request, fold.output_characters, fold.finished)
+        if self._answer is not None:
+            return self.reader.read_response(self._request, self._answer)
+        if status is not None and status < 400:
+            return self.reader.read_response(self._request, {})  # speech is billed by what went in
+        return Reading(terms=self._request.terms)
+
+    def _cost(self, reading: Reading, status: int | None) -> Cost:
+        if status is not None and status >= 400:
+            return _free(f"the provider answered {status}, which it does not bill")
+        if status is None and reading.usage is None:
+            if all(attempt.error in _UNSENT for attempt in self._attempts):
+                return _free("no request reached the provider")
+            return Cost.unpriced("no response came: whether the provider billed the call is unknown")
+        return self.runtime.book.cost(
+            reading.usage,
+            provider=self.provider,
+            model=reading.model_served or self._request.model,
+            at_ns=self.started_at_ns,
+            terms=reading.terms,
+            provider_cost_usd=reading.provider_cost_usd,
+            reason_unread=reading.reason_unread,
+        )
+
+
+def is_free(cost: Cost) -> bool:
+    """Whether the call is known to have cost nothing."""
+    return cost.nano_usd == 0 and not cost.lines
+
+
+def _free(reason: str) -> Cost:
+    return Cost(nano_usd=0, status=CostStatus.EXACT, reason=reason)
+
+
+def _completed(said: Attribution, request: Attribution) -> Attribution:
+    """The application's word, and the request's own where the application said nothing."""
+    user, session = said.user or request.user, said.session or request.session
+    if user == said.user and session == said.session:
+        return said
+    return replace(said, user=user, session=session)
+
+
+def _ms_since(began_ns: int) -> float:
+    return (time.perf_counter_ns() - began_ns) / 1e6

@@ -1,0 +1,112 @@
+"""Calls nobody intercepted: those the application reports itself, and those its own cache answered."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any, Final
+
+from outlay.installation import runtime
+from outlay.model import Call, Cost, CostStatus, ResponseCache, Usage
+from outlay.providers.base import Reading, Request
+from outlay.providers.registry import canonical_provider, reader_for, sniff
+from outlay.runtime import Runtime
+from outlay.spans import identify
+from outlay.units import UNITS
+
+_ANSWERED: Final = Cost(nano_usd=0, status=CostStatus.EXACT, reason="answered from the application's own cache")
+_FAMILIES: Final = (("claude", "anthropic"), ("gemini", "google"), ("mistral", "mistral"), ("command", "cohere"))
+"""Whose model it is, by the beginning of its name; the others are taken for OpenAI's."""
+
+
+def record(*, response: Any, provider: str | None, request: Mapping[str, Any] | None, duration_s: float | None) -> None:
+    running = runtime()
+    if running is None:
+        return
+    body = _body(response)
+    name = canonical_provider(provider) if provider else sniff(body)
+    if name is None:
+        raise ValueError("the response does not show whose it is: say record(provider=...)")
+    reader = reader_for(name)
+    asked = reader.read_request("", request) if request is not None else None
+    reading = reader.read_response(asked, body)
+    ended_at_ns = time.time_ns()
+    _report(running, name, asked, reading, ended_at_ns - int((duration_s or 0) * 1e9), ended_at_ns)
+
+
+def _report(
+    running: Runtime, provider: str, asked: Request | None, reading: Reading, started_at_ns: int, ended_at_ns: int
+) -> None:
+    cost = running.book.cost(
+        reading.usage,
+        provider=provider,
+        model=reading.model_served or (asked.model if asked else None),
+        at_ns=started_at_ns,
+        terms=reading.terms,
+        provider_cost_usd=reading.provider_cost_usd,
+        reason_unread=reading.reason_unread,
+    )
+    call = Call(
+        provider=provider,
+        operation=asked.operation if asked else "chat",
+        model_requested=asked.model if asked else reading.model_served,
+        started_at_ns=started_at_ns,
+        ended_at_ns=ended_at_ns,
+        model_served=reading.model_served,
+        response_id=reading.response_id,
+        finish_reasons=reading.finish_reasons,
+        usage=reading.usage,
+        usage_raw=reading.usage_raw,
+        reason_unread=reading.reason_unread,
+        terms=reading.terms,
+        cost=cost,
+        attribution=running.attribution(),
+    )
+    running.report(call, identify())
+
+
+def cache_hit(*, model: str, usage: Usage | Mapping[str, Any], provider: str | None) -> None:
+    running = runtime()
+    if running is None:
+        return
+    name = canonical_provider(provider) if provider else _family(model)
+    used = _usage(name, model, usage)
+    now_ns = time.time_ns()
+    avoided = running.book.cost(used, provider=name, model=model, at_ns=now_ns)
+    call = Call(
+        provider=name,
+        operation="chat",
+        model_requested=model,
+        started_at_ns=now_ns,
+        ended_at_ns=now_ns,
+        cost=_ANSWERED,
+        attribution=running.attribution(),
+        response_cache=ResponseCache.HIT,
+        avoided_nano_usd=avoided.nano_usd,
+    )
+    running.report(call, identify())
+
+
+def _usage(provider: str, model: str, usage: Usage | Mapping[str, Any]) -> Usage | None:
+    if isinstance(usage, Usage):
+        return usage
+    if usage and set(usage) <= set(UNITS):
+        return Usage(dict(usage))
+    shape: dict[str, Any] = {"choices": []} if "prompt_tokens" in usage else {"type": "message"}
+    return reader_for(provider).read_response(None, {**shape, "model": model, "usage": usage}).usage
+
+
+def _family(model: str) -> str:
+    return next((provider for start, provider in _FAMILIES if model.startswith(start)), "openai")
+
+
+def _body(response: Any) -> Any:
+    """The response as the JSON it came as."""
+    if isinstance(response, Mapping):
+        return response
+    dump = getattr(response, "model_dump", None)
+    if dump is None:
+        raise ValueError(
+            f"response is a {type(response).__name__}: expected its JSON body, or an SDK's response object"
+        )
+    return dump(mode="json", exclude_unset=True)

@@ -1,0 +1,164 @@
+"""What can be set from outside: one table of `OUTLAY_*` variables, and how they are read.
+
+An argument of `instrument()` wins over its variable, a variable over the standard OpenTelemetry one that means the
+same, that over the default.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+from urllib.parse import unquote, urlsplit
+
+from outlay.errors import ConfigError
+
+DEFAULT_ENDPOINT: Final = "http://127.0.0.1:4318"
+_TRUE: Final = frozenset({"1", "true", "yes", "on"})
+_FALSE: Final = frozenset({"", "0", "false", "no", "off"})
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One variable. `kind` says how its text is read, `unit` what a number counts, `help` what it decides."""
+
+    variable: str
+    kind: str
+    default: str
+    help: str
+    unit: str | None = None
+
+
+SETTINGS: Final = {
+    setting.variable: setting
+    for setting in (
+        Setting("OUTLAY_ENDPOINT", "url", DEFAULT_ENDPOINT, "Where the collector listens for OTLP over HTTP."),
+        Setting("OUTLAY_API_KEY", "text", "", "The key the collector asks for, where it asks for one."),
+        Setting("OUTLAY_SERVICE", "text", "", "The service that spends."),
+        Setting("OUTLAY_ENVIRONMENT", "text", "", "The environment it runs in."),
+        Setting("OUTLAY_DISABLED", "switch", "off", "Makes instrument() do nothing."),
+        Setting("OUTLAY_STRICT", "switch", "off", "Raises errors of Outlay's own instead of logging them: for tests."),
+        Setting("OUTLAY_QUEUE_CALLS", "count", "20000", "How many finished calls wait for the collector.", "calls"),
+        Setting("OUTLAY_EXPORT_INTERVAL_S", "seconds", "1", "How long a finished call waits to be sent.", "s"),
+        Setting("OUTLAY_EXPORT_TIMEOUT_S", "seconds", "10", "How long the collector may take to answer.", "s"),
+        Setting("OUTLAY_EXIT_FLUSH_S", "seconds", "3", "How long the end of the process may wait for sending.", "s"),
+    )
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """The settings of one process. `headers` go with every export, the key among them."""
+
+    endpoint: str
+    api_key: str | None
+    service: str | None
+    environment: str | None
+    disabled: bool
+    strict: bool
+    queue_calls: int
+    export_interval_s: float
+    export_timeout_s: float
+    exit_flush_s: float
+    headers: Mapping[str, str]
+
+
+def read_settings(
+    variables: Mapping[str, str],
+    *,
+    endpoint: str | None = None,
+    api_key: str | None = None,
+    service: str | None = None,
+    environment: str | None = None,
+) -> Settings:
+    """Settings from arguments and variables. Raises `ConfigError` naming the variable, its value and what would do."""
+    key = api_key or variables.get("OUTLAY_API_KEY") or None
+    resource = _pairs(variables, "OTEL_RESOURCE_ATTRIBUTES")
+    return Settings(
+        endpoint=_endpoint(variables, endpoint),
+        api_key=key,
+        service=service
+        or variables.get("OUTLAY_SERVICE")
+        or variables.get("OTEL_SERVICE_NAME")
+        or resource.get("service.name"),
+        environment=environment
+        or variables.get("OUTLAY_ENVIRONMENT")
+        or resource.get("deployment.environment.name")
+        or resource.get("deployment.environment"),
+        disabled=_switch(variables, "OUTLAY_DISABLED"),
+        strict=_switch(variables, "OUTLAY_STRICT"),
+        queue_calls=_count(variables, "OUTLAY_QUEUE_CALLS"),
+        export_interval_s=_seconds(variables, "OUTLAY_EXPORT_INTERVAL_S"),
+        export_timeout_s=_seconds(variables, "OUTLAY_EXPORT_TIMEOUT_S"),
+        exit_flush_s=_seconds(variables, "OUTLAY_EXIT_FLUSH_S"),
+        headers=_headers(variables, key),
+    )
+
+
+def _text(variables: Mapping[str, str], name: str) -> str:
+    return variables.get(name) or SETTINGS[name].default
+
+
+def _wrong(name: str, value: Any, expected: str) -> ConfigError:
+    return ConfigError("environment", name, value, expected)
+
+
+def _endpoint(variables: Mapping[str, str], argument: str | None) -> str:
+    if argument is not None:
+        return _url("instrument()", "endpoint", argument)
+    for name in ("OUTLAY_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"):
+        if variables.get(name):
+            return _url("environment", name, variables[name])
+    return DEFAULT_ENDPOINT
+
+
+def _url(source: str, key: str, value: str) -> str:
+    try:
+        parts = urlsplit(value)
+        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
+    except ValueError:
+        usable = False
+    if not usable:
+        raise ConfigError(source, key, value, f"an http or https URL such as {DEFAULT_ENDPOINT}")
+    return value.rstrip("/")
+
+
+def _switch(variables: Mapping[str, str], name: str) -> bool:
+    value = _text(variables, name)
+    if value.lower() in _TRUE:
+        return True
+    if value.lower() in _FALSE:
+        return False
+    raise _wrong(name, value, "one of 1, true, yes, on, or 0, false, no, off")
+
+
+def _count(variables: Mapping[str, str], name: str) -> int:
+    value = _text(variables, name)
+    if value.isascii() and value.isdigit() and int(value) > 0:
+        return int(value)
+    raise _wrong(name, value, f"a whole number of {SETTINGS[name].unit} above 0, such as {SETTINGS[name].default}")
+
+
+def _seconds(variables: Mapping[str, str], name: str) -> float:
+    value = _text(variables, name)
+    try:
+        seconds = float(value)
+    except ValueError:
+        seconds = math.nan
+    if 0 < seconds < math.inf:
+        return seconds
+    raise _wrong(name, value, f"a number of seconds above 0, such as {SETTINGS[name].default}")
+
+
+def _headers(variables: Mapping[str, str], key: str | None) -> dict[str, str]:
+    headers = _pairs(variables, "OTEL_EXPORTER_OTLP_HEADERS")
+    if key is not None:
+        headers["Authorization"] = f"Bearer {key}"
+    return headers
+
+
+def _pairs(variables: Mapping[str, str], name: str) -> dict[str, str]:
+    """`key=value,key=value` with percent-encoding, as OpenTelemetry writes lists in a variable."""
+    pairs = (entry.partition("=") for entry in variables.get(name, "").split(",") if "=" in entry)
+    return {unquote(key).strip(): unquote(value).strip() for key, _, value in pairs}

@@ -1,0 +1,90 @@
+"""Where a call's span begins and ends.
+
+An application that has a tracer provider gets the span through it, sampled and exported as it has decided. Without
+one the span is only its identity: ids in the current context, so that whatever happens during the call nests below it.
+Either way the finished call goes to the collector by itself (`export`), whole and unsampled: a bill cannot be sampled.
+Nothing is ever added to the application's provider.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import Final
+
+from opentelemetry import trace
+from opentelemetry.trace import NonRecordingSpan, Span, SpanContext, SpanKind, Status, StatusCode, TraceFlags
+
+from outlay import attributes as at
+from outlay.emit import span_attributes
+from outlay.model import Call
+from outlay.providers.base import Request
+
+_SAMPLED: Final = TraceFlags(TraceFlags.SAMPLED)
+
+
+@dataclass(frozen=True, slots=True)
+class SpanIds:
+    """The identity of a span; `parent_span_id` is None for the root of a trace."""
+
+    trace_id: int
+    span_id: int
+    parent_span_id: int | None
+    flags: int
+
+    def hex(self) -> tuple[str, str]:
+        """Trace id and span id as 32 and 16 lower-case digits."""
+        return f"{self.trace_id:032x}", f"{self.span_id:016x}"
+
+
+class OpenSpan:
+    """The span of a call under way."""
+
+    __slots__ = ("ids", "span")
+
+    def __init__(self, span: Span, parent: SpanContext) -> None:
+        own = span.get_span_context()
+        self.span = span
+        self.ids = SpanIds(own.trace_id, own.span_id, parent.span_id if parent.is_valid else None, own.trace_flags)
+
+    def end(self, call: Call) -> None:
+        """Tell the application's tracer provider what the call was, where it has one that records this span."""
+        span = self.span
+        if not span.is_recording():
+            return
+        span.set_attributes(span_attributes(call))
+        if call.error_type is not None:
+            span.set_status(Status(StatusCode.ERROR))
+        span.end(call.ended_at_ns)
+
+
+def open_span(provider: str, request: Request, started_at_ns: int) -> OpenSpan:
+    """A span below the current one."""
+    parent = trace.get_current_span().get_span_context()
+    tracers = trace.get_tracer_provider()
+    if not isinstance(tracers, trace.ProxyTracerProvider | trace.NoOpTracerProvider):
+        span = tracers.get_tracer(at.SCOPE).start_span(
+            f"{request.operation} {request.model}" if request.model else request.operation,
+            kind=SpanKind.CLIENT,
+            attributes={at.PROVIDER: provider, at.OPERATION: request.operation, at.REQUEST_MODEL: request.model or ""},
+            start_time=started_at_ns,
+        )
+        if span.get_span_context().is_valid:
+            return OpenSpan(span, parent)
+    return OpenSpan(NonRecordingSpan(_new_context(parent)), parent)
+
+
+def identify() -> SpanIds:
+    """Ids for a call that is already over."""
+    parent = trace.get_current_span().get_span_context()
+    own = _new_context(parent)
+    return SpanIds(own.trace_id, own.span_id, parent.span_id if parent.is_valid else None, own.trace_flags)
+
+
+def _new_context(parent: SpanContext) -> SpanContext:
+    """Fresh ids. From the system's source, not from `random`: programs that seed it alike would share their ids."""
+    noise = os.urandom(24)
+    span_id = int.from_bytes(noise[16:]) or 1
+    if parent.is_valid:
+        return SpanContext(parent.trace_id, span_id, is_remote=False, trace_flags=parent.trace_flags)
+    return SpanContext(int.from_bytes(noise[:16]) or 1, span_id, is_remote=False, trace_flags=_SAMPLED)

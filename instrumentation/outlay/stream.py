@@ -1,0 +1,180 @@
+"""How a streamed body ends: drained, failed, cancelled, closed by its consumer, or dropped.
+
+The SDK's stream object stays what it is; only what it iterates over is replaced by a tap that passes everything on.
+An end noticed by the garbage collector may come at any point of the program, inside any lock: it is only noted, and
+the runtime's own thread ends the call.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import weakref
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+from outlay.guard import shielded
+from outlay.live import LiveCall
+from outlay.model import StreamEnd
+
+
+@shielded
+def ended(call: LiveCall, error: BaseException | None = None) -> None:
+    """The iteration is over: without an error it has been drained."""
+    call.stop(_manner(error))
+    call.end(error)
+
+
+def _manner(error: BaseException | None) -> StreamEnd:
+    if error is None:
+        return StreamEnd.DRAINED
+    return StreamEnd.CANCELLED if isinstance(error, asyncio.CancelledError) else StreamEnd.FAILED
+
+
+def body_closed(call: LiveCall) -> None:
+    """The response is closing: by its consumer, unless it is being read, or dropped, or no stream at all."""
+    if call.is_reading or call.has_ended or not (call.is_streaming or call.body):
+        return
+    if call.tap is not None and call.tap() is None:
+        collected(call)
+        return
+    call.stop(StreamEnd.CLOSED)
+    call.end()
+
+
+@shielded
+def collected(call: LiveCall) -> None:
+    if call.has_ended:
+        return
+    call.stop(StreamEnd.COLLECTED)
+    call.runtime.end_later(call)
+
+
+class Watch:
+    """Something that is dropped together with what holds it, and notes that."""
+
+    __slots__ = ("__weakref__", "_call")
+
+    def __init__(self, call: LiveCall) -> None:
+        self._call = call
+        call.tap = weakref.ref(self)
+
+    def __del__(self) -> None:
+        collected(self._call)
+
+
+class Tap(Watch):
+    """Stands before the iterator of a stream and passes on what comes, but for the chunk the caller did not ask for."""
+
+    __slots__ = ("_chunks",)
+
+    def __init__(self, chunks: Iterator[Any], call: LiveCall) -> None:
+        super().__init__(call)
+        self._chunks = chunks
+
+    def __iter__(self) -> Tap:
+        return self
+
+    def __next__(self) -> Any:
+        call = self._call
+        call.is_reading = True
+        try:
+            chunk = next(self._chunks)
+            while call.hides_next:
+                call.hides_next = False
+                chunk = next(self._chunks)
+            return chunk
+        except StopIteration:
+            ended(call)
+            raise
+        except BaseException as error:
+            ended(call, error)
+            raise
+        finally:
+            call.is_reading = False
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._chunks, name)
+
+
+class AsyncTap(Watch):
+    """`Tap` for asynchronous streams."""
+
+    __slots__ = ("_chunks",)
+
+    def __init__(self, chunks: AsyncIterator[Any], call: LiveCall) -> None:
+        super().__init__(call)
+        self._chunks = chunks
+
+    def __aiter__(self) -> AsyncTap:
+        return self
+
+    async def __anext__(self) -> Any:
+        call = self._call
+        call.is_reading = True
+        try:
+            chunk = await self._chunks.__anext__()
+            while call.hides_next:
+                call.hides_next = False
+                chunk = await self._chunks.__anext__()
+            return chunk
+        except StopAsyncIteration:
+            ended(call)
+            raise
+        except BaseException as error:
+            ended(call, error)
+            raise
+        finally:
+            call.is_reading = False
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._chunks, name)
+
+
+def tap_bytes(pieces: Iterator[bytes], call: LiveCall) -> Iterator[bytes]:
+    """The pieces of a body, unchanged, read on the way."""
+    call.is_reading = True
+    try:
+        for piece in pieces:
+            call.is_reading = False
+            _read(call, piece)
+            yield piece
+            call.is_reading = True
+    except GeneratorExit:
+        raise
+    except BaseException as error:
+        ended(call, error)
+        raise
+    else:
+        _read(call, None)
+        ended(call)
+    finally:
+        call.is_reading = False
+
+
+async def tap_async_bytes(pieces: AsyncIterator[bytes], call: LiveCall) -> AsyncIterator[bytes]:
+    """`tap_bytes` for asynchronous bodies."""
+    call.is_reading = True
+    try:
+        async for piece in pieces:
+            call.is_reading = False
+            _read(call, piece)
+            yield piece
+            call.is_reading = True
+    except GeneratorExit:
+        raise
+    except BaseException as error:
+        ended(call, error)
+        raise
+    else:
+        _read(call, None)
+        ended(call)
+    finally:
+        call.is_reading = False
+
+
+@shielded
+def _read(call: LiveCall, piece: bytes | None) -> None:
+    """The next piece of the body; None for its end."""
+    if call.body is not None:
+        for value in call.body.finish() if piece is None else call.body.feed(piece):
+            call.payload(value)

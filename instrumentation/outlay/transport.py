@@ -1,0 +1,124 @@
+"""The attempts of a call: every request that leaves through httpx2 or httpx while a call is under way.
+
+Four methods are tapped: `send` sees each try and its answer, `close` and `iter_bytes` of the response tell how a body
+ended that nobody decodes for us. Outside a call each costs one look at a context variable or an attribute.
+"""
+
+from __future__ import annotations
+
+import functools
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextvars import ContextVar
+from types import ModuleType
+from typing import Any, Final
+
+from outlay.guard import shielded
+from outlay.live import LiveCall
+from outlay.patches import Patches
+from outlay.stream import body_closed, tap_async_bytes, tap_bytes
+
+MODULES: Final = ("httpx2._client", "httpx._client")
+MARK: Final = "_outlay_call"
+"""The attribute of a response that holds its call."""
+
+under_way: Final[ContextVar[LiveCall | None]] = ContextVar("outlay_call", default=None)
+"""The call whose request is being sent."""
+
+_failed = shielded(LiveCall.attempt_failed)
+_closed = shielded(body_closed)
+
+
+@shielded
+def _answered(call: LiveCall, response: Any, began_ns: int) -> None:
+    call.attempt_answered(response, began_ns)
+    setattr(response, MARK, call)
+
+
+def patch_transport(patches: Patches, module: ModuleType) -> None:
+    """Tap the clients of that module."""
+    patches.replace(module.Client, "send", _send)
+    patches.replace(module.AsyncClient, "send", _async_send)
+    response = module.Response
+    patches.replace(response, "close", _close)
+    patches.replace(response, "aclose", _aclose)
+    patches.replace(response, "iter_bytes", _iter_bytes)
+    patches.replace(response, "aiter_bytes", _aiter_bytes)
+
+
+def _send(original: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(original)
+    def send(self: Any, *args: Any, **kwargs: Any) -> Any:
+        call = under_way.get()
+        if call is None:
+            return original(self, *args, **kwargs)
+        began_ns = time.perf_counter_ns()
+        try:
+            response = original(self, *args, **kwargs)
+        except BaseException as error:
+            _failed(call, error, began_ns)
+            raise
+        _answered(call, response, began_ns)
+        return response
+
+    return send
+
+
+def _async_send(original: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(original)
+    async def send(self: Any, *args: Any, **kwargs: Any) -> Any:
+        call = under_way.get()
+        if call is None:
+            return await original(self, *args, **kwargs)
+        began_ns = time.perf_counter_ns()
+        try:
+            response = await original(self, *args, **kwargs)
+        except BaseException as error:
+            _failed(call, error, began_ns)
+            raise
+        _answered(call, response, began_ns)
+        return response
+
+    return send
+
+
+def _close(original: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(original)
+    def close(self: Any) -> None:
+        call = getattr(self, MARK, None)
+        if call is not None:
+            _closed(call)
+        original(self)
+
+    return close
+
+
+def _aclose(original: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(original)
+    async def aclose(self: Any) -> None:
+        call = getattr(self, MARK, None)
+        if call is not None:
+            _closed(call)
+        await original(self)
+
+    return aclose
+
+
+def _iter_bytes(original: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(original)
+    def iter_bytes(self: Any, *args: Any, **kwargs: Any) -> Iterator[bytes]:
+        chunks: Iterator[bytes] = original(self, *args, **kwargs)
+        call = getattr(self, MARK, None)
+        return chunks if call is None or call.body is None else tap_bytes(chunks, call)
+
+    return iter_bytes
+
+
+def _aiter_bytes(original: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(original)
+    def aiter_bytes(self: Any, *args: Any, **kwargs: Any) -> AsyncIterator[bytes]:
+        chunks: AsyncIterator[bytes] = original(self, *args, **kwargs)
+        call = getattr(self, MARK, None)
+        return chunks if call is None or call.body is None else tap_async_bytes(chunks, call)
+
+    return aiter_bytes
