@@ -18,6 +18,7 @@ from outlay_collector.ingest import Writer
 from outlay_collector.metrics import Metrics
 from outlay_collector.otlp import http as otlp
 from outlay_collector.settings import Settings
+from outlay_collector.store.definitions import follow_file
 from outlay_collector.store.engine import open_engine
 from outlay_collector.store.migrate import migrate
 from outlay_collector.store.sql import SqlStore
@@ -47,6 +48,8 @@ def _run(settings: Settings, clock: Callable[[], int]) -> Iterator[Running]:
     engine = open_engine(settings.store.url)
     try:
         migrate(engine)
+        if settings.budgets is not None:
+            follow_file(engine, settings.budgets, clock())
         metrics = Metrics()
         store = SqlStore(engine)
         writer = Writer(store, clock, settings.server.queue_spans, metrics)

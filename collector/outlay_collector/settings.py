@@ -95,7 +95,8 @@ class Settings(BaseModel):
     store: Store = Store()
     retention: Retention = Retention()
     alerts: Alerts = Alerts()
-    budgets: SkipValidation[tuple[Budget, ...]] = ()
+    budgets: SkipValidation[tuple[Budget, ...] | None] = None
+    """None where nobody looked for any: those in the database then stay as they are."""
     rules: SkipValidation[tuple[Rule, ...]] = ()
     channels: SkipValidation[tuple[Channel, ...]] = ()
     prices: SkipValidation[tuple[Override, ...]] = ()
