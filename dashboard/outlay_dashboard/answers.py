@@ -28,7 +28,10 @@ class Percentiles:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UsageRow:
-    """One bucket of time and one value for each dimension grouped by. `bucket_at` is None without an interval."""
+    """One bucket of time and one value for each dimension grouped by. `bucket_at` is None without an interval.
+
+    Counts of tokens are None where no call of the row reported them.
+    """
 
     bucket_at: datetime | None
     group: tuple[str | None, ...]
@@ -36,10 +39,10 @@ class UsageRow:
     errors: int
     rate_limited: int
     retries: int
-    input_tokens: int
-    output_tokens: int
-    cache_read_tokens: int
-    cache_write_tokens: int
+    input_tokens: int | None
+    output_tokens: int | None
+    cache_read_tokens: int | None
+    cache_write_tokens: int | None
     cost_usd: Decimal | None
     avoided_usd: Decimal | None
     unpriced_calls: int

@@ -59,6 +59,10 @@ class Client:
     def from_environment(cls) -> Client:
         return cls(os.environ.get(ENDPOINT_VARIABLE) or DEFAULT_ENDPOINT, os.environ.get(API_KEY_VARIABLE))
 
+    def close(self) -> None:
+        """Gives back the connections."""
+        self._http.close()
+
     def summary(self, timezone: str) -> answers.Summary:
         return self._get("/api/v1/summary", answers.read_summary, timezone=timezone)
 

@@ -118,9 +118,16 @@ def failures(rows: Sequence[UsageRow], window: Window) -> go.Figure:
 
 
 def input_tokens(rows: Sequence[UsageRow], window: Window) -> go.Figure:
-    """What the models were given, split by how it is billed: from the prompt cache, into it, and the rest."""
+    """What the models were given, split by how it is billed: from the prompt cache, into it, and the rest.
+
+    The rest is what no provider reported as cached.
+    """
     figure = _figure(SMALL_HEIGHT, window)
-    rest = [(row, row.input_tokens - row.cache_read_tokens - row.cache_write_tokens) for row in rows]
+    rest = [
+        (row, row.input_tokens - (row.cache_read_tokens or 0) - (row.cache_write_tokens or 0))
+        for row in rows
+        if row.input_tokens is not None
+    ]
     read = [(row, row.cache_read_tokens) for row in rows]
     written = [(row, row.cache_write_tokens) for row in rows]
     figure.add_trace(_count_bars("read from cache", theme.PRIMARY, read, window))
@@ -173,7 +180,8 @@ def _spend_bars(label: str, colour: str, rows: Sequence[UsageRow], window: Windo
     )
 
 
-def _count_bars(label: str, colour: str, counts: Sequence[tuple[UsageRow, int]], window: Window) -> go.Bar:
+def _count_bars(label: str, colour: str, counts: Sequence[tuple[UsageRow, int | None]], window: Window) -> go.Bar:
+    """An unknown count leaves a gap."""
     return go.Bar(
         x=[_local(row, window) for row, _ in counts],
         y=[number for _, number in counts],

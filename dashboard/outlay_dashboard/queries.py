@@ -24,7 +24,7 @@ Chosen = tuple[tuple[str, tuple[str, ...]], ...]
 """Filters in a form that can be a key: dimension and the values wanted, "" for calls that do not say."""
 
 
-@st.cache_resource(show_spinner=False)
+@st.cache_resource(show_spinner=False, on_release=Client.close)
 def collector() -> Client:
     """The one client of this process, for the collector its environment names."""
     return Client.from_environment()

@@ -42,13 +42,13 @@ def breakdown(dimension: str, totals: Sequence[UsageRow]) -> Styler:
             "Share": float(row.cost_usd / whole) if whole and row.cost_usd is not None else None,
             "No price": row.unpriced_calls,
             "Calls": row.calls,
-            "Errors": row.errors / row.calls if row.calls else None,
+            "Errors": _share(row.errors, row.calls),
             "Rate-limited": row.rate_limited,
             "p50": row.latency_ms.p50,
             "p95": row.latency_ms.p95,
             "First token p50": row.ttft_ms.p50,
             "Input tokens": row.input_tokens,
-            "From cache": row.cache_read_tokens / row.input_tokens if row.input_tokens else None,
+            "From cache": _share(row.cache_read_tokens, row.input_tokens),
             "Output tokens": row.output_tokens,
         }
         for row in totals
@@ -203,6 +203,10 @@ def _written_or_none(rows: Sequence[Json], words: dict[str, Callable[[Any], str]
 
 def _whole(number: float) -> str:
     return f"{number:,.0f}"
+
+
+def _share(part: int | None, whole: int | None) -> float | None:
+    return part / whole if part is not None and whole else None
 
 
 def _named(group: Pairs) -> str:

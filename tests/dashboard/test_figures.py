@@ -130,6 +130,14 @@ def test_the_parts_of_the_input_add_up_to_it(usage_row: RowMaker) -> None:
     ]
 
 
+def test_tokens_nobody_reported_are_no_bar(usage_row: RowMaker) -> None:
+    rows = [
+        usage_row(bucket="2026-11-21T11:00:00Z", input_tokens=None, cache_read_tokens=None, cache_write_tokens=None),
+        usage_row(bucket="2026-11-21T12:00:00Z", input_tokens=70, cache_read_tokens=None, cache_write_tokens=None),
+    ]
+    assert [list(bar.y) for bar in figures.input_tokens(rows, SHOWN).data] == [[None, None], [None, None], [70]]
+
+
 def test_no_row_at_all_is_an_empty_figure_and_no_error() -> None:
     assert len(figures.spend_over_time([], [], {}, SHOWN).data) == 0
     assert len(figures.ranking([], {}).data) == 0

@@ -161,9 +161,9 @@ def _sum_words(rows: Sequence[answers.UsageRow]) -> str:
 
 
 def _cache_words(rows: Sequence[answers.UsageRow]) -> str:
-    given = sum(row.input_tokens for row in rows)
-    read = sum(row.cache_read_tokens for row in rows)
-    return f"Input tokens, {fmt.percent(read / given)} from cache" if given else "Input tokens"
+    given = sum(row.input_tokens or 0 for row in rows)
+    read = [row.cache_read_tokens for row in rows if row.cache_read_tokens is not None]
+    return f"Input tokens, {fmt.percent(sum(read) / given)} from cache" if given and read else "Input tokens"
 
 
 show()
