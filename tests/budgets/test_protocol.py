@@ -7,7 +7,7 @@ import shutil
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal, TypeVar
 
 import outlay
 from hypothesis import HealthCheck, Phase, settings
@@ -33,6 +33,7 @@ from sqlalchemy import Engine, select
 NANO = 10**9
 NOON = 1_795_608_000 * NANO
 LIMIT = 10_000
+Answer = TypeVar("Answer")
 Fate = Literal["arrives", "request lost", "answer lost"]
 FATES: st.SearchStrategy[Fate] = st.sampled_from(["arrives", "arrives", "arrives", "request lost", "answer lost"])
 
@@ -52,7 +53,7 @@ class Wire(Remote):
     def settle(self, request: SettleRequest, timeout_s: float) -> SettleAnswer:
         return self._carry(lambda: settle(self._engine, request, self._now_ns()))
 
-    def _carry(self, exchange: Callable[[], Any]) -> Any:
+    def _carry(self, exchange: Callable[[], Answer]) -> Answer:
         if self.fate == "request lost":
             raise Unreachable("lost")
         answer = exchange()
@@ -210,7 +211,8 @@ class World(RuleBasedStateMachine):
     def _is_leased(self, process: Process) -> bool:
         """A call that outlives its lease by minutes, with its process unable to renew it, is out of sight till it
         ends."""
-        usable = [each.holding.usable_until for each in process.flying and process.gate._ledger._accounts.values()]
+        accounts = process.gate._ledger._accounts.values() if process.flying else ()
+        usable = [account.holding.usable_until for account in accounts]
         return all(until + GRACE_S > self.now_ns / NANO for until in usable)
 
     def teardown(self) -> None:

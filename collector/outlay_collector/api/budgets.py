@@ -17,7 +17,13 @@ from outlay_collector.api.errors import ApiError, bad_field, not_found
 from outlay_collector.budgets import BudgetState, budget_states
 from outlay_collector.money import usd_text
 from outlay_collector.periods import rfc3339, to_ns
-from outlay_collector.store.definitions import Definition, find_definition, put_definition, remove_definition
+from outlay_collector.store.definitions import (
+    Definition,
+    definitions,
+    find_definition,
+    put_definition,
+    remove_definition,
+)
 from outlay_collector.store.engine import reading
 
 router = APIRouter(prefix="/api/v1/budgets", tags=["budgets"])
@@ -29,8 +35,14 @@ _MOST: Final = 2**62
 
 @router.get("")
 def list_budgets(engine: EngineOf, now_ns: NowNs) -> dict[str, Any]:
-    """Every budget as it stands now, one entry for each of its scopes."""
-    return {"budgets": [state_json(state) for state in budget_states(engine, now_ns)]}
+    """Every budget as it stands now, one entry for each of its scopes, and the definitions: a budget per user has no
+    entry before its first user."""
+    with reading(engine) as connection:
+        known = definitions(connection)
+    return {
+        "budgets": [state_json(state) for state in budget_states(engine, now_ns)],
+        "definitions": [_definition_json(definition) for definition in known],
+    }
 
 
 @router.get("/{name}")
