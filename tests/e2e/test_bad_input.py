@@ -52,7 +52,7 @@ def test_bodies_that_are_no_spans_are_refused_and_the_collector_goes_on(outlay_p
         ("[server]\nprot = 4318", ("server.prot", "port")),
         ('[[rule]]\nname = "errors"\nkind = "error_rate"\nabove = 5', ("rule[0].above", "5")),
         ('[[budget]]\nname = "b"\nlimit = { usd = -1 }\nperiod = "day"', ("budget[0].limit", "-1")),
-        ("[server", ("line 1",)),
+        ("[server", ("Expected ']'",)),
     ],
 )
 def test_a_broken_configuration_names_file_key_and_value(tmp_path: Path, line: str, said: tuple[str, ...]) -> None:

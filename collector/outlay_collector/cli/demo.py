@@ -8,7 +8,6 @@ way but the time of the calls of the past.
 from __future__ import annotations
 
 import asyncio
-import os
 import secrets
 import threading
 from collections.abc import Iterator
@@ -125,8 +124,8 @@ def _stage(db: str, seed: int, usage_log: Path | None, *, once: bool) -> Iterato
 
 
 def _settings(db: str, inbox_url: str) -> Settings:
-    os.environ["OUTLAY_DEMO_INBOX"] = inbox_url
-    return with_options(read_settings(Path(acts.__file__).with_name("outlay.toml")), db=db)
+    configured = read_settings(Path(acts.__file__).with_name("outlay.toml"), {"OUTLAY_DEMO_INBOX": inbox_url})
+    return with_options(configured, db=db)
 
 
 def _free(port: int) -> int:
@@ -167,12 +166,13 @@ def _instrumented(endpoint: str) -> Iterator[None]:
 
 
 def _set_budget(collector_url: str) -> None:
-    """A hard limit of forty cents a day for each tenant's agent: a handful of its visits."""
+    """A hard limit of twenty cents a day for each tenant's agent: a handful of its visits."""
     entry: dict[str, Any] = {
-        "limit": {"usd": 0.40},
+        "limit": {"usd": 0.20},
         "period": "day",
         "match": {"feature": "agent"},
         "per": ["tenant"],
+        "thresholds": [0.5],
         "on_limit": "block",
     }
     with connect(collector_url, None, None) as api:
@@ -199,9 +199,10 @@ def _show(stage: _Stage, days: int, screen: Console) -> dict[str, Any]:
 
 def _show_alerts(inbox: Inbox, screen: Console) -> None:
     """Waits for the alert of the budget to arrive at the inbox, as it would at a chat service."""
-    if inbox.arrived.wait(ALERT_TIMEOUT_S):
-        for message in inbox.messages:
-            screen.print(f"Alert      {message['text'].splitlines()[0]}", soft_wrap=True)
+    inbox.arrived.wait(ALERT_TIMEOUT_S)
+    for message in inbox.messages:
+        title, *lines = (line for line in message["text"].splitlines() if line)
+        screen.print(f"Alert      {title.strip('*')}\n           {lines[0]}", markup=False, soft_wrap=True)
 
 
 def _serve(stage: _Stage, seed: int, screen: Console, stopped: threading.Event) -> None:

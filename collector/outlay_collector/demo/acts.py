@@ -18,7 +18,7 @@ from outlay_collector.demo.past import AGO_TAG
 from outlay_collector.demo.visits import Visit, making, spread, visits
 
 TENANT_OVER_BUDGET: Final = "globex"
-_VISITS_EACH: Final = 6
+_VISITS_EACH: Final = 9
 _QUIET_S: Final = 1.5
 
 
@@ -50,7 +50,7 @@ async def overspend(application: Application) -> None:
                 Visit(feature="agent", tenant=TENANT_OVER_BUDGET, user=user, session=f"{user}-today", question=question)
             )
 
-    await asyncio.gather(*(insist(f"{TENANT_OVER_BUDGET}-{number}") for number in (1, 2, 3)))
+    await asyncio.gather(*(insist(f"{TENANT_OVER_BUDGET}-{number}") for number in (1, 2)))
 
 
 async def go_on(application: Application, seed: int, stopped: threading.Event) -> None:

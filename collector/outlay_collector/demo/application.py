@@ -28,9 +28,9 @@ HANDBOOK: Final = "Section: answer in one paragraph, name the page you found it 
 """A system prompt of some 2,000 tokens, long enough for both providers to cache."""
 
 LIBRARY: Final = (
-    "Contract clause: the parties agree on seats, on a price for each, and on notice before renewal. " * 420
+    "Contract clause: the parties agree on seats, on a price for each, and on notice before renewal. " * 120
 )
-"""What the agent has read: some 10,000 tokens."""
+"""What the agent has read: some 3,000 tokens."""
 
 
 class Application:
@@ -81,7 +81,7 @@ class Application:
 
     async def _chat(self, visit: Visit) -> None:
         messages: list[Any] = [{"role": "system", "content": HANDBOOK}, {"role": "user", "content": visit.question}]
-        stream = await self._openai.chat.completions.create(model="gpt-4.1-mini", messages=messages, stream=True)
+        stream = await self._openai.chat.completions.create(model="gpt-4.1", messages=messages, stream=True)
         async for _ in stream:
             pass
 
@@ -98,16 +98,18 @@ class Application:
 
     async def _agent(self, visit: Visit) -> None:
         """Plans, looks something up, and writes with a larger model that thinks."""
-        plan = await self._openai.responses.create(model="gpt-5-mini", input=f"Plan: {visit.question}")
+        plan = await self._openai.responses.create(
+            model="gpt-5-mini", input=f"Plan: {visit.question}", max_output_tokens=1024
+        )
         await self._search(visit)
         system: Any = [{"type": "text", "text": LIBRARY, "cache_control": {"type": "ephemeral", "ttl": "1h"}}]
         messages: list[Any] = [{"role": "user", "content": f"{visit.question} {plan.output_text}"}]
         async with self._anthropic.messages.stream(
             model="claude-sonnet-4-6",
-            max_tokens=4096,
+            max_tokens=1536,
             system=system,
             messages=messages,
-            thinking={"type": "enabled", "budget_tokens": 2048},
+            thinking={"type": "enabled", "budget_tokens": 1024},
         ) as stream:
             await stream.get_final_message()
 
@@ -120,7 +122,7 @@ class Application:
     async def _drafts(self, visit: Visit) -> None:
         """Somebody reads the first words of a draft and goes away."""
         stream = await self._openai.chat.completions.create(
-            model="gpt-4.1",
+            model="gpt-4.1-mini",
             messages=[{"role": "user", "content": f"Draft a reply. {visit.question}"}],
             stream=True,
             extra_headers={"x-fault": "pace=0.05"},
