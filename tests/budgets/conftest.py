@@ -16,9 +16,31 @@ from outlay_collector.store.writing import write_reports
 from sqlalchemy import Engine
 
 
+@pytest.fixture(scope="session")
+def _postgres_ledger() -> list[str]:
+    """The URL of the one Postgres database these tests share, once there is one: to migrate each anew takes long."""
+    return []
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def database(tmp_path: Path, request: pytest.FixtureRequest, _postgres_ledger: list[str]) -> str:
+    """The URL of an empty database."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/outlay.db"
+    if not _postgres_ledger:
+        _postgres_ledger.append(request.getfixturevalue("postgres_url"))
+        return _postgres_ledger[0]
+    tables = "reports, calls, budget_settlements, budget_leases, budget_accounts, budgets"
+    engine = open_engine(_postgres_ledger[0])
+    with engine.begin() as connection:
+        connection.exec_driver_sql(f"TRUNCATE {tables}")
+    engine.dispose()
+    return _postgres_ledger[0]
+
+
 @pytest.fixture
-def engine(tmp_path: Path) -> Iterator[Engine]:
-    engine = open_engine(f"sqlite:///{tmp_path}/outlay.db")
+def engine(database: str) -> Iterator[Engine]:
+    engine = open_engine(database)
     migrate(engine)
     yield engine
     engine.dispose()
