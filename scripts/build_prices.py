@@ -27,7 +27,7 @@ from outlay.units import UNITS
 DATA: Final = Path(__file__).parent.parent / "instrumentation" / "outlay" / "prices" / "data"
 CHECKED: Final = "2026-11-20"
 """The day the book as a whole was last held against its sources."""
-GENAI_PRICES: Final = f"genai-prices {version('genai-prices')}, checked 2026-11-10"
+GENAI_PRICES: Final = f"genai-prices {version('genai-prices')} (2026-11-10)"
 ENTRY_KEYS: Final = ("from", "until", "hours", "weekdays", "inferred")
 FIRST: Final = ""
 LAST: Final = "9999-12-31"
@@ -295,7 +295,7 @@ def amended(entry: dict[str, Any], end: str, table: Mapping[str, Any]) -> Iterat
     for start in cuts if "hours" not in entry else [FIRST]:
         piece = {**entry, "from": start} if start != FIRST else dict(entry)
         if since <= start < until:
-            source = " + ".join(dict.fromkeys((entry.get("source", GENAI_PRICES), source_of(table))))
+            source = "; ".join(dict.fromkeys((entry.get("source", GENAI_PRICES), source_of(table))))
             piece |= {"rates": {**entry["rates"], **rates_of(table)}, "source": source}
         yield piece
 
@@ -305,7 +305,7 @@ def rates_of(table: Mapping[str, Any]) -> dict[str, str]:
 
 
 def source_of(table: Mapping[str, Any]) -> str:
-    return f"{table['source']}, checked {text_of(table['checked'])}"
+    return f"{table['source']} ({text_of(table['checked'])})"
 
 
 def index_sources(lists: Mapping[str, Any]) -> list[str]:

@@ -114,7 +114,9 @@ def read_rates(table: Mapping[str, object]) -> RateTable:
         for unit, series in units.items():
             if 0 not in series:
                 suffix = f"_{tier}" if tier else ""
-                raise BadRate(f"{unit}{suffix}_above_{min(series)}", str(series[min(series)]), f"a {unit}{suffix} too")
+                raise BadRate(
+                    f"{unit}{suffix}_above_{min(series)}", str(series[min(series)]), f"{unit}{suffix} beside it"
+                )
     ordered = {tier: {unit: tuple(sorted(s.items())) for unit, s in units.items()} for tier, units in rates.items()}
     return RateTable(ordered, regions)
 
