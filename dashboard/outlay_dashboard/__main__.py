@@ -61,6 +61,7 @@ def _serve(host: str, port: int) -> int:
         "client.toolbarMode": "viewer",
         "client.showErrorDetails": "none",
         "logger.hideWelcomeMessage": "true",
+        "logger.level": "error",
     }
     arguments = ["run", str(_APP), *(f"--{name}={value}" for name, value in settings.items())]
     try:
