@@ -199,9 +199,9 @@ def _show(stage: _Stage, days: int, screen: Console) -> dict[str, Any]:
 
 def _show_alerts(inbox: Inbox, screen: Console) -> None:
     """Waits for the alert of the budget to arrive at the inbox, as it would at a chat service."""
-    inbox.arrived.wait(ALERT_TIMEOUT_S)
-    for message in inbox.messages:
-        title, *lines = (line for line in message["text"].splitlines() if line)
+    inbox.wait_for("(critical)", ALERT_TIMEOUT_S)
+    for text in inbox.messages:
+        title, *lines = (line for line in text.splitlines() if line)
         screen.print(f"Alert      {title.strip('*')}\n           {lines[0]}", markup=False, soft_wrap=True)
 
 
