@@ -5,7 +5,7 @@ Everything is multiplied in `Decimal` and rounded once, half to even, to a whole
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Final
 
@@ -74,10 +74,14 @@ def cost_of(parts: Sequence[tuple[Usage, Price | Unpriced]]) -> Cost:
             continue
         if without_rate := _add_lines(lines, usage, price):
             missing.append(f"no rate for {', '.join(without_rate)}")
-        inferred += [reason for reason in (usage.inferred, price.inferred) if reason]
+        if usage.inferred or price.inferred:
+            inferred += filter(None, (usage.inferred, price.inferred))
     if missing and not lines:
         return Cost.unpriced("; ".join(missing))
-    status = CostStatus.PARTIAL if missing else CostStatus.ESTIMATED if inferred else CostStatus.EXACT
+    status, reason = CostStatus.EXACT, None
+    if missing or inferred:
+        status = CostStatus.PARTIAL if missing else CostStatus.ESTIMATED
+        reason = "; ".join(dict.fromkeys((*missing, *inferred)))
     total = _ZERO
     for line in lines:
         total = EXACTLY.add(total, line.cost_usd)
@@ -85,7 +89,7 @@ def cost_of(parts: Sequence[tuple[Usage, Price | Unpriced]]) -> Cost:
     return Cost(
         nano_usd=nano_usd(total),
         status=status,
-        reason="; ".join(dict.fromkeys((*missing, *inferred))) or None,
+        reason=reason,
         lines=tuple(lines),
         price_id=first.id,
         source=first.source,
@@ -94,30 +98,30 @@ def cost_of(parts: Sequence[tuple[Usage, Price | Unpriced]]) -> Cost:
 
 def _add_lines(lines: list[CostLine], usage: Usage, price: Price) -> list[str]:
     """Adds a line for all that was used and has a rate; returns what has none."""
+    rates, quantities = price.rates, usage.quantities
+    if "reasoning" in rates or "web_search_query" in quantities:
+        quantities = _told_apart(quantities, rates)
     without_rate: list[str] = []
-    for unit, quantity in _billed(usage, price):
-        rate = price.rates.get(unit)
-        if rate is None:
-            without_rate.append(unit)
+    for unit, quantity in quantities.items():
+        if not quantity:
             continue
-        per = UNITS[unit].per
-        lines.append(CostLine(unit, quantity, rate, per, EXACTLY.divide(EXACTLY.multiply(rate, quantity), per)))
+        if (rate := rates.get(unit)) is not None:
+            per = UNITS[unit].per
+            lines.append(CostLine(unit, quantity, rate, per, EXACTLY.divide(EXACTLY.multiply(rate, quantity), per)))
+        elif unit != "reasoning":  # inside output
+            without_rate.append(unit)
     return without_rate
 
 
-def _billed(usage: Usage, price: Price) -> Iterator[tuple[str, Quantity]]:
-    """What makes lines. Reasoning is one only where it has a rate of its own, and then is no longer part of output."""
-    reasoning = usage.quantities.get("reasoning", 0) if "reasoning" in price.rates else 0
-    counted_twice = _counted_twice(usage, price)
-    for unit, quantity in usage.quantities.items():
-        if unit == "output":
-            quantity -= reasoning
-        if quantity and (unit != "reasoning" or reasoning) and unit != counted_twice:
-            yield unit, quantity
+def _told_apart(quantities: Mapping[str, Quantity], rates: Mapping[str, Decimal]) -> Mapping[str, Quantity]:
+    """The quantities as this price bills them, where it makes a difference what lies inside what.
 
-
-def _counted_twice(usage: Usage, price: Price) -> str | None:
-    """Which count of searches to leave out where a provider reports both: the price has a rate for the other."""
-    if "web_search" not in usage.quantities or "web_search_query" not in usage.quantities:
-        return None
-    return "web_search_query" if "web_search" in price.rates else "web_search"
+    Reasoning with a rate of its own is no longer a part of output. Searches that are reported both by call and by query
+    are billed the way the price counts them.
+    """
+    told = dict(quantities)
+    if "reasoning" in rates and "output" in told:
+        told["output"] -= told.get("reasoning", 0)
+    if "web_search" in told and "web_search_query" in told:
+        told.pop("web_search_query" if "web_search" in rates else "web_search")
+    return told

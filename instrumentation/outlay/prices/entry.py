@@ -17,7 +17,6 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from decimal import ROUND_HALF_EVEN, Context, Decimal, DivisionByZero, InvalidOperation, localcontext
-from types import MappingProxyType
 from typing import Final
 
 from outlay.model import Terms
@@ -254,7 +253,7 @@ class Entry:
                 unit: rate * factor * (multiplier if unit in _MULTIPLIED_BY_REGION else ONE)
                 for unit, rate in self.table.at(tier, threshold).items()
             }
-            yield threshold, Price(identity, self.source, MappingProxyType(rates), "; ".join(reasons) or None)
+            yield threshold, Price(identity, self.source, rates, "; ".join(reasons) or None)
 
     def _served(self, asked: str) -> tuple[str, list[str]]:
         """The tier whose rates stand for the one asked for, and what that assumes."""
