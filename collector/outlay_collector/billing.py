@@ -13,9 +13,11 @@ from decimal import Decimal
 from enum import IntEnum
 from typing import Any, Final
 
-from outlay.model import Attribution, Call
+from outlay.model import Attribution, Call, Usage
 
 _REUSED_RESPONSE_IDS: Final = frozenset({"ollama"})
+SELF_REPORTING: Final = frozenset({"anthropic", "mistral"})
+"""Providers whose SDK makes spans of its own, beside any instrumentation's."""
 _CHATS: Final = frozenset({"chat", "text_completion", "generate_content"})
 _BILL: Final = ("usage", "usage_raw", "reason_unread", "terms", "cost")
 _STATED: Final = ("error_type", "attribution")  # no error is a statement; attribution is merged by its parts
@@ -73,6 +75,24 @@ def is_same_call(outer: Report, inner: Report) -> bool:
     return len(asked) < 2
 
 
+def is_shadow(own: Report, other: Report) -> bool:
+    """Whether an SDK's own span and an instrumentation's, in traces of their own, tell of one call without an id.
+
+    Both begin a trace where the application has none, and a call that failed has no response id: then what is left is
+    that the instrumentation's span encloses the SDK's, in one service, and both ask for the same model.
+    """
+    a, b = own.call, other.call
+    return (
+        own.source is Source.SDK
+        and other.source > Source.SDK
+        and not (a.response_id or b.response_id)
+        and (a.provider, a.attribution.service, a.model_requested)
+        == (b.provider, b.attribution.service, b.model_requested)
+        and b.started_at_ns <= a.started_at_ns
+        and a.ended_at_ns <= b.ended_at_ns
+    )
+
+
 def merge(reports: Iterable[Report]) -> Report:
     """One report out of several of one call. The order they come in does not matter.
 
@@ -83,11 +103,28 @@ def merge(reports: Iterable[Report]) -> Report:
     if len(ranked) == 1:
         return best
     calls = [report.call for report in ranked]
-    billed = next((call for call in calls if call.usage is not None), calls[0])
+    billed = _billed(calls)
     changes = {name: getattr(billed, name) for name in _BILL}
     changes |= {name: _first_said(calls, name) for name in _FILLED if not getattr(calls[0], name)}
     changes["attribution"] = _merge_attributions([call.attribution for call in calls])
     return replace(best, call=replace(calls[0], **changes), retries=max(report.retries for report in ranked))
+
+
+def _billed(calls: Sequence[Call]) -> Call:
+    """Whose usage is billed: the best that has one, or a lesser that agrees with it and knows more: fees, lifetimes."""
+    counted = [(call, call.usage) for call in calls if call.usage is not None]
+    if not counted:
+        return calls[0]
+    best, usage = counted[0]
+    for call, other in counted[1:]:
+        agrees = (other.input_tokens, other.output_tokens) == (usage.input_tokens, usage.output_tokens)
+        if agrees and _details(other) > _details(usage):
+            best, usage = call, other
+    return best
+
+
+def _details(usage: Usage) -> int:
+    return sum(1 for quantity in usage.quantities.values() if quantity) + len(usage.other_models)
 
 
 def _merge_attributions(attributions: Sequence[Attribution]) -> Attribution:

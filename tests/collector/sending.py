@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import httpx2
+import pytest
 from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan
@@ -17,6 +18,8 @@ from opentelemetry.trace import SpanContext, SpanKind, Status, StatusCode, Trace
 NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 NOW_NS = int(NOW.timestamp()) * 1_000_000_000
 PROTOBUF = {"content-type": "application/x-protobuf"}
+BOTH_BACKENDS = pytest.mark.parametrize("backend", ["sqlite", "postgres"], indirect=True)
+"""For tests of what every database must keep to. Without it a test runs on SQLite alone."""
 
 
 @dataclass(frozen=True, kw_only=True)

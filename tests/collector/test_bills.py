@@ -7,11 +7,13 @@ from itertools import permutations
 import httpx2
 import pytest
 
-from tests.collector.sending import NOW_NS, Sent, chat, send, stored
+from tests.collector.sending import BOTH_BACKENDS, NOW_NS, Sent, chat, send, stored
 
 STARTED = NOW_NS - 60_000_000_000
 ANTHROPIC_SDK = "com.anthropic.sdk.python"
 OTHER = "some.instrumentation"
+
+pytestmark = BOTH_BACKENDS
 
 
 def with_id(response_id: str, **attributes: object) -> dict[str, object]:

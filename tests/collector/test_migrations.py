@@ -12,6 +12,10 @@ from outlay_collector.store.schema import CallRow
 from sqlalchemy import Engine, inspect
 from sqlmodel import SQLModel
 
+from tests.collector.sending import BOTH_BACKENDS
+
+pytestmark = BOTH_BACKENDS
+
 
 def _own_tables(object_: object, name: str | None, kind: str, _reflected: bool, _other: object) -> bool:
     return kind != "table" or name in SQLModel.metadata.tables

@@ -11,7 +11,9 @@ import httpx2
 import pytest
 from outlay_collector.periods import to_ns
 
-from tests.collector.sending import Sent, chat, send
+from tests.collector.sending import BOTH_BACKENDS, Sent, chat, send
+
+pytestmark = BOTH_BACKENDS
 
 
 def at(text: str) -> int:

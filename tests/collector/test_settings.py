@@ -64,6 +64,7 @@ def test_entries_go_to_those_who_act_on_them(tmp_path: Path) -> None:
         output = 12.0
         """,
     )
+    assert settings.budgets
     assert settings.budgets[0].name == "daily"
     assert settings.prices[0].model == "ft:gpt-4.1:acme::x"
 

@@ -7,10 +7,11 @@ from typing import Final
 from outlay_collector.billing import Report
 from outlay_collector.dialects.base import SHARED_PREFIXES, Dialect
 from outlay_collector.dialects.genai import GenAI
+from outlay_collector.dialects.openinference import OpenInference
 from outlay_collector.dialects.outlay import Outlay
 from outlay_collector.otlp.span import Span
 
-DIALECTS: Final[tuple[Dialect, ...]] = (Outlay(), GenAI())
+DIALECTS: Final[tuple[Dialect, ...]] = (Outlay(), OpenInference(), GenAI())
 
 _KEYS: Final = frozenset(key for dialect in DIALECTS for key in dialect.keys)
 _PREFIXES: Final = SHARED_PREFIXES + tuple(prefix for dialect in DIALECTS for prefix in dialect.prefixes)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
 from outlay_alerts.alert import Alert, Move, Transition
 from outlay_alerts.lifecycle import State
@@ -44,8 +45,9 @@ class SqlAlertStore:
     def save(self, moves: Sequence[Move]) -> list[Move]:
         if not moves:
             return []
+        in_one_order = sorted(moves, key=_key)  # so that two who save at once cannot each wait for the other
         with self._engine.begin() as connection:
-            return [move for move in moves if _make(connection, move)]
+            return [move for move in in_one_order if _make(connection, move)]
 
     def due(self, now: datetime) -> list[Delivery]:
         with reading(self._engine) as connection:
@@ -131,6 +133,11 @@ class SqlAlertStore:
         return [(row["id"], read_transition(row), [d for d in told if d.transition_id == row["id"]]) for row in rows]
 
 
+def _key(move: Move) -> tuple[str, str]:
+    alert = move.before or move.after
+    return (alert.rule, group_key(alert.group)) if alert else ("", "")
+
+
 def _make(connection: Connection, move: Move) -> bool:
     """Whether the move was this process's to make."""
     if not (
@@ -146,14 +153,7 @@ def _make(connection: Connection, move: Move) -> bool:
 
 
 def _write_new(connection: Connection, alert: Alert | None) -> bool:
-    if alert is None:
-        return False
-    return (
-        connection.execute(
-            _insert(connection, ALERTS).values(columns_of_alert(alert)).on_conflict_do_nothing()
-        ).rowcount
-        > 0
-    )
+    return alert is not None and _add(connection, ALERTS, columns_of_alert(alert))
 
 
 def _write_over(connection: Connection, seen: Alert, alert: Alert | None) -> bool:
@@ -169,24 +169,23 @@ def _write_over(connection: Connection, seen: Alert, alert: Alert | None) -> boo
 
 def _ask(connection: Connection, transition_id: int, channel: str, reminder: int, at_ns: int) -> bool:
     """Adds a delivery that is due at once. False where there is one already."""
-    added = connection.execute(
-        _insert(connection, DELIVERIES)
-        .values(
-            transition_id=transition_id,
-            channel=channel,
-            reminder=reminder,
-            status=DeliveryStatus.PENDING.value,
-            attempts=0,
-            created_at_ns=at_ns,
-            at_ns=at_ns,
-        )
-        .on_conflict_do_nothing()
-    )
-    return added.rowcount > 0
+    delivery = {
+        "transition_id": transition_id,
+        "channel": channel,
+        "reminder": reminder,
+        "status": DeliveryStatus.PENDING.value,
+        "attempts": 0,
+        "created_at_ns": at_ns,
+        "at_ns": at_ns,
+    }
+    return _add(connection, DELIVERIES, delivery)
 
 
-def _insert(connection: Connection, table: Table) -> sqlite.Insert | postgresql.Insert:
-    return sqlite.insert(table) if connection.dialect.name == "sqlite" else postgresql.insert(table)
+def _add(connection: Connection, table: Table, row: dict[str, Any]) -> bool:
+    """False where a row of that key is there already."""
+    insert = sqlite.insert(table) if connection.dialect.name == "sqlite" else postgresql.insert(table)
+    added = connection.execute(insert.values(row).on_conflict_do_nothing().returning(*table.primary_key))
+    return added.first() is not None
 
 
 def _free(now: datetime) -> ColumnElement[bool]:

@@ -15,7 +15,7 @@ from typing import Any, Final, TypeVar
 import orjson
 from sqlalchemy import JSON, Connection, Row, bindparam, delete, select, text, update
 
-from outlay_collector.billing import Report, Source, is_same_call, merge
+from outlay_collector.billing import SELF_REPORTING, Report, Source, is_same_call, is_shadow, merge
 from outlay_collector.store.rows import COLUMNS, columns_of, report_of
 from outlay_collector.store.schema import CALLS, REPORTS
 
@@ -23,6 +23,7 @@ SpanKey = tuple[str, str]
 T = TypeVar("T")
 
 _MOST_PARAMETERS: Final = 500
+_LONGEST_CALL_NS: Final = 600 * 1_000_000_000
 _JSON_COLUMNS: Final = frozenset(column.name for column in CALLS.columns if isinstance(column.type, JSON))
 _REPORT_COLUMNS: Final = tuple(column.name for column in REPORTS.columns)
 
@@ -117,6 +118,7 @@ class _Grouping:
                     self._of_call[call_id].join(group)
         for key, report in self._fresh.items():
             self._join_nested(key, report)
+        self._join_shadows()
         return list({id(root): root for group in self._of_span.values() if (root := group.root())}.values())
 
     def _join_nested(self, key: SpanKey, report: Report) -> None:
@@ -132,9 +134,22 @@ class _Grouping:
             if any(is_same_call(report, inner) for inner in below.members):
                 below.join(group)
 
+    def _join_shadows(self) -> None:
+        """Pair what SDKs say themselves with what instrumentations say of the same calls, one with one."""
+        groups = {id(root): root for g in (*self._of_span.values(), *self._of_call.values()) if (root := g.root())}
+        lonely = [group for group in groups.values() if len(group.members) == 1 and _is_lonely(group.members[0])]
+        own = [group for group in lonely if group.members[0].source is Source.SDK]
+        others = [group for group in lonely if group.members[0].source > Source.SDK]
+        for group in own:
+            for other in others:
+                if is_shadow(group.members[0], other.members[0]):
+                    group.join(other)
+                    others.remove(other)
+                    break
+
     def _stored(self, connection: Connection) -> Iterator[tuple[int, list[Report]]]:
         """The stored calls a fresh report may belong to, with what their reports said."""
-        wanted = set(self._by_key.values())
+        wanted = set(self._by_key.values()) | _lonely_near(connection, self._fresh.values())
         for key, report in self._fresh.items():
             wanted.update(self._neighbours.under.get(key, ()))
             if report.parent_span_id:
@@ -145,6 +160,25 @@ class _Grouping:
             for report_row in connection.execute(select(REPORTS).where(REPORTS.c.call_id.in_(some))):
                 members[report_row.call_id].append(stored_report(report_row, rows[report_row.call_id]))
             yield from members.items()
+
+
+def _is_lonely(report: Report) -> bool:
+    return report.call.provider in SELF_REPORTING and not report.call.response_id and report.source > Source.OUTLAY
+
+
+def _lonely_near(connection: Connection, reports: Iterable[Report]) -> set[int]:
+    """The stored calls without a response id that ran when one of these did."""
+    calls = [report.call for report in reports if _is_lonely(report)]
+    if not calls:
+        return set()
+    began, ended = min(call.started_at_ns for call in calls), max(call.ended_at_ns for call in calls)
+    near = select(CALLS.c.id).where(
+        CALLS.c.started_at_ns.between(began - _LONGEST_CALL_NS, ended),
+        CALLS.c.ended_at_ns >= began,
+        CALLS.c.response_id.is_(None),
+        CALLS.c.provider.in_(SELF_REPORTING),
+    )
+    return set(connection.execute(near.limit(_MOST_PARAMETERS)).scalars())
 
 
 def stored_report(row: Row[Any], call: Row[Any]) -> Report:
