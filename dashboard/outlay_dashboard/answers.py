@@ -138,12 +138,15 @@ class CallPage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Alert:
+    """One rule on one group. `value` and `threshold` are in `unit`: usd, ratio, ms, times or count."""
+
     rule: str
     group: Pairs
     state: str
     health: str
-    value: float | None
-    threshold: float | None
+    value: Decimal | None
+    threshold: Decimal | None
+    unit: str
     severity: str
     since: datetime | None
     reason: str | None
@@ -164,7 +167,9 @@ class Transition:
     from_state: str
     to_state: str
     at: datetime
-    value: float | None
+    severity: str
+    value: Decimal | None
+    unit: str
     reason: str | None
     deliveries: tuple[Delivery, ...]
 
@@ -242,8 +247,9 @@ def read_alerts(answer: Json) -> tuple[Alert, ...]:
             group=_pairs(row["group"]),
             state=row["state"],
             health=row["health"],
-            value=_number(row["value"]),
-            threshold=_number(row["threshold"]),
+            value=_amount_or_none(row["value"]),
+            threshold=_amount_or_none(row["threshold"]),
+            unit=row["unit"],
             severity=row["severity"],
             since=_time_or_none(row["since"]),
             reason=row["reason"],
@@ -260,7 +266,9 @@ def read_transitions(answer: Json) -> tuple[Transition, ...]:
             from_state=row["from"],
             to_state=row["to"],
             at=_time(row["at"]),
-            value=_number(row["value"]),
+            severity=row["severity"],
+            value=_amount_or_none(row["value"]),
+            unit=row["unit"],
             reason=row["reason"],
             deliveries=tuple(
                 Delivery(sent["channel"], sent["status"], sent["attempts"], sent["error"]) for sent in row["deliveries"]
@@ -320,10 +328,6 @@ def _amount(value: str | int) -> Decimal:
 
 def _amount_or_none(value: str | None) -> Decimal | None:
     return None if value is None else _amount(value)
-
-
-def _number(value: float | str | None) -> float | None:
-    return None if value is None else float(value)
 
 
 def _time(text: str) -> datetime:

@@ -43,6 +43,23 @@ def exact_amount(number: Decimal, unit: str) -> str:
     return exact_usd(number) if unit == "usd" else f"{number:,f} {unit}"
 
 
+def measure(value: Decimal | None, unit: str) -> str:
+    """The value of an alert in its unit (usd, ratio, ms, times, count), with every digit it has."""
+    if value is None:
+        return UNKNOWN
+    match unit:
+        case "usd":
+            return exact_usd(value)
+        case "ratio":
+            return f"{_digits(value * 100)}%"
+        case "ms":
+            return f"{_digits(value)} ms"
+        case "times":
+            return f"{_digits(value)} times"
+        case _:
+            return _digits(value)
+
+
 def spend(amount: Decimal | None, *, calls: int, unpriced: int, exact: bool = False) -> str:
     """A sum of costs, never silent about what it leaves out: `$4.99 and 3 calls without a price`.
 
@@ -137,6 +154,12 @@ def _with_cents(amount: Decimal) -> str:
     """No exponent, thousands separated, trailing zeros gone but for the cents."""
     whole, _, fraction = f"{amount:,f}".partition(".")
     return f"{whole}.{fraction.rstrip('0').ljust(2, '0')}"
+
+
+def _digits(value: Decimal) -> str:
+    """No exponent, thousands separated, no trailing zeros."""
+    text = f"{value:,f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def _three_digits(value: float) -> str:

@@ -157,15 +157,15 @@ def alerts(entries: Sequence[Alert], zone: tzinfo) -> Styler:
             "Rule": alert.rule,
             "For": _named(alert.group),
             "Severity": alert.severity,
-            "Value": alert.value,
-            "Threshold": alert.threshold,
+            "Value": fmt.measure(alert.value, alert.unit),
+            "Threshold": fmt.measure(alert.threshold, alert.unit),
             "Since": None if alert.since is None else alert.since.astimezone(zone).replace(tzinfo=None),
-            "Health": alert.health,
+            "Health": alert.health.replace("_", " "),
             "Reason": alert.reason or "",
         }
         for alert in sorted(entries, key=lambda alert: (loudness.get(alert.state, 2), alert.rule, _named(alert.group)))
     ]
-    styler = _written(rows, {"Value": _number, "Threshold": _number, "Since": fmt.moment})
+    styler = _written(rows, {"Since": fmt.moment})
     return styler.map(_coloured, subset=["State"]) if rows else styler
 
 
@@ -177,9 +177,10 @@ def transitions(entries: Sequence[Transition], zone: tzinfo) -> Styler:
             "For": _named(entry.group),
             "From": entry.from_state,
             "To": entry.to_state,
-            "Value": entry.value,
+            "Severity": entry.severity,
+            "Value": fmt.measure(entry.value, entry.unit),
             "Reason": entry.reason or "",
-            "Delivered": "; ".join(
+            "Told": "; ".join(
                 f"{sent.channel}: {sent.status}"
                 + (f" after {sent.attempts} attempts" if sent.attempts > 1 else "")
                 + (f" ({sent.error})" if sent.error else "")
@@ -188,7 +189,7 @@ def transitions(entries: Sequence[Transition], zone: tzinfo) -> Styler:
         }
         for entry in entries
     ]
-    styler = _written(rows, {"Time": fmt.moment, "Value": _number})
+    styler = _written(rows, {"Time": fmt.moment})
     return styler.map(_coloured, subset=["To"]) if rows else styler
 
 
@@ -211,10 +212,6 @@ def _share(part: int | None, whole: int | None) -> float | None:
 
 def _named(group: Pairs) -> str:
     return ", ".join(f"{dimension} {fmt.name(value)}" for dimension, value in group)
-
-
-def _number(value: float) -> str:
-    return f"{value:,.6g}"
 
 
 def _coloured(cell: object) -> str:

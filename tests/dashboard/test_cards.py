@@ -129,8 +129,8 @@ def test_a_budget_that_is_overspent_fills_its_bar_and_no_more() -> None:
 
 def test_the_banner_names_what_fires_and_only_that() -> None:
     quiet = Alert(
-        rule="slow", group=(), state="inactive", health="ok", value=3.2, threshold=10, severity="warning", since=None,
-        reason=None,
+        rule="slow", group=(), state="inactive", health="ok", value=Decimal("3.2"), threshold=Decimal(10), unit="ms",
+        severity="warning", since=None, reason=None,
     )  # fmt: skip
     loud = replace(
         quiet, rule="errors", group=(("provider", "openai"),), state="firing", since=NOW - timedelta(minutes=7),

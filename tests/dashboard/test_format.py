@@ -81,6 +81,22 @@ def test_a_total_can_be_written_exactly() -> None:
 
 
 @pytest.mark.parametrize(
+    ("value", "unit", "text"),
+    [
+        ("0.536906100", "ratio", "53.69061%"),
+        ("0.05", "ratio", "5%"),
+        ("12.5", "usd", "$12.50"),
+        ("10000", "ms", "10,000 ms"),
+        ("3.20", "times", "3.2 times"),
+        ("1E+1", "count", "10"),
+    ],
+)
+def test_the_value_of_an_alert_is_written_in_its_unit(value: str, unit: str, text: str) -> None:
+    assert fmt.measure(Decimal(value), unit) == text
+    assert fmt.measure(None, unit) == "\N{EN DASH}"
+
+
+@pytest.mark.parametrize(
     ("milliseconds", "text"),
     [
         (None, "\N{EN DASH}"),
