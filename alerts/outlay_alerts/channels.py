@@ -8,6 +8,7 @@ must not lead to one that was not. What goes wrong is told by status code and ne
 from __future__ import annotations
 
 import json
+import logging
 import re
 from email.message import Message as Headers
 from html import escape
@@ -36,6 +37,9 @@ _TYPES: Final = {
     Severity.INFO: NotifyType.INFO,
     None: NotifyType.SUCCESS,
 }
+
+# Apprise logs the URLs it cannot read, secrets included.
+logging.getLogger("apprise").addFilter(lambda record: "://" not in record.getMessage())
 
 
 class TransportError(OutlayError):

@@ -96,12 +96,13 @@ class Rule(BaseModel, ABC):
         return Verdict(group=group, outcome=Outcome.UNKNOWN, severity=self.severity, reason=reason, unit=unit)
 
     def failed(self, group: Group, error: Exception) -> Verdict:
-        """The verdict on a group when `judge` raised."""
+        """The verdict on a group when `judge` raised. A database puts its statement below the first line."""
+        cause = f"{type(error).__name__}: {error}".partition("\n")[0]
         return Verdict(
             group=group,
             outcome=Outcome.FAILED,
             severity=self.severity,
-            reason=f"the rule could not be evaluated: {type(error).__name__}: {error}",
+            reason=f"the rule could not be evaluated: {cause}",
             unit="ratio",
         )
 
