@@ -80,6 +80,11 @@ class Budget:
         scope = tuple(call.get(dimension) or "" for dimension in self.per)
         return scope if all(scope) else None
 
+    def counts_like(self, other: Budget) -> bool:
+        """Whether the two count the same things: what was set aside for one stands for the other."""
+        mine = (self.name, self.limit.unit, self.period, self.match, self.per)
+        return mine == (other.name, other.limit.unit, other.period, other.match, other.per)
+
     def named(self, scope: Scope) -> dict[str, str]:
         """A scope with the names of its dimensions."""
         return dict(zip(self.per, scope, strict=True))

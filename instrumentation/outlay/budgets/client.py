@@ -57,7 +57,7 @@ class CallReservation:
 
 
 class LeasedGate:
-    """See the module. `close` reports what is left to report and hands every lease back; no call passes after it."""
+    """See the module. `close` reports what is left to report and hands every lease back."""
 
     def __init__(
         self, remote: Remote, estimator: Estimator, *, clock: Clock = steady_s, in_background: bool = True

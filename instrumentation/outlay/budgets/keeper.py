@@ -71,7 +71,7 @@ class Keeper:
         """Report what is left to report, hand every lease back, and end. Gives up where the collector is away."""
         self._stop.set()
         if self._thread.is_alive():
-            self._thread.join(_BACKGROUND_TIMEOUT_S)
+            self._thread.join(ASK_TIMEOUT_S)
         try:
             self._settle(self._ledger.renewals(last=True), ASK_TIMEOUT_S)
         except Unreachable as error:

@@ -44,6 +44,11 @@ class Holding:
     def available(self) -> int:
         return self.granted - self.returned - self.settled - self.reserved
 
+    def renewal(self, *, keep: bool, spare: int) -> Renewal:
+        """What to tell the collector of this lease, `spare` more handed back."""
+        self.returned += max(0, spare)
+        return Renewal(lease=self.lease, returned=self.returned, keep=keep)
+
 
 @dataclass(slots=True, eq=False)
 class Account:
@@ -137,6 +142,7 @@ class Ledger:
         self._numbers = itertools.count()
         self._pending: list[tuple[str, int, int, SpanKey | None]] = []
         self._unsent: list[Settlement] = []
+        self._retired: list[Holding] = []
         self._has_returned = False
 
     @property
@@ -149,11 +155,20 @@ class Ledger:
         self._accounts = {}
 
     def define(self, budgets: Iterable[Budget]) -> None:
-        """Replace the definitions. Accounts of a budget that has changed are opened anew."""
+        """Replace the definitions. Where only a limit or a policy changed, what is held stays held; else it goes
+        back with the next renewal."""
         with self._lock:
             self._budgets = tuple(budgets)
             defined = {budget.name: budget for budget in self._budgets}
-            self._accounts = {k: a for k, a in self._accounts.items() if defined.get(k[0]) == a.budget}
+            kept = {}
+            for key, account in self._accounts.items():
+                budget = defined.get(key[0])
+                if budget is not None and budget.counts_like(account.budget):
+                    account.budget = budget
+                    kept[key] = account
+                else:
+                    self._retired.append(account.holding)
+            self._accounts = kept
 
     def covering(self, call: Mapping[str, str | None]) -> list[Account]:
         """The accounts a call of these dimensions draws on."""
@@ -274,21 +289,20 @@ class Ledger:
     @property
     def has_news(self) -> bool:
         """Whether there is something the collector should hear of soon."""
-        return bool(self._pending or self._unsent or self._has_returned)
+        return bool(self._pending or self._unsent or self._retired or self._has_returned)
 
     def renewals(self, *, last: bool = False) -> list[Renewal]:
         """Every lease with what it hands back; idle ones, and all of them at the `last`, are not kept."""
-        renewals = []
         with self._lock:
             self._has_returned = False
+            renewals = [holding.renewal(keep=False, spare=holding.available) for holding in self._retired]
+            self._retired = []
             for account in self._accounts.values():
                 holding = account.holding
                 if not holding.granted:
                     continue
                 keep = not last and account.idle_s < _IDLE_S
-                if last:
-                    holding.returned += max(0, holding.available)
-                renewals.append(Renewal(lease=holding.lease, returned=holding.returned, keep=keep))
+                renewals.append(holding.renewal(keep=keep, spare=holding.available if last else 0))
                 if not keep:
                     account.holding = Holding(usable_until=float("-inf"))
             if len(self._accounts) > _ACCOUNTS_KEPT:
