@@ -78,13 +78,25 @@ class Alerting:
 
     @contextmanager
     def repeated(self, every: timedelta) -> Iterator[None]:
-        """Looks every so often, and tells of what is due every second, while the block runs."""
-        stop = threading.Event()
+        """Looks every so often, and tells of what is due every second, while the block runs.
+
+        Nothing is told before the first look: what fired when the last process ended may be over by now.
+        """
+        stop, looked = threading.Event(), threading.Event()
+
+        def look() -> None:
+            self.look()
+            looked.set()
+
+        def tell() -> None:
+            if looked.is_set():
+                self.tell()
+
         threads = [
             threading.Thread(
                 target=_repeat, args=(work, pause, stop), name=f"outlay-alerts-{work.__name__}", daemon=True
             )
-            for work, pause in ((self.look, every), (self.tell, min(every, TELL_EVERY)))
+            for work, pause in ((look, every), (tell, min(every, TELL_EVERY)))
         ]
         for thread in threads:
             thread.start()
