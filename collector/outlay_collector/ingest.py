@@ -19,6 +19,7 @@ from typing import Final, Protocol
 
 from outlay.model import Call, Cost, CostStatus
 from outlay.prices import PriceBook
+from sqlalchemy.exc import DataError, InterfaceError
 
 from outlay_collector.billing import Report
 from outlay_collector.dialects.registry import is_wanted, read_span
@@ -40,6 +41,7 @@ _REFUSALS: Final = frozenset(
     }
 )
 """Errors that are a provider's answer, by the names the SDKs of OpenAI and Anthropic and Anthropic's API give them."""
+_DATA_FAULTS: Final = (DataError, InterfaceError, TypeError, ValueError, OverflowError)
 _GROUP_REPORTS: Final = 8_192
 _STALLED_S: Final = 60.0
 
@@ -50,6 +52,10 @@ class QueueFull(Exception):
 
 class NotStored(Exception):
     """The database could not take this batch; sending it again may help."""
+
+
+class Unstorable(Exception):
+    """Something in this batch cannot be stored by any database; sending it again will not help."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,7 +206,8 @@ class Writer:
                     self._write([waiting])
                 return
             log.warning("a batch could not be stored: %s", error)
-            group[0].committed.set_exception(NotStored(type(error).__name__))
+            kind = Unstorable if isinstance(error, _DATA_FAULTS) else NotStored
+            group[0].committed.set_exception(kind(f"the batch could not be stored: {type(error).__name__}"))
         else:
             self._count(written, time.monotonic() - began)
             for waiting in group:

@@ -46,7 +46,7 @@ usages = st.builds(
 )
 costs = st.builds(
     Cost,
-    nano_usd=st.integers(0, 2**62),
+    nano_usd=st.integers(0, 10**15),
     status=st.sampled_from([status for status in CostStatus if status is not CostStatus.UNPRICED]),
     reason=maybe,
     lines=st.lists(

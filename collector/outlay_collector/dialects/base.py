@@ -14,6 +14,7 @@ from outlay_collector.otlp.span import Span
 
 LONGEST_TEXT: Final = 256
 MOST_TAGS: Final = 32
+MOST_RETRIES: Final = 1_000
 MOST_UNITS: Final = 10**12
 """More of a unit than any call can use: a count above it is taken for no count."""
 
@@ -79,6 +80,11 @@ def count(value: object) -> int | None:
     if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MOST_UNITS:
         return value
     return None
+
+
+def http_status(value: object) -> int | None:
+    status = count(value)
+    return status if status is not None and 100 <= status < 600 else None
 
 
 def milliseconds(seconds: object) -> float | None:

@@ -13,11 +13,13 @@ from outlay.providers.registry import canonical_provider, provider_of_host
 
 from outlay_collector.billing import Report, Source
 from outlay_collector.dialects.base import (
+    MOST_RETRIES,
     SHARED_KEYS,
     attribution_of,
     count,
     error_of,
     first,
+    http_status,
     milliseconds,
     terms_of,
     text,
@@ -142,7 +144,7 @@ class GenAI:
             streamed=first(attributes, STREAMED) is True,
             time_to_first_chunk_ms=milliseconds(first(attributes, FIRST_CHUNK)),
             finish_reasons=_finish_reasons(first(attributes, FINISH)),
-            http_status=count(attributes.get("http.response.status_code")),
+            http_status=http_status(attributes.get("http.response.status_code")),
             error_type=error_of(span),
             usage=counted.usage,
             usage_raw=_raw(attributes) if counted.usage or counted.reason else None,
@@ -158,7 +160,7 @@ class GenAI:
             dialect=self.name,
             scope=span.origin.scope,
             source=_source(span.origin.scope_name),
-            retries=count(attributes.get("http.request.resend_count")) or 0,
+            retries=min(count(attributes.get("http.request.resend_count")) or 0, MOST_RETRIES),
         )
 
 
@@ -195,7 +197,11 @@ def _finish_reasons(value: Any) -> tuple[str, ...]:
 def _raw(attributes: Any) -> dict[str, Any]:
     """The counts under the names they came with, so that history can be read again."""
     names = (name for names in COUNTS.values() for name in names)
-    return {name: value for name in names if isinstance(value := attributes.get(name), (int, float, str))}
+    return {
+        name: text(value) if isinstance(value, str) else value
+        for name in names
+        if isinstance(value := attributes.get(name), (int, float, str))
+    }
 
 
 def _source(scope_name: str) -> Source:

@@ -15,13 +15,13 @@ from outlay.model import Call, Cost, CostStatus, RateLimit, ResponseCache, Strea
 from outlay.providers.registry import canonical_provider
 
 from outlay_collector.billing import Report, Source
-from outlay_collector.dialects.base import attribution_of, count, milliseconds, text
+from outlay_collector.dialects.base import attribution_of, count, http_status, milliseconds, text
 from outlay_collector.otlp.span import Span
 from outlay_collector.store.parts import read_attempts, read_lines, read_terms, read_usage
 
 T = TypeVar("T")
 
-_LARGEST: Final = 2**63 - 1
+_LARGEST: Final = 10**15  # a million USD: no call costs it, and sums of it fit
 _LIMITS: Final = tuple(field.name for field in fields(RateLimit))
 
 
@@ -56,7 +56,7 @@ class Outlay:
             stream_end=_member(StreamEnd, get(at.STREAM_END)),
             time_to_first_chunk_ms=milliseconds(get(at.TIME_TO_FIRST_CHUNK)),
             finish_reasons=_texts(get(at.FINISH_REASONS)),
-            http_status=count(get(at.HTTP_STATUS)),
+            http_status=http_status(get(at.HTTP_STATUS)),
             error_type=text(get(at.ERROR_TYPE)),
             attempts=_document(get(at.ATTEMPTS), read_attempts) or (),
             usage=usage,
@@ -119,6 +119,10 @@ def _document(value: object, read: Callable[[Any], T]) -> T | None:
 def _mapping(value: object) -> Mapping[str, Any]:
     if not isinstance(value, dict):
         raise ValueError("expected an object")
+    try:
+        orjson.dumps(value)  # what is nested too deeply can be read but not written
+    except orjson.JSONEncodeError:
+        raise ValueError("expected an object that can be written again") from None
     return value
 
 

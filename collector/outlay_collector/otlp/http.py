@@ -17,7 +17,7 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportM
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 
 from outlay_collector.api.dependencies import running
-from outlay_collector.ingest import Batch, NotStored, QueueFull, read_batch
+from outlay_collector.ingest import Batch, NotStored, QueueFull, Unstorable, read_batch
 from outlay_collector.metrics import Metrics
 from outlay_collector.otlp.body import TooLarge, UnknownEncoding, inflate, read_body
 from outlay_collector.otlp.span import BadBody
@@ -93,7 +93,7 @@ async def _receive(request: Request, decode: _Decode) -> Response:
         return _refusal(413, str(error), content_type)
     except UnknownEncoding as error:
         return _refusal(415, str(error), content_type)
-    except BadBody as error:
+    except (BadBody, Unstorable) as error:
         return _refusal(400, str(error), content_type)
     except (QueueFull, NotStored) as error:
         return _refusal(503, str(error), content_type, retry_after_s=RETRY_AFTER_S)

@@ -9,6 +9,8 @@ from typing import Any, Final
 ERROR: Final = 2
 """`status_code` of a span that failed."""
 
+_LONGEST_SCOPE: Final = 256
+
 Wanted = Callable[[str], bool]
 """Whether some dialect reads an attribute of that name. The others are never looked at: on a span that carries its
 prompt they are most of its bytes."""
@@ -28,7 +30,8 @@ class Origin:
 
     @property
     def scope(self) -> str:
-        return f"{self.scope_name}@{self.scope_version}" if self.scope_version else self.scope_name
+        scope = f"{self.scope_name}@{self.scope_version}" if self.scope_version else self.scope_name
+        return scope[:_LONGEST_SCOPE].replace("\0", "")
 
 
 @dataclass(slots=True)

@@ -7,6 +7,7 @@ where another wrote in between. Readers say so with `reading` and take no lock.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,6 +22,7 @@ from sqlalchemy.exc import ArgumentError
 
 BUSY_TIMEOUT_S: Final = 30
 _EXPECTED: Final = "a database URL such as sqlite:///outlay.db or postgresql://user:password@host/name"
+_ESCAPED_NUL: Final = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")
 _READ_ONLY: Final = "outlay_read_only"
 _POSTGRES_NAMES: Final = frozenset({"postgres", "postgresql", "postgresql+psycopg"})
 
@@ -59,7 +61,7 @@ def _open_sqlite(url: URL, source: str) -> Engine:
         connect_args={"timeout": BUSY_TIMEOUT_S, "check_same_thread": False},
         pool_size=8,
         max_overflow=32,
-        json_serializer=_json,
+        json_serializer=json_text,
         json_deserializer=orjson.loads,
     )
     event.listen(engine, "connect", _prepare_sqlite)
@@ -74,7 +76,7 @@ def _open_postgres(url: URL, source: str) -> Engine:
             pool_size=8,
             max_overflow=32,
             pool_pre_ping=True,
-            json_serializer=_json,
+            json_serializer=json_text,
             json_deserializer=orjson.loads,
         )
     except ModuleNotFoundError:
@@ -94,5 +96,7 @@ def _begin_sqlite(connection: Connection) -> None:
     connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
 
 
-def _json(value: Any) -> str:
-    return orjson.dumps(value).decode()
+def json_text(value: Any) -> str:
+    """The JSON both databases take: Postgres holds no NUL, not even an escaped one."""
+    written = orjson.dumps(value).decode()
+    return _ESCAPED_NUL.sub(r"\1", written) if "\\u0000" in written else written

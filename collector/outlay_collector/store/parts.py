@@ -9,14 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from decimal import Decimal, DecimalException
-from typing import Any
+from typing import Any, Final
 
 from outlay.emit import decimal_text
 from outlay.model import Attempt, CostLine, Quantity, Terms, Usage
 
-MOST_ITEMS = 64
-_INFERRED = "~inferred"
-_MODELS = "~models"
+MOST_ITEMS: Final = 64
+MOST_DIGITS: Final = 64
+_LARGEST: Final = 10**15
+_INFERRED: Final = "~inferred"
+_MODELS: Final = "~models"
 
 
 def read_usage(said: object, *, nested: bool = False) -> Usage:
@@ -111,23 +113,23 @@ def _text(holder: Mapping[str, Any], key: str) -> str:
 
 
 def _quantity(value: object) -> Quantity:
-    return value if isinstance(value, int) and not isinstance(value, bool) else _decimal(value)
+    return _whole(value) if isinstance(value, int) else _decimal(value)
 
 
 def _decimal(value: object) -> Decimal:
-    if not isinstance(value, str) or len(value) > MOST_ITEMS:
+    if not isinstance(value, str) or len(value) > MOST_DIGITS:
         raise ValueError("expected a decimal as text")
     try:
         number = Decimal(value)
     except DecimalException:
         raise ValueError("expected a decimal as text") from None
-    if not number.is_finite() or abs(number.adjusted()) > MOST_ITEMS:
+    if not number.is_finite() or abs(number) > _LARGEST or number.adjusted() < -MOST_DIGITS:
         raise ValueError("expected a finite decimal")
     return number
 
 
 def _whole(value: object) -> int:
-    if isinstance(value, bool) or not isinstance(value, int):
+    if isinstance(value, bool) or not isinstance(value, int) or abs(value) > _LARGEST:
         raise ValueError("expected a whole number")
     return value
 

@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any, Final, TypeVar
 
-import orjson
 from sqlalchemy import JSON, Connection, Row, bindparam, delete, select, text, update
 
 from outlay_collector.billing import SELF_REPORTING, Report, Source, is_same_call, is_shadow, merge
+from outlay_collector.store.engine import json_text
 from outlay_collector.store.rows import COLUMNS, columns_of, report_of
 from outlay_collector.store.schema import CALLS, REPORTS
 
@@ -239,7 +239,7 @@ def _body(report: Report) -> dict[str, Any]:
 
 
 def _json(value: Any) -> str | None:
-    return None if value is None else orjson.dumps(value).decode()
+    return None if value is None else json_text(value)
 
 
 def _take_ids(connection: Connection, number: int) -> list[int]:

@@ -1,0 +1,153 @@
+"""Whatever is sent: a client's error is a client's error, and nothing that is odd inside a span stops the rest."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import httpx2
+import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+from outlay.prices import PriceBook
+from outlay_collector.billing import Report
+from outlay_collector.dialects.registry import DIALECTS
+from outlay_collector.ingest import read_batch
+from outlay_collector.otlp.span import BadBody
+from outlay_collector.store.rows import COLUMNS, columns_of
+
+from tests.collector.sending import BOTH_BACKENDS, NOW_NS, PROTOBUF, Sent, body_of, chat, send, stored
+
+BOOK = PriceBook.bundled()
+NAMES = sorted(
+    {key for dialect in DIALECTS for key in dialect.keys} | {"outlay.tag.x", "outlay.ratelimit.tokens.limit"}
+)
+
+scalars = (
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text()
+    | st.sampled_from(["LLM", "chat", "", "\0", "-1", "9" * 40, '{"input": -1}', '{"input": 1e999}', "[" * 50, "NaN"])
+)
+wire_values = st.recursive(
+    st.one_of(
+        st.builds(lambda v: {"stringValue": v}, scalars),
+        st.builds(lambda v: {"intValue": v}, scalars),
+        st.builds(lambda v: {"doubleValue": v}, scalars),
+        st.builds(lambda v: {"boolValue": v}, scalars),
+        scalars,
+    ),
+    lambda inner: (
+        st.builds(lambda v: {"arrayValue": {"values": v}}, st.lists(inner, max_size=3))
+        | st.builds(lambda v: {"kvlistValue": {"values": [{"key": "k", "value": v}]}}, inner)
+    ),
+    max_leaves=6,
+)
+attributes = st.lists(st.builds(lambda k, v: {"key": k, "value": v}, st.sampled_from(NAMES), wire_values), max_size=12)
+spans = st.fixed_dictionaries(
+    {
+        "traceId": st.just("a" * 32) | scalars,
+        "spanId": st.just("b" * 16) | scalars,
+        "startTimeUnixNano": st.just(str(NOW_NS)) | scalars,
+        "endTimeUnixNano": st.just(str(NOW_NS + 5)) | scalars,
+        "attributes": attributes | scalars,
+        "status": st.just({"code": 2}) | scalars,
+        "kind": scalars,
+        "events": st.just([{"name": "exception", "attributes": [{"key": "exception.type", "value": 7}]}]) | scalars,
+        "parentSpanId": scalars,
+    }
+)
+scopes = st.sampled_from(["outlay", "com.anthropic.sdk.python", "openlit", ""]) | scalars
+
+
+def document(span: Any, scope: Any = "") -> bytes:
+    scoped = {"scope": {"name": scope}, "spans": [span]}
+    return json.dumps({"resourceSpans": [{"resource": {"attributes": []}, "scopeSpans": [scoped]}]}).encode()
+
+
+def calls_in(body: bytes, *, is_json: bool) -> Sequence[Report]:
+    """The calls of a body, none where it is refused; anything but a refusal is the test's failure."""
+    try:
+        return read_batch(body, is_json=is_json, book=BOOK).reports
+    except BadBody:
+        return ()
+
+
+@given(span=spans | scalars, scope=scopes)
+@settings(max_examples=300, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+def test_any_json_is_calls_or_a_reason(span: Any, scope: Any) -> None:
+    for report in calls_in(document(span, scope), is_json=True):
+        assert tuple(columns_of(report, NOW_NS)) == COLUMNS
+
+
+@given(st.binary(max_size=200))
+@example(b"")
+def test_any_bytes_are_calls_or_a_reason(body: bytes) -> None:
+    calls_in(body, is_json=False)
+
+
+@given(st.data())
+@settings(deadline=None)
+def test_a_body_that_was_cut_or_damaged_is_calls_or_a_reason(data: st.DataObject) -> None:
+    body = bytearray(body_of(Sent(attributes=chat()), Sent(span=2, attributes=chat())))
+    for _ in range(data.draw(st.integers(0, 3))):
+        body[data.draw(st.integers(0, len(body) - 1))] = data.draw(st.integers(0, 255))
+    calls_in(bytes(body[: data.draw(st.integers(0, len(body)))]), is_json=False)
+
+
+async def test_json_nested_without_end_is_refused(collector: httpx2.AsyncClient) -> None:
+    body = b'{"resourceSpans":' + b"[" * 200_000
+    answer = await collector.post("/v1/traces", content=body, headers={"content-type": "application/json"})
+    assert answer.status_code == 400
+
+
+async def test_a_bomb_is_refused_without_being_inflated(collector: httpx2.AsyncClient) -> None:
+    bomb = gzip.compress(b"\0" * 100_000_000, 9)
+    answer = await collector.post("/v1/traces", content=bomb, headers={**PROTOBUF, "content-encoding": "gzip"})
+    assert answer.status_code == 413
+
+
+@BOTH_BACKENDS
+async def test_odd_values_are_stored_as_unknown_beside_good_calls(collector: httpx2.AsyncClient) -> None:
+    odd = chat(
+        **{
+            "gen_ai.usage.input_tokens": float("nan"),
+            "gen_ai.usage.output_tokens": -5,
+            "gen_ai.response.finish_reasons": ["st\0op", "x" * 5000],
+            "user.id": "nul\0byte",
+            "outlay.tag.big": "y" * 100_000,
+            "http.response.status_code": 2**62,
+            "gen_ai.response.time_to_first_chunk": float("inf"),
+        }
+    )
+    assert (await send(collector, Sent(trace=1, attributes=odd), Sent(trace=2, attributes=chat()))).status_code == 200
+    good, bad = sorted(await stored(collector), key=lambda call: call["trace_id"], reverse=True)
+    assert good["cost_usd"] == "0.0035"
+    assert (bad["input_tokens"], bad["cost_status"], bad["user"], bad["ttft_ms"]) == (None, "unpriced", "nulbyte", None)
+    assert len(bad["tags"]["big"]) == 256
+
+
+@BOTH_BACKENDS
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("outlay.usage", '{"input": 99999999999999999999999999, "output": 1}'),
+        ("outlay.usage", '{"input": "1e400"}'),
+        ("outlay.usage.raw", '{"text": "nul\\u0000byte", "kept": "\\\\u0000"}'),
+        ("outlay.usage.raw", '{"a":' * 300 + "1" + "}" * 300),
+        ("outlay.cost.nano_usd", 2**63 - 1),
+        ("outlay.cost.lines", '[{"unit":"input","quantity":1,"rate":"1","per":1' + "0" * 30 + ',"cost_usd":"1"}]'),
+        ("http.response.status_code", 10**11),
+        ("http.request.resend_count", 10**11),
+        ("outlay.attempts", '[{"status": 1' + "0" * 30 + ', "ms": 1}]'),
+    ],
+)
+async def test_no_value_can_stop_a_batch(collector: httpx2.AsyncClient, name: str, value: Any) -> None:
+    cost = {"outlay.cost.status": "exact", "outlay.cost.nano_usd": 5}
+    odd = Sent(trace=1, scope="outlay", attributes={**chat(), **cost, name: value})
+    assert (await send(collector, odd, Sent(trace=2, attributes=chat()))).status_code == 200
+    assert len(await stored(collector)) == 2
