@@ -12,7 +12,7 @@ from fastapi import FastAPI
 from outlay.prices import PriceBook
 
 from outlay_collector import alerting
-from outlay_collector.api import alerts, budgets, calls, errors, export, health, summary, usage
+from outlay_collector.api import alerts, budgets, calls, errors, export, health, repricings, summary, usage
 from outlay_collector.api.dependencies import Running
 from outlay_collector.ingest import Writer
 from outlay_collector.metrics import Metrics
@@ -38,7 +38,7 @@ def create_app(settings: Settings, *, clock: Callable[[], int] = time.time_ns) -
 
     app = FastAPI(title="Outlay", version=version("outlay-collector"), lifespan=lifespan)
     errors.install(app)
-    for part in (otlp, usage, summary, calls, export, budgets, alerts, health):
+    for part in (otlp, usage, summary, calls, export, budgets, alerts, repricings, health):
         app.include_router(part.router)
     return app
 

@@ -25,6 +25,7 @@ COMMANDS: Final[dict[str, str]] = {
     "budgets": "Limits on spend: list, set, remove.",
     "price": "What responses cost: JSON lines in, JSON lines out.",
     "prices": "What the price book holds, and what it lacks.",
+    "reprice": "History at today's knowledge of its prices, and what that changes.",
     "doctor": "Check this machine's set-up and say what to do.",
 }
 """Every command and its line in `outlay --help`."""
@@ -41,7 +42,15 @@ class _Commands(TyperGroup):
         name, listed, rest = super().resolve_command(ctx, args)
         if name is None or listed is None:
             return name, listed, rest
-        return name, get_command(import_module(f"{__name__}.{name}").app), rest
+        try:
+            module = import_module(f"{__name__}.{name}")
+        except ModuleNotFoundError as error:
+            if error.name is None or error.name.startswith("outlay"):
+                raise
+            raise CommandError(
+                f"`outlay {name}` needs {error.name}, which is not installed: pip install 'outlay-collector[demo]'"
+            ) from None
+        return name, get_command(module.app), rest
 
 
 app = typer.Typer(

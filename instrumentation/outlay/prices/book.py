@@ -119,6 +119,11 @@ class PriceBook:
         return date.fromisoformat(self._read()["checked"])
 
     @property
+    def description(self) -> str:
+        """Which book this is, in words: when it was checked, and how many of the user's entries are on top."""
+        return f"checked {self.checked}, {len(self._overrides)} own entries"
+
+    @property
     def providers(self) -> tuple[str, ...]:
         """The providers that have a price list."""
         return tuple(self._read()["lists"])

@@ -1,0 +1,90 @@
+"""`outlay reprice`: history at the prices the book has now for the time of each call, and what that changes."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import orjson
+import typer
+from rich.console import Console
+
+from outlay_collector.cli import CommandError
+from outlay_collector.cli.connection import ApiKeyOption, DbOption, EndpointOption, connect
+from outlay_collector.cli.output import JsonOption, console, count, money, table, write_json
+from outlay_collector.cli.window import FromOption, TimezoneOption, ToOption, window
+
+app = typer.Typer(add_completion=False)
+
+
+@app.command()
+def reprice(
+    *,
+    begin: FromOption = None,
+    end: ToOption = None,
+    timezone: TimezoneOption = "UTC",
+    model: Annotated[str | None, typer.Option("--model", help="Only calls of this model, as it is stored.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would change, and change nothing.")] = False,
+    config: Annotated[
+        Path | None, typer.Option("--config", help="An outlay.toml with the [[price]] entries to use; with --db.")
+    ] = None,
+    endpoint: EndpointOption = None,
+    api_key: ApiKeyOption = None,
+    db: DbOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Price stored calls again from their kept usage. The first cost of each call is kept beside the new one."""
+    period = window(begin, end, timezone, datetime.now(UTC))
+    asked: dict[str, Any] = {
+        "from": period.begin.isoformat(),
+        "to": period.end.isoformat(),
+        "model": model,
+        "dry_run": dry_run,
+    }
+    if config is not None:
+        asked["prices"] = price_entries(config)
+    with connect(endpoint, api_key, db) as api:
+        document = api.request("POST", "/api/v1/repricings", json=asked)
+    if as_json:
+        write_json(document)
+    else:
+        show(document, console())
+
+
+def price_entries(config: Path) -> list[dict[str, Any]]:
+    """The `[[price]]` entries of a file, their dates as text."""
+    try:
+        entries = tomllib.loads(config.read_text(encoding="utf-8")).get("price", [])
+        found: list[dict[str, Any]] = orjson.loads(orjson.dumps(entries))
+    except (OSError, tomllib.TOMLDecodeError) as error:
+        raise CommandError(f"{config} cannot be read: {error}") from error
+    return found
+
+
+def show(document: Mapping[str, Any], screen: Console) -> None:
+    """The groups that changed, and the whole."""
+    columns = [
+        *((name, False) for name in ("day", "provider", "model")),
+        *((name, True) for name in ("calls", "changed", "before", "after")),
+    ]
+    rows = [
+        [row["day"], row["provider"], row["model"] or "(none)", *figures(row)]
+        for row in document["rows"]
+        if row["changed"]
+    ]
+    if rows:
+        screen.print(table(columns, rows, ["total", "", "", *figures(document)]))
+    verb = "would change" if document["dry_run"] else "changed"
+    screen.print(f"{count(document['changed'])} of {count(document['calls'])} calls {verb}.")
+
+
+def figures(row: Mapping[str, Any]) -> list[str]:
+    costs = [_cost(row[f"{when}_usd"], row[f"unpriced_{when}"]) for when in ("before", "after")]
+    return [count(row["calls"]), count(row["changed"]), *costs]
+
+
+def _cost(cost_usd: str, unpriced: int) -> str:
+    return f"{money(cost_usd)} + {unpriced} unpriced" if unpriced else money(cost_usd)
