@@ -1,4 +1,4 @@
-"""What a viewer chooses: the time, its zone, what to group by. Kept in the address, so that a link shows the same."""
+"""What a viewer chooses: time, zone, grouping, live or not. Kept in the address, so that a link shows the same."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from zoneinfo import available_timezones
 
 import streamlit as st
 
+from outlay_dashboard import queries
 from outlay_dashboard.window import WINDOWS
 
 DIMENSIONS: Final = ("model", "feature", "user", "tenant", "service", "environment", "provider", "operation", "status")
@@ -29,6 +30,19 @@ def choose_timezone() -> str:
         st.selectbox("Time zone", options, key="timezone", bind="query-params", persist_state="session", width=175)
         or "UTC"
     )
+
+
+def choose_refresh() -> float | None:
+    """Seconds between two looks at the collector, None for a page that stands still to be read."""
+    live = st.toggle(
+        "Live",
+        value=True,
+        key="live",
+        help=f"Ask again every {queries.REFRESH_S} seconds. Off: the page stands still.",
+        bind="query-params",
+        persist_state="session",
+    )
+    return queries.REFRESH_S if live else None
 
 
 def choose_dimension() -> str:

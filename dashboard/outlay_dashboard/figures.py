@@ -24,6 +24,7 @@ SMALL_HEIGHT: Final = 230
 SHOWN_NAMES: Final = 8
 OTHER: Final = "other"
 
+Figure = go.Figure
 Colour = Mapping[str | None, str]
 
 

@@ -15,7 +15,7 @@ import pandas as pd
 
 from outlay_dashboard import format as fmt
 from outlay_dashboard import theme
-from outlay_dashboard.answers import Alert, Call, Json, Pairs, Transition, UsageRow
+from outlay_dashboard.answers import Alert, Call, Delivery, Json, Pairs, Transition, UsageRow
 
 if TYPE_CHECKING:
     from pandas.io.formats.style import Styler
@@ -149,8 +149,7 @@ def attempts(call: Json) -> Styler | None:
 
 
 def alerts(entries: Sequence[Alert], zone: tzinfo) -> Styler:
-    """Every rule and group that is watched, the loudest first."""
-    loudness = {"firing": 0, "pending": 1}
+    """Every rule and group that is watched, in the order of the API: the loudest first."""
     rows = [
         {
             "State": alert.state,
@@ -163,7 +162,7 @@ def alerts(entries: Sequence[Alert], zone: tzinfo) -> Styler:
             "Health": alert.health.replace("_", " "),
             "Reason": alert.reason or "",
         }
-        for alert in sorted(entries, key=lambda alert: (loudness.get(alert.state, 2), alert.rule, _named(alert.group)))
+        for alert in entries
     ]
     styler = _written(rows, {"Since": fmt.moment})
     return styler.map(_coloured, subset=["State"]) if rows else styler
@@ -179,13 +178,8 @@ def transitions(entries: Sequence[Transition], zone: tzinfo) -> Styler:
             "To": entry.to_state,
             "Severity": entry.severity,
             "Value": fmt.measure(entry.value, entry.unit),
+            "Told": "; ".join(_told(delivery) for delivery in entry.deliveries),
             "Reason": entry.reason or "",
-            "Told": "; ".join(
-                f"{sent.channel}: {sent.status}"
-                + (f" after {sent.attempts} attempts" if sent.attempts > 1 else "")
-                + (f" ({sent.error})" if sent.error else "")
-                for sent in entry.deliveries
-            ),
         }
         for entry in entries
     ]
@@ -208,6 +202,12 @@ def _whole(number: float) -> str:
 
 def _share(part: int | None, whole: int | None) -> float | None:
     return part / whole if part is not None and whole else None
+
+
+def _told(delivery: Delivery) -> str:
+    tries = f" after {delivery.attempts} attempts" if delivery.attempts > 1 else ""
+    cause = f" ({delivery.error})" if delivery.error else ""
+    return f"{delivery.channel}: {delivery.status}{tries}{cause}"
 
 
 def _named(group: Pairs) -> str:

@@ -133,6 +133,15 @@ def test_the_calls_page_goes_to_older_calls_and_back(collector: Collector) -> No
     assert app.dataframe[0].value["User"].tolist()[0] == "user-59"
 
 
+def test_a_list_of_calls_stands_still_until_its_reader_turns_it(collector: Collector) -> None:
+    collector.report(user__id="ada")
+    app = opened("calls")
+    collector.report(user__id="bob", seconds_ago=0)
+    st.cache_data.clear()
+    assert app.run().dataframe[0].value["User"].tolist() == ["ada"]
+    assert app.button(key="newest").click().run().dataframe[0].value["User"].tolist() == ["bob", "ada"]
+
+
 def test_a_page_asks_the_collector_each_question_once(collector: Collector, monkeypatch: pytest.MonkeyPatch) -> None:
     collector.report()
     asked: list[str] = []

@@ -1,4 +1,8 @@
-"""Every call, newest first, and everything known of one."""
+"""Every call, newest first, and everything known of one.
+
+A page of the list stands still until its reader turns it: rows are chosen by their place, and calls that come in
+meanwhile would put another one there.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +38,8 @@ def show() -> None:
         filters = choose_filters(since)
         question = (chosen, timezone, filters)
         if st.session_state.get("question") != question:
-            st.session_state.update(question=question, cursors=[None])
+            st.session_state["question"] = question
+            turn_to_newest()
         selected = listing(since, filters, timezone)
         if selected:
             detail(selected, timezone)
@@ -60,10 +65,14 @@ def choose_filters(since: datetime) -> queries.Chosen:
 
 def listing(since: datetime, filters: queries.Chosen, timezone: str) -> str | None:
     """One page of calls; the id of the selected one."""
-    cursors: list[str | None] = st.session_state["cursors"]
-    page = queries.calls(_PAGE, cursors[-1], since, filters)
+    state = st.session_state
+    if state["page"] is None:
+        state["page"] = queries.calls(_PAGE, state["cursors"][-1], since, filters)
+        state["turns"] = state.get("turns", 0) + 1
+    page: answers.CallPage = state["page"]
     if not page.calls:
         st.info("No call fits. Take a longer time or fewer filters.", icon=":material/search_off:")
+        st.button("Look again", icon=":material/refresh:", on_click=turn_to_newest)
         return None
     picked = st.dataframe(
         tables.calls(page.calls, ZoneInfo(timezone)),
@@ -71,27 +80,40 @@ def listing(since: datetime, filters: queries.Chosen, timezone: str) -> str | No
         placeholder=fmt.UNKNOWN,
         on_select="rerun",
         selection_mode="single-row",
-        key=f"calls-{cursors[-1]}",
+        key=f"calls-{state['turns']}",
         height=440,
     )
-    pager(page, len(cursors))
+    pager(page, len(state["cursors"]))
     rows = picked["selection"]["rows"]
-    return page.calls[rows[0]].id if rows and rows[0] < len(page.calls) else None
+    return page.calls[rows[0]].id if rows else None
 
 
 def pager(page: answers.CallPage, number: int) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         st.caption("Select a row to see its bill.", width="stretch")
-        st.button("Newer", key="newer", icon=":material/chevron_left:", disabled=number == 1, on_click=_newer)
+        st.button("Newest", key="newest", icon=":material/refresh:", on_click=turn_to_newest)
+        st.button("Newer", key="newer", icon=":material/chevron_left:", disabled=number == 1, on_click=turn_back)
         st.caption(f"Page {number}", width="content")
         st.button(
             "Older",
             key="older",
             icon=":material/chevron_right:",
             disabled=page.next_cursor is None,
-            on_click=_older,
+            on_click=turn_to,
             args=(page.next_cursor,),
         )
+
+
+def turn_to_newest() -> None:
+    st.session_state.update(cursors=[None], page=None)
+
+
+def turn_back() -> None:
+    st.session_state.update(cursors=st.session_state["cursors"][:-1], page=None)
+
+
+def turn_to(cursor: str) -> None:
+    st.session_state.update(cursors=[*st.session_state["cursors"], cursor], page=None)
 
 
 def detail(call_id: str, timezone: str) -> None:
@@ -124,17 +146,11 @@ def _words(value: Any) -> str | None:
     """None for what is not known, so that it is left out."""
     if value is None or value == [] or value == {}:
         return None
+    if isinstance(value, bool):
+        return "yes" if value else "no"
     if isinstance(value, Mapping):
         return ", ".join(f"{key}={inner}" for key, inner in value.items() if inner not in (None, False))
     return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
-
-
-def _newer() -> None:
-    st.session_state["cursors"].pop()
-
-
-def _older(cursor: str) -> None:
-    st.session_state["cursors"].append(cursor)
 
 
 show()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
@@ -14,34 +14,33 @@ from outlay_dashboard.window import Window, window
 
 _LAST_CALLS = 12
 _MOST_NAMES = 200
-_PLOTLY = {"displayModeBar": False}
 
 
 def show() -> None:
     with st.container(horizontal=True, vertical_alignment="bottom"):
         st.title("Overview", anchor=False, width="stretch")
+        refresh = controls.choose_refresh()
         chosen = controls.choose_window()
         dimension = controls.choose_dimension()
         timezone = controls.choose_timezone()
-    refreshed(chosen, dimension, timezone)
+    st.fragment(body, run_every=refresh)(chosen, dimension, timezone)
 
 
-@st.fragment(run_every=queries.REFRESH_S)
-def refreshed(chosen: str, dimension: str, timezone: str) -> None:
+def body(chosen: str, dimension: str, timezone: str) -> None:
     with notices.instead_of_errors():
         last = queries.calls(_LAST_CALLS)
         if not last.calls:
             notices.no_calls_yet()
             return
         summary = queries.summary(timezone)
-        shown = window(chosen, datetime.now(UTC), timezone)
+        shown = window(chosen, summary.now, timezone)
         firing(summary.now)
         headline(summary, timezone)
         spend(dimension, shown, timezone)
         health(shown, timezone)
         budgets(summary.now)
         breakdown(dimension, shown, timezone)
-        last_calls(last.calls, timezone)
+        last_calls(last.calls, summary.now, timezone)
 
 
 def firing(now: datetime) -> None:
@@ -82,33 +81,30 @@ def spend(dimension: str, shown: Window, timezone: str) -> None:
     everything = queries.usage(shown.from_at, shown.interval, timezone).rows
     colours = queries.colours(dimension).of(names)
     left, right = st.container(key="outlay-spend").columns([0.66, 0.34])
-    with left, notices.panel(f"Spend by {dimension} {shown.words}"):
-        st.plotly_chart(figures.spend_over_time(leaders, everything, colours, shown), key="spend", config=_PLOTLY)
-    with right, notices.panel(f"{_sum_words(totals)} {shown.words}"):
-        st.plotly_chart(figures.ranking(totals, colours), key="ranking", config=_PLOTLY)
+    with left:
+        over_time = figures.spend_over_time(leaders, everything, colours, shown)
+        chart(f"Spend by {dimension} {shown.words}", over_time, "spend")
+    with right:
+        chart(f"{_sum_words(totals)} {shown.words}", figures.ranking(totals, colours), "ranking")
 
 
 def health(shown: Window, timezone: str) -> None:
     rows = queries.usage(shown.from_at, shown.interval, timezone).rows
     left, middle, right = st.container(key="outlay-health").columns(3)
-    with (
-        left,
-        notices.panel("Latency", "Of whole calls, retries included; half are faster than p50, 5% slower than p95."),
-    ):
-        st.plotly_chart(figures.latency(rows, shown), key="latency", config=_PLOTLY)
-    with (
-        middle,
-        notices.panel("Errors and rate limits", "A rate-limited attempt that a retry made good is no failed call."),
-    ):
-        st.plotly_chart(figures.failures(rows, shown), key="failures", config=_PLOTLY)
-    with (
-        right,
-        notices.panel(
-            _cache_words(rows),
-            "What the models read, by how it is billed: out of their prompt cache, into it, or neither.",
-        ),
-    ):
-        st.plotly_chart(figures.input_tokens(rows, shown), key="input", config=_PLOTLY)
+    with left:
+        chart("Latency", figures.latency(rows, shown), "latency", "Of whole calls, retries included.")
+    with middle:
+        retried = "A rate-limited attempt that a retry made good is no failed call."
+        chart("Errors and rate limits", figures.failures(rows, shown), "failures", retried)
+    with right:
+        billed = "What the models read, by how it is billed: out of their prompt cache, into it, or neither."
+        chart(_cache_words(rows), figures.input_tokens(rows, shown), "input", billed)
+
+
+def chart(title: str, figure: figures.Figure, key: str, help_text: str | None = None) -> None:
+    """`title` is Markdown."""
+    with notices.panel(title, help_text):
+        st.plotly_chart(figure, key=key, alt=title.replace("\\", ""), config={"displayModeBar": False})
 
 
 def budgets(now: datetime) -> None:
@@ -133,10 +129,11 @@ def breakdown(dimension: str, shown: Window, timezone: str) -> None:
             st.caption(f"The {_MOST_NAMES} that spend most, of {len(totals):,}. `outlay export` writes them all.")
 
 
-def last_calls(entries: Sequence[answers.Call], timezone: str) -> None:
-    with notices.panel("Last calls"):
+def last_calls(entries: Sequence[answers.Call], now: datetime, timezone: str) -> None:
+    zone = ZoneInfo(timezone)
+    with notices.panel(fmt.plain(f"Last calls, as of {fmt.moment(now.astimezone(zone))} {timezone}")):
         st.dataframe(
-            tables.calls(entries, ZoneInfo(timezone)),
+            tables.calls(entries, zone),
             hide_index=True,
             height="content",
             placeholder=fmt.UNKNOWN,
