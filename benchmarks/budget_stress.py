@@ -10,6 +10,7 @@ and at least 95% of it must be used. Exit status 1 where it is not so.
 from __future__ import annotations
 
 import argparse
+import os
 import random
 import signal
 import socket
@@ -47,6 +48,7 @@ def work(provider: str, collector: str, threads: int, seed: int) -> None:
     import openai
     import outlay
 
+    os.environ["OUTLAY_BUDGETS_REQUIRED"] = "on"
     outlay.instrument("openai", endpoint=collector, service=f"worker-{seed}")
     client = openai.OpenAI(base_url=f"{provider}/openai/v1", api_key="sk-test", max_retries=0)
     refusals = [0] * threads
@@ -60,8 +62,10 @@ def work(provider: str, collector: str, threads: int, seed: int) -> None:
                     model="gpt-4o", messages=[{"role": "user", "content": words}], max_tokens=draw.randint(300, 800)
                 )
                 last = time.monotonic()
-            except outlay.BudgetExceeded:
+            except outlay.BudgetExceeded as error:
                 refusals[index] += 1
+                if error.spent_usd is None:  # nobody could be asked: that is no verdict
+                    last = time.monotonic()
                 time.sleep(0.05)
 
     running = [threading.Thread(target=call, args=(index,)) for index in range(threads)]

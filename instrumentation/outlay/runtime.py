@@ -25,7 +25,7 @@ class Runtime:
     def __init__(self, settings: Settings, book: PriceBook) -> None:
         self.settings: Final = settings
         self.book: Final = book
-        self.gate: Final = connect(settings.endpoint, settings.api_key, book)
+        self.gate: Final = connect(settings.endpoint, settings.api_key, book, required=settings.budgets_required)
         self.delivery: Final = Delivery(settings, self._end_collected)
         self.refusing_usage: Final[set[str]] = set()
         """Hosts that turned a request down because it asked for the usage of a stream."""

@@ -39,6 +39,7 @@ SETTINGS: Final = {
         Setting("OUTLAY_ENVIRONMENT", "text", "", "The environment it runs in."),
         Setting("OUTLAY_DISABLED", "switch", "off", "Makes instrument() do nothing."),
         Setting("OUTLAY_STRICT", "switch", "off", "Raises errors of Outlay's own instead of logging them: for tests."),
+        Setting("OUTLAY_BUDGETS_REQUIRED", "switch", "off", "Lets no call pass before the budgets are known."),
         Setting("OUTLAY_QUEUE_CALLS", "count", "20000", "How many finished calls wait for the collector.", "calls"),
         Setting("OUTLAY_EXPORT_INTERVAL_S", "seconds", "1", "How long a finished call waits to be sent.", "s"),
         Setting("OUTLAY_EXPORT_TIMEOUT_S", "seconds", "10", "How long the collector may take to answer.", "s"),
@@ -57,6 +58,7 @@ class Settings:
     environment: str | None
     disabled: bool
     strict: bool
+    budgets_required: bool
     queue_calls: int
     export_interval_s: float
     export_timeout_s: float
@@ -88,6 +90,7 @@ def read_settings(
         or resource.get("deployment.environment"),
         disabled=_switch(variables, "OUTLAY_DISABLED"),
         strict=_switch(variables, "OUTLAY_STRICT"),
+        budgets_required=_switch(variables, "OUTLAY_BUDGETS_REQUIRED"),
         queue_calls=_count(variables, "OUTLAY_QUEUE_CALLS"),
         export_interval_s=_seconds(variables, "OUTLAY_EXPORT_INTERVAL_S"),
         export_timeout_s=_seconds(variables, "OUTLAY_EXPORT_TIMEOUT_S"),

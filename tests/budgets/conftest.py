@@ -33,7 +33,7 @@ def database(tmp_path: Path, request: pytest.FixtureRequest, _postgres_ledger: l
     tables = "reports, calls, budget_settlements, budget_leases, budget_accounts, budgets"
     engine = open_engine(_postgres_ledger[0])
     with engine.begin() as connection:
-        connection.exec_driver_sql(f"TRUNCATE {tables}")
+        connection.exec_driver_sql(f"TRUNCATE {tables} CASCADE")
     engine.dispose()
     return _postgres_ledger[0]
 

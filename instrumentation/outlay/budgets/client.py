@@ -34,9 +34,13 @@ _TRIES: Final = 5
 _OPEN: Final = OpenGate()
 
 
-def connect(endpoint: str, api_key: str | None, book: PriceBook) -> LeasedGate:
-    """A gate that keeps the budgets of the collector at `endpoint`. Sends nothing before the first call."""
-    return LeasedGate(Remote(endpoint, api_key), Estimator(book))
+def connect(endpoint: str, api_key: str | None, book: PriceBook, *, required: bool = False) -> LeasedGate:
+    """A gate that keeps the budgets of the collector at `endpoint`. Sends nothing before the first call.
+
+    `required`: no call passes before the process has learnt its budgets. Else it does, for nobody knows whether any
+    would be against it.
+    """
+    return LeasedGate(Remote(endpoint, api_key), Estimator(book), required=required)
 
 
 class CallReservation:
@@ -60,10 +64,17 @@ class LeasedGate:
     """See the module. `close` reports what is left to report and hands every lease back."""
 
     def __init__(
-        self, remote: Remote, estimator: Estimator, *, clock: Clock = steady_s, in_background: bool = True
+        self,
+        remote: Remote,
+        estimator: Estimator,
+        *,
+        required: bool = False,
+        clock: Clock = steady_s,
+        in_background: bool = True,
     ) -> None:
         """`in_background` False: there is no thread, whoever made the gate calls `tick` about once a second."""
         self._remote = remote
+        self._required = required
         self._clock = clock
         self._in_background = in_background
         self._estimator = estimator
@@ -101,6 +112,8 @@ class LeasedGate:
             self._start()
         ledger = self._ledger
         if not ledger.budgets:
+            if self._required and not self._keeper.is_told:
+                raise refusal.untold(self._keeper.down_why)
             return _OPEN.reserve(provider, request, attribution)
         attribution = _completed(attribution, request.attribution)
         accounts = ledger.covering(dimensions_of(provider, request.operation, request.model, attribution))

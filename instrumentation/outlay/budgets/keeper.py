@@ -21,9 +21,10 @@ from outlay.budgets.ledger import Demand, Ledger
 from outlay.budgets.remote import Remote, Unreachable
 from outlay.errors import ConfigError
 
-FIRST_WAIT_S: Final = 0.5
-"""How long a process's first call waits to learn whether there are budgets."""
-ASK_TIMEOUT_S: Final = 0.5
+FIRST_WAIT_S: Final = 2.0
+"""How long a process's first call waits at most to learn whether there are budgets. A collector that is away says so at
+once; only one that is slow is waited for."""
+ASK_TIMEOUT_S: Final = 1.0
 _BACKGROUND_TIMEOUT_S: Final = 5.0
 _TICK_S: Final = 1.0
 _REFRESH_S: Final = 10.0
@@ -57,7 +58,7 @@ class Keeper:
         self._down_until = float("-inf")
         self._refresh_at = float("-inf")
         self._renew_at = float("-inf")
-        self._told = threading.Event()
+        self._heard = threading.Event()
         self._stop = threading.Event()
         self._sending = threading.Lock()
         self._thread = threading.Thread(target=self._run, name="outlay-budgets", daemon=True)
@@ -65,7 +66,7 @@ class Keeper:
     def start(self) -> None:
         """Begin, and wait a moment for the definitions: without them the first call would pass unseen."""
         self._thread.start()
-        self._told.wait(FIRST_WAIT_S)
+        self._heard.wait(FIRST_WAIT_S)
 
     def close(self) -> None:
         """Report what is left to report, hand every lease back, and end. Gives up where the collector is away."""
@@ -84,6 +85,11 @@ class Keeper:
         except Unreachable:
             return False
         return True
+
+    @property
+    def is_told(self) -> bool:
+        """Whether the collector has ever said which budgets there are."""
+        return self._version is not None
 
     def ask(self, demands: Sequence[Demand]) -> bool:
         """Ask for what these demands lack. False where there was no answer; a refusal is an answer."""
@@ -135,15 +141,16 @@ class Keeper:
             self._ledger.define(_readable(answer.budgets))
         self._version = answer.version
         self._refresh_at = self._clock() + _REFRESH_S
-        self._told.set()
+        self._heard.set()
 
     def _down(self, error: Unreachable) -> None:
         if not self.down_why:
             _log.log(logging.DEBUG if error.absent else logging.WARNING, "budgets are not kept for now: %s", error)
         self.down_why = str(error)
         self._down_until = self._clock() + _DOWN_S
-        self._refresh_at = self._clock() + (_ABSENT_REFRESH_S if error.absent else _REFRESH_S)
-        self._told.set()
+        if error.absent:
+            self._refresh_at = self._clock() + _ABSENT_REFRESH_S
+        self._heard.set()
 
     def _run(self) -> None:
         while True:

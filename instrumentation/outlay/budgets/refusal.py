@@ -47,6 +47,20 @@ def unreachable(budget: Budget, scope: Scope, why: str) -> BudgetExceeded:
     )
 
 
+def untold(why: str) -> BudgetExceeded:
+    """The process never learnt its budgets, and was told to let no call pass before it has."""
+    return BudgetExceeded(
+        f"the budgets are not known: {why or 'the collector has not answered yet'}; OUTLAY_BUDGETS_REQUIRED is on, "
+        "start the collector or set it to off",
+        budget="",
+        scope={},
+        limit_usd=None,
+        spent_usd=None,
+        reserved_usd=None,
+        resets_at=None,
+    )
+
+
 def unpriced(budget: Budget, scope: Scope, provider: str, model: str | None) -> BudgetExceeded:
     """The call's model has no price, and the budget says that such calls stop."""
     return _blind(
