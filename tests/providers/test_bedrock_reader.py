@@ -42,6 +42,7 @@ def test_converse_splits_writes_by_lifetime(read: Any) -> None:
             "totalTokens 8 is not inputTokens 4 + outputTokens 5",
         ),
         ({"inputTokens": 4.5, "outputTokens": 5}, "inputTokens is not a count: 4.5"),
+        ({"inputTokens": 4}, "outputTokens is missing"),
         (
             {"inputTokens": 1, "outputTokens": 1, "cacheWriteInputTokens": 1, "cacheDetails": [{"inputTokens": 2}]},
             "exceeds cacheWriteInputTokens 1",
@@ -70,6 +71,11 @@ def test_nova_titan_and_llama_answer_invoke_model_in_their_own_words(quantities:
     assert quantities("bedrock", {"inputTextTokenCount": 4, "embedding": [0.1]}) == {"input": 4}
     llama = {"generation": "hi", "prompt_token_count": 6, "generation_token_count": 18, "stop_reason": "stop"}
     assert quantities("bedrock", llama) == {"input": 6, "output": 18}
+
+
+def test_what_is_kept_of_titan_s_usage_holds_no_text(read: Any) -> None:
+    titan = {"inputTextTokenCount": 1, "results": [{"tokenCount": 2, "outputText": "secret"}]}
+    assert read("bedrock", titan).usage_raw == {"inputTextTokenCount": 1, "results": [{"tokenCount": 2}]}
 
 
 def test_a_stream_of_converse_ends_with_its_metadata(fold: Any) -> None:

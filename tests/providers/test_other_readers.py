@@ -140,3 +140,8 @@ def test_speech_is_billed_for_what_was_to_be_said(read: Any) -> None:
 
 def test_moderation_is_counted_by_request(quantities: Any) -> None:
     assert quantities("openai", {"id": "modr-1", "model": "m", "results": [{"flagged": False}]}) == {"request": 1}
+
+
+def test_documents_are_billed_by_the_page(quantities: Any) -> None:
+    body = {"pages": [], "model": "mistral-ocr-latest", "usage_info": {"pages_processed": 3, "doc_size_bytes": 9}}
+    assert quantities("mistral", body) == {"page": 3}

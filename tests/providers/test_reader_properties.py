@@ -131,7 +131,7 @@ def assert_sound(reading: Any) -> None:
             assert quantity >= 0
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(PROVIDERS, OBJECTS, OBJECTS)
 def test_any_json_gets_a_reading(provider: str, asked: dict[str, Any], body: dict[str, Any]) -> None:
     reader = reader_for(provider)
@@ -140,7 +140,7 @@ def test_any_json_gets_a_reading(provider: str, asked: dict[str, Any], body: dic
     sniff(body)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(PROVIDERS, st.lists(OBJECTS, max_size=6))
 def test_any_events_get_a_reading(provider: str, events: list[dict[str, Any]]) -> None:
     stream = reader_for(provider).start_stream(None)

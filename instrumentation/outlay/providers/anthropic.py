@@ -40,7 +40,7 @@ def _reading(message: Body, raw: Mapping[str, Any], asked: Asked) -> Reading:
         finish_reasons=texts(message.get("stop_reason")),
         usage=usage,
         usage_raw=raw or None,
-        reason_unread=reason if usage or reason else "the message carries no usage",
+        reason_unread=reason,
         terms=served_terms(
             asked.request, raw.get("service_tier"), speed=raw.get("speed"), region=raw.get("inference_geo")
         ),

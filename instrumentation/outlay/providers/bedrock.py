@@ -8,7 +8,7 @@ Source: the Bedrock Runtime API's `TokenUsage`, and the recordings named below.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from outlay.model import Usage
@@ -39,7 +39,7 @@ def _converse(raw: Mapping[str, Any], stop_reason: object, body: Body, asked: As
         finish_reasons=texts(stop_reason),
         usage=usage,
         usage_raw=raw or None,
-        reason_unread=reason if usage or reason else "the response carries no usage",
+        reason_unread=reason,
         terms=served_terms(asked.request, mapping(body.get("serviceTier")).get("type")),
     )
 
@@ -52,6 +52,8 @@ def _read_usage(raw: Mapping[str, Any]) -> Usage | None:
     given, made = count(raw, "inputTokens", "inputTokenCount"), count(raw, "outputTokens", "outputTokenCount")
     if given is None and made is None:
         return None
+    if given is None or made is None:
+        raise Contradiction(f"{'inputTokens' if given is None else 'outputTokens'} is missing")
     read, written, total = count(raw, *_READ), count(raw, *_WRITTEN), count(raw, "totalTokens")
     parts = {"inputTokens": given, "outputTokens": made, _READ[0]: read, _WRITTEN[0]: written}
     if total is not None and total != sum(n or 0 for n in parts.values()):
@@ -81,16 +83,14 @@ def _fits_titan(body: Body) -> bool:
 def _read_titan(body: Body, asked: Asked) -> Reading:
     """Titan: text (bedrock.invoke_model.20f896b940da), or vectors, which have no results to count."""
     results = list(mappings(body.get("results")))
-    raw = {field: body[field] for field in ("inputTextTokenCount", "results", METRICS) if field in body}
+    counted = [{"tokenCount": result["tokenCount"]} for result in results if "tokenCount" in result]
+    raw = {"inputTextTokenCount": body["inputTextTokenCount"], **({"results": counted} if results else {})}
 
     def usage() -> Usage:
-        made = [count(result, "tokenCount") for result in results]
-        given = count(body, "inputTextTokenCount")
-        return usage_of({"input": given, "output": sum(n or 0 for n in made) if results else None})
+        made = sum(count(result, "tokenCount") or 0 for result in counted)
+        return usage_of({"input": count(raw, "inputTextTokenCount"), "output": made if results else None})
 
-    found, reason = attempt(usage)
-    finish_reasons = texts(*(result.get("completionReason") for result in results))
-    return _plain(found, reason, raw, finish_reasons, asked)
+    return _plain(raw, usage, texts(*(result.get("completionReason") for result in results)), asked)
 
 
 def _fits_llama(body: Body) -> bool:
@@ -99,24 +99,23 @@ def _fits_llama(body: Body) -> bool:
 
 def _read_llama(body: Body, asked: Asked) -> Reading:
     raw = {field: body[field] for field in ("prompt_token_count", "generation_token_count") if field in body}
-    found, reason = attempt(
-        lambda: (
-            usage_of({"input": count(raw, "prompt_token_count"), "output": count(raw, "generation_token_count")})
-            if raw
-            else None
-        )
-    )
-    return _plain(found, reason, raw, texts(body.get("stop_reason")), asked)
+
+    def usage() -> Usage | None:
+        given, made = count(raw, "prompt_token_count"), count(raw, "generation_token_count")
+        return usage_of({"input": given, "output": made}) if raw else None
+
+    return _plain(raw, usage, texts(body.get("stop_reason")), asked)
 
 
 def _plain(
-    usage: Usage | None, reason: str | None, raw: Mapping[str, Any], finish_reasons: tuple[str, ...], asked: Asked
+    raw: Mapping[str, Any], read: Callable[[], Usage | None], finish_reasons: tuple[str, ...], asked: Asked
 ) -> Reading:
+    usage, reason = attempt(read)
     return Reading(
         finish_reasons=finish_reasons,
         usage=usage,
         usage_raw=raw or None,
-        reason_unread=reason if usage or reason else "the response carries no usage",
+        reason_unread=reason,
         terms=served_terms(asked.request),
     )
 

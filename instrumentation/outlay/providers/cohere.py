@@ -34,7 +34,7 @@ def read(body: Body, asked: Asked) -> Reading:
         finish_reasons=texts(body.get("finish_reason")),
         usage=usage,
         usage_raw=raw or None,
-        reason_unread=reason if usage or reason else "the response carries no usage",
+        reason_unread=reason,
         terms=served_terms(asked.request),
     )
 

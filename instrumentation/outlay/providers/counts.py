@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from decimal import Decimal, InvalidOperation
-from typing import Any
+from typing import Any, Final
 
 from outlay.model import Quantity, Usage
 from outlay.providers.foreign import NOTHING
@@ -90,12 +90,16 @@ def usage_of(
     return Usage(known, inferred, other_models)
 
 
+NO_USAGE: Final = "the response carries no usage"
+
+
 def attempt(read: Callable[[], Usage | None]) -> tuple[Usage | None, str | None]:
-    """The usage, or None and the contradiction that keeps it from being read."""
+    """The usage, or None and why there is none: a contradiction, or nothing to read."""
     try:
-        return read(), None
+        usage = read()
     except Contradiction as contradiction:
         return None, str(contradiction)
+    return usage, None if usage else NO_USAGE
 
 
 def _shown(value: object) -> str:

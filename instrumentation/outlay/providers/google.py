@@ -16,7 +16,7 @@ from outlay.model import Usage
 from outlay.providers.base import Reading
 from outlay.providers.counts import attempt, count, usage_of
 from outlay.providers.foreign import NOTHING, first_text, mapping, mappings, text, texts
-from outlay.providers.google_usage import GENERATE, INTERACTION, Fields, read_usage
+from outlay.providers.google_usage import GENERATE, INTERACTION, read_usage
 from outlay.providers.tiers import served_terms
 from outlay.providers.wire import Asked, Body, WireFormat, unfinished
 
@@ -78,7 +78,7 @@ def _assemble(
         finish_reasons=finish_reasons,
         usage=usage,
         usage_raw=raw or None,
-        reason_unread=reason if usage or reason else "the response carries no usage",
+        reason_unread=reason,
         terms=served_terms(
             asked.request,
             text(raw.get("serviceTier")) or (_TRAFFIC.get(traffic) if isinstance(traffic, int) else traffic),
@@ -141,8 +141,7 @@ def _fits_predictions(body: Body) -> bool:
 
 
 def _read_predictions(body: Body, asked: Asked) -> Reading:
-    """Vertex's older endpoint: vectors with their token counts (google-vertex.predict.1c82a8c7a596), images by the
-    piece."""
+    """Vertex's older endpoint: vectors, each with its count (google-vertex.predict.1c82a8c7a596), or images."""
     predictions = list(mappings(body.get("predictions")))
     counted = [mapping(mapping(p.get("embeddings")).get("statistics")) for p in predictions]
 
@@ -154,7 +153,6 @@ def _read_predictions(body: Body, asked: Asked) -> Reading:
         return usage_of({"image": images}) if images else None
 
     found, reason = attempt(usage)
-    reason = reason if found or reason else "the response carries no usage"
     return Reading(usage=found, reason_unread=reason, terms=served_terms(asked.request))
 
 
@@ -164,19 +162,15 @@ def _fits_interaction(body: Body) -> bool:
 
 def _read_interaction(body: Body, asked: Asked) -> Reading:
     """One interaction (google.interactions.6f97232a7fa2): the same totals under other names."""
-    return _interaction(body, INTERACTION, asked)
-
-
-def _interaction(body: Body, fields: Fields, asked: Asked) -> Reading:
     raw = mapping(body.get("usage"))
-    usage, reason = attempt(lambda: read_usage(raw, fields, {}))
+    usage, reason = attempt(lambda: read_usage(raw, INTERACTION, {}))
     return Reading(
         model_served=first_text(body, "model"),
         response_id=first_text(body, "id"),
         finish_reasons=texts(body.get("status")),
         usage=usage,
         usage_raw=raw or None,
-        reason_unread=reason if usage or reason else "the interaction carries no usage",
+        reason_unread=reason,
         terms=served_terms(asked.request, body.get("service_tier")),
     )
 
@@ -200,7 +194,7 @@ class InteractionStream:
             self.output_characters += len(text(mapping(delta).get("text")) or "")
 
     def reading(self) -> Reading:
-        return _interaction(self._interaction, INTERACTION, self._asked)
+        return _read_interaction(self._interaction, self._asked)
 
 
 GENERATE_CONTENT = WireFormat("google.generateContent", "google", fits, read, fits, GenerateContentStream)

@@ -32,7 +32,7 @@ def read(body: Body, asked: Asked) -> Reading:
         finish_reasons=texts(body.get("done_reason")),
         usage=found,
         usage_raw=raw or None,
-        reason_unread=reason if found or reason else "the response carries no usage",
+        reason_unread=reason,
         terms=served_terms(asked.request),
     )
 

@@ -41,7 +41,7 @@ def assemble(body: Body, raw: Mapping[str, Any], asked: Asked, finish_reasons: t
         finish_reasons=finish_reasons,
         usage=usage,
         usage_raw=raw or None,
-        reason_unread=reason if usage or reason else "the response carries no usage",
+        reason_unread=reason,
         terms=served_terms(asked.request, text(body.get("service_tier")) or raw.get("service_tier")),
         provider_cost_usd=reported_cost(asked.provider, raw),
     )
@@ -58,12 +58,7 @@ def _fees(raw: Mapping[str, Any], asked: Asked, model: str | None) -> dict[str, 
         return {"web_search": searches}
     if queries := count(raw, "num_search_queries"):
         return {"web_search_query": queries}
-    if (
-        raw
-        and asked.provider in ("openai", "azure")
-        and model
-        and ("-search-preview" in model or "-search-api" in model)
-    ):
+    if raw and asked.provider in ("openai", "azure") and _SEARCH_MODEL.search(model or ""):
         return {"web_search": 1}
     return {}
 

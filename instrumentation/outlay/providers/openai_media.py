@@ -18,14 +18,9 @@ from outlay.providers.openai_usage import input_buckets
 from outlay.providers.tiers import served_terms
 from outlay.providers.wire import Asked, Body, WireFormat
 
-NO_USAGE = "the response carries no usage"
-
 
 def _fits_embeddings(body: Body) -> bool:
-    data = body.get("data")
-    return isinstance(data, list) and any(
-        "embedding" in item or "relevance_score" in item for item in mappings(data[:1])
-    )
+    return any("embedding" in item or "relevance_score" in item for item in mappings(body.get("data")))
 
 
 def _read_embeddings(body: Body, asked: Asked) -> Reading:
@@ -49,10 +44,8 @@ def _read_embeddings(body: Body, asked: Asked) -> Reading:
 
 
 def _fits_images(body: Body) -> bool:
-    data = body.get("data")
-    if not isinstance(data, list) or "object" in body:
-        return False
-    return any("url" in item or "b64_json" in item or "svg" in item for item in mappings(data[:1]))
+    pictures = mappings(body.get("data"))
+    return "object" not in body and any("url" in each or "b64_json" in each or "svg" in each for each in pictures)
 
 
 def _read_images(body: Body, asked: Asked) -> Reading:
@@ -125,18 +118,16 @@ def _read_moderation(body: Body, asked: Asked) -> Reading:
 def read_speech(body: Body, asked: Asked) -> Reading:
     """Speech comes back as sound; what was asked for is billed, by character."""
     spoken = asked.request.input_characters if asked.request else 0
-    return _reading(body, NOTHING, asked, usage_of({"character": spoken}) if spoken else None, None)
+    return _reading(body, NOTHING, asked, *attempt(lambda: usage_of({"character": spoken}) if spoken else None))
 
 
-def _reading(
-    body: Body, raw: Mapping[str, Any], asked: Asked, usage: Usage | None, contradiction: str | None
-) -> Reading:
+def _reading(body: Body, raw: Mapping[str, Any], asked: Asked, usage: Usage | None, reason: str | None) -> Reading:
     return Reading(
         model_served=first_text(body, "model"),
         response_id=first_text(body, "id"),
         usage=usage,
         usage_raw=raw or None,
-        reason_unread=contradiction or (None if usage else NO_USAGE),
+        reason_unread=reason,
         terms=served_terms(asked.request, body.get("service_tier")),
         provider_cost_usd=reported_cost(asked.provider, raw),
     )

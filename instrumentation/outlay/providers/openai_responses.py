@@ -11,7 +11,7 @@ from typing import Any, Final
 from outlay.model import Quantity, Usage
 from outlay.providers.base import Reading
 from outlay.providers.charges import reported_cost
-from outlay.providers.counts import attempt, count, usage_of
+from outlay.providers.counts import NO_USAGE, attempt, count, usage_of
 from outlay.providers.foreign import NOTHING, first_text, mapping, mappings, text, texts
 from outlay.providers.openai_media import image_buckets
 from outlay.providers.openai_usage import read_usage
@@ -33,8 +33,8 @@ def read(body: Body, asked: Asked) -> Reading:
     raw = _raw(body)
     usage, reason = attempt(lambda: _read_usage(body, raw, asked))
     status = text(body.get("status"))
-    if not usage and not reason:
-        reason = f"the response is {status}" if status in {"queued", "in_progress"} else "the response carries no usage"
+    if reason == NO_USAGE and status in ("queued", "in_progress"):
+        reason = f"the response is {status}"
     return Reading(
         model_served=first_text(body, "model"),
         response_id=first_text(body, "id"),

@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from functools import cache
 from typing import Any, Final
 
 from outlay.providers import (
@@ -17,6 +16,7 @@ from outlay.providers import (
     bedrock,
     cohere,
     google,
+    mistral,
     ollama,
     openai_chat,
     openai_media,
@@ -47,6 +47,7 @@ _FORMATS: Final[tuple[WireFormat, ...]] = (
     google.PREDICTIONS,
     watsonx.WATSONX,
     ollama.OLLAMA,
+    mistral.OCR,
     openai_media.TRANSCRIPTION,
 )
 """In the order they are tried: the common ones first, the loosest last."""
@@ -81,19 +82,16 @@ _UNKNOWN_SHAPE: Final = "the response is of no shape Outlay reads"
 
 def reader_for(provider: str) -> Reader:
     """The reader of a provider's requests and responses."""
-    return _reader(canonical_provider(provider))
+    return ShapeReader(canonical_provider(provider))
 
 
-@cache
-def _reader(provider: str) -> Reader:
-    return ShapeReader(provider)
-
-
-def sniff(response: Mapping[str, Any]) -> str | None:
+def sniff(response: object) -> str | None:
     """The provider of a bare response, None where it cannot be told.
 
     Many speak OpenAI's formats, so there the marks a provider leaves decide, then a model only its maker names so.
     """
+    if not isinstance(response, Mapping):
+        return None
     inner = _batch_result(response)
     body = response if inner is None else inner
     found = _format_of(body)

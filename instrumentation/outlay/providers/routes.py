@@ -93,6 +93,7 @@ _PROMPT: Final = frozenset(
         "thinking",
     }
 )
+_NOBODY: Final = Attribution()
 _CHARACTERS_PER_TOKEN: Final = 4
 """Of English text, for prompts that are given as token numbers."""
 
@@ -184,6 +185,3 @@ def _attribution(body: Mapping[str, Any]) -> Attribution:
     conversation = body.get("conversation")
     session = first_text(metadata, "session_id") or text(conversation) or first_text(mapping(conversation), "id")
     return Attribution(user=user, session=session) if user or session else _NOBODY
-
-
-_NOBODY: Final = Attribution()
