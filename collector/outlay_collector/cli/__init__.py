@@ -22,6 +22,7 @@ COMMANDS: Final[dict[str, str]] = {
     "demo": "See it with data: a fake provider, a sample application, no key.",
     "spend": "A table of spend.",
     "export": "Cost reports as files.",
+    "alerts": "What fires, whether rules and channels work, and silences.",
     "budgets": "Limits on spend: list, set, remove.",
     "price": "What responses cost: JSON lines in, JSON lines out.",
     "prices": "What the price book holds, and what it lacks.",

@@ -5,9 +5,11 @@ from __future__ import annotations
 import signal
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
+
+from sqlalchemy.exc import SQLAlchemyError
 
 from outlay_collector.cli import CommandError
 from outlay_collector.dashboard_process import DashboardFailed, DashboardProcess
@@ -81,7 +83,7 @@ def house(
     """
     with _port_from("--port"):
         server = Server(app, host, port)
-    with server:
+    with _started(server):
         dashboard = None
         if dashboard_port is not None:
             with _port_from("--dashboard-port"):
@@ -92,6 +94,16 @@ def house(
         finally:
             if dashboard is not None:
                 dashboard.stop()
+
+
+@contextmanager
+def _started(server: Server) -> Iterator[None]:
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(server)
+        except SQLAlchemyError as error:
+            raise CommandError(f"the database cannot be used: {str(error).splitlines()[0]}") from None
+        yield
 
 
 @contextmanager

@@ -80,7 +80,9 @@ def show_spend(document: Mapping[str, Any], period: Window, screen: Console) -> 
     """The table, its window above it and what it cannot know below."""
     screen.print(f"Spend from {period}")
     if not document["rows"]:
-        screen.print("No calls. Add outlay.instrument() to an application, or see it with data: outlay demo")
+        screen.print(
+            "No calls in that time. Add outlay.instrument() to an application, or see it with data: outlay demo"
+        )
         return
     dimensions = document["group_by"]
     columns = [
@@ -89,14 +91,9 @@ def show_spend(document: Mapping[str, Any], period: Window, screen: Console) -> 
         ("cost", True),
     ]
     total = document["total"]
-    footer = ["total", *[""] * (len(dimensions) - 1)] if dimensions else []
-    screen.print(
-        table(
-            columns,
-            [[*(_named(row[name]) for name in dimensions), *_figures(row)] for row in document["rows"]],
-            [*footer, *_figures(total)],
-        )
-    )
+    rows = [[*(_named(row[name]) for name in dimensions), *_figures(row)] for row in document["rows"]]
+    footer = ["total", *[""] * (len(dimensions) - 1), *_figures(total)] if dimensions else None
+    screen.print(table(columns, rows, footer))
     unpriced = total["unpriced_calls"]
     if unpriced:
         calls = "call" if unpriced == 1 else "calls"
