@@ -115,19 +115,19 @@ def budgets(entries: Sequence[Budget], now: datetime) -> str:
     return f'<div class="outlay-meters">{"".join(_meter(entry, now) for entry in entries)}</div>'
 
 
-def firing(alerts: Sequence[Alert], now: datetime) -> str:
-    """A banner naming every alert that is firing; nothing where none is."""
-    lines = "".join(
-        f"<li><strong>{escape(alert.rule)}</strong>{_scope(alert.group)} {escape(alert.reason or '')}"
+def firing(alerts: Sequence[Alert], now: datetime, most: int | None = None) -> str:
+    """A banner of what is firing, at most so many lines and then how many more; nothing where nothing fires."""
+    loud = [alert for alert in alerts if alert.state == "firing"]
+    lines = [
+        f"<li><strong>{escape(alert.rule)}</strong>{_span('scope', alert.severity)} {escape(alert.reason or '')}"
         f"{_span('faint', fmt.since(alert.since, now)) if alert.since else ''}</li>"
-        for alert in alerts
-        if alert.state == "firing"
-    )
-    return (
-        f'<div class="outlay-banner bad" role="alert" aria-label="Firing alerts"><ul>{lines}</ul></div>'
-        if lines
-        else ""
-    )
+        for alert in loud[:most]
+    ]
+    if more := len(loud) - len(lines):
+        lines.append(f"<li>and {more:,} more, on the page of alerts</li>")
+    if not lines:
+        return ""
+    return f'<div class="outlay-banner bad" role="alert" aria-label="Firing alerts"><ul>{"".join(lines)}</ul></div>'
 
 
 def all_quiet(rules: int) -> str:

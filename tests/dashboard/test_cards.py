@@ -138,8 +138,15 @@ def test_the_banner_names_what_fires_and_only_that() -> None:
     )  # fmt: skip
     assert cards.firing([quiet], NOW) == ""
     markup = cards.firing([quiet, loud], NOW)
-    assert (
-        re.sub(r"<[^>]+>", "|", markup).replace("||", "|").strip("|")
-        == "errors|provider openai| 8.1% is above 5%|7 min ago"
-    )
+    assert re.sub(r"<[^>]+>", "|", markup).replace("||", "|").strip("|") == "errors|warning| 8.1% is above 5%|7 min ago"
     assert 'role="alert"' in markup
+
+
+def test_a_banner_with_no_room_for_all_says_how_many_more_there_are() -> None:
+    alert = Alert(
+        rule="errors", group=(), state="firing", health="ok", value=None, threshold=None, unit="ratio",
+        severity="critical", since=None, reason="too many",
+    )  # fmt: skip
+    assert cards.firing([alert] * 5, NOW, 3).count("too many") == 3
+    assert "and 2 more, on the page of alerts" in cards.firing([alert] * 5, NOW, 3)
+    assert "more" not in cards.firing([alert] * 3, NOW, 3)

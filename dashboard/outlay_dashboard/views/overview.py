@@ -13,6 +13,7 @@ from outlay_dashboard import format as fmt
 from outlay_dashboard.window import Window, window
 
 _LAST_CALLS = 12
+_MOST_ALERTS = 3
 _MOST_NAMES = 200
 
 
@@ -45,7 +46,7 @@ def body(chosen: str, dimension: str, timezone: str) -> None:
 
 def firing(now: datetime) -> None:
     with notices.part():
-        if banner := cards.firing(queries.alerts(), now):
+        if banner := cards.firing(queries.alerts(), now, _MOST_ALERTS):
             st.html(banner)
 
 
