@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -51,7 +52,7 @@ def list_alerts(engine: EngineOf) -> dict[str, Any]:
         SqlAlertStore(engine).alerts(),
         key=lambda alert: (_LOUDEST_FIRST.index(alert.state), alert.rule, [(n, v or "") for n, v in alert.group]),
     )
-    return {"alerts": [_alert_json(alert) for alert in alerts]}
+    return {"alerts": [alert_json(alert) for alert in alerts]}
 
 
 @router.get("/alerts/history")
@@ -64,7 +65,7 @@ def list_transitions(
     found = SqlAlertStore(engine).history(limit + 1, before_id=cursor)
     page = found[:limit]
     return {
-        "transitions": [_transition_json(transition, told) for _, transition, told in page],
+        "transitions": [transition_json(transition, told) for _, transition, told in page],
         "next_cursor": page[-1][0] if len(found) > limit else None,
     }
 
@@ -111,7 +112,8 @@ def _end(body: NewSilence, now: datetime) -> datetime:
     return ends_at
 
 
-def _alert_json(alert: Alert) -> dict[str, Any]:
+def alert_json(alert: Alert) -> dict[str, Any]:
+    """An alert as the API shows it."""
     return {
         "rule": alert.rule,
         "group": dict(alert.group),
@@ -122,7 +124,8 @@ def _alert_json(alert: Alert) -> dict[str, Any]:
     }
 
 
-def _transition_json(transition: Transition, told: list[Delivery]) -> dict[str, Any]:
+def transition_json(transition: Transition, told: Sequence[Delivery]) -> dict[str, Any]:
+    """A transition as the API shows it, with what became of telling it."""
     return {
         "rule": transition.rule,
         "group": dict(transition.group),

@@ -1,0 +1,268 @@
+"""`outlay alerts`: what fires, whether the rules are right, whether a channel works, and silences."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
+from rich.console import Console
+
+from outlay_collector.cli import CommandError
+from outlay_collector.cli.connection import ApiKeyOption, DbOption, EndpointOption, connect
+from outlay_collector.cli.output import JsonOption, console, table, write_json
+
+if TYPE_CHECKING:
+    from outlay_alerts.measurements import Readers
+    from outlay_alerts.rules import Rule
+
+    from outlay_collector.settings import Settings
+
+app = typer.Typer(add_completion=False, no_args_is_help=True)
+
+ConfigOption = Annotated[Path | None, typer.Option("--config", help="outlay.toml in this folder if not given.")]
+
+_MOST_LOOKS: Final = 100_000
+_HEADINGS: Final = ("state", "rule", "of", "severity", "health", "since", "reason")
+
+
+@app.command("list")
+def list_alerts(
+    *,
+    history: Annotated[bool, typer.Option("--history", help="What fired and was resolved, and who was told.")] = False,
+    endpoint: EndpointOption = None,
+    api_key: ApiKeyOption = None,
+    db: DbOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Every rule as it stands, what fires first."""
+    with connect(endpoint, api_key, db) as api:
+        document = api.get("/api/v1/alerts/history" if history else "/api/v1/alerts")
+    if as_json:
+        write_json(document)
+    elif history:
+        _show_history(document["transitions"], console())
+    else:
+        _show_alerts(document["alerts"], console())
+
+
+@app.command()
+def check(*, config: ConfigOption = None, db: DbOption = None, as_json: JsonOption = False) -> None:
+    """Read the configuration, look at every rule once, and say what each finds. Stores nothing, tells nobody."""
+    from outlay_alerts.evaluate import look
+
+    from outlay_collector.api.alerts import alert_json
+
+    settings = _settings(config, db)
+    now = datetime.now(UTC)
+    with _reading(settings) as readers:
+        alerts = [move.after for rule in _rules(settings) for move in look(rule, {}, (), readers, now) if move.after]
+    document = [alert_json(alert) for alert in alerts]
+    if as_json:
+        write_json({"alerts": document})
+    else:
+        _show_alerts(document, console())
+    if any(alert["health"] == "error" for alert in document):
+        raise typer.Exit(1)
+
+
+@app.command("test")
+def send_test(
+    channel: Annotated[str | None, typer.Argument(help="A channel's name; every channel if not given.")] = None,
+    *,
+    config: ConfigOption = None,
+) -> None:
+    """Send a test message, and say how the channel took it."""
+    from outlay_alerts.channels import TransportError, send
+    from outlay_alerts.message import test_message
+
+    channels = _settings(config, None).channels
+    wanted = [each for each in channels if channel is None or each.name == channel]
+    if not wanted:
+        known = ", ".join(each.name for each in channels) or "none: add a [[channel]] to outlay.toml"
+        raise CommandError(f"there is no channel {channel!r}; configured: {known}" if channel else f"channels: {known}")
+    failed = []
+    for each in wanted:
+        try:
+            send(each.url.get_secret_value(), test_message(each.name))
+        except TransportError as error:
+            failed.append(f"{each.name}: {error}")
+        else:
+            console().print(f"{each.name}: delivered")
+    if failed:
+        raise CommandError("; ".join(failed))
+
+
+@app.command()
+def backtest(
+    *,
+    since: Annotated[str, typer.Option(help="How far back: 24h, 7d.")] = "24h",
+    every: Annotated[str, typer.Option(help="How often the rules are looked at.")] = "1m",
+    config: ConfigOption = None,
+    db: DbOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """What the configured rules would have fired on stored calls. Budgets are left out: their past is not kept."""
+    from outlay_alerts.evaluate import replay
+
+    from outlay_collector.api.alerts import transition_json
+
+    settings = _settings(config, db)
+    step, length = _length("--every", every), _length("--since", since)
+    looks = length // step
+    if not 0 < looks <= _MOST_LOOKS:
+        raise CommandError(f"--since {since} --every {every} is {looks} looks: expected 1 to {_MOST_LOOKS:,}")
+    end = datetime.now(UTC)
+    rules = [rule for rule in _rules(settings) if rule.kind != "budget"]
+    with _reading(settings) as readers:
+        found = list(replay(rules, readers, (end - step * n for n in range(looks, -1, -1))))
+    document = [transition_json(transition, ()) for transition in found]
+    if as_json:
+        write_json({"transitions": document})
+    else:
+        console().print(f"{len(rules)} rules looked at {looks + 1} times")
+        _show_history(document, console())
+
+
+@app.command()
+def silence(
+    match: Annotated[
+        list[str] | None, typer.Argument(help="What to hold back: rule=errors provider=openai. All must be so.")
+    ] = None,
+    *,
+    length: Annotated[str, typer.Option("--for", help="For how long: 30m, 2h, 7d.")] = "2h",
+    comment: Annotated[str, typer.Option(help="Why, for those who find it.")] = "",
+    end: Annotated[int | None, typer.Option("--end", help="End the silence of this number.")] = None,
+    endpoint: EndpointOption = None,
+    api_key: ApiKeyOption = None,
+    db: DbOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Hold alerts back for a while. Without anything to match: what is silenced now."""
+    with connect(endpoint, api_key, db) as api:
+        if end is not None:
+            api.request("DELETE", f"/api/v1/silences/{end}")
+            document = {"ended": end}
+        elif match:
+            body = {"match": _matched(match), "for": length, "comment": comment}
+            document = {"silences": [api.request("POST", "/api/v1/silences", json=body)]}
+        else:
+            document = api.get("/api/v1/silences")
+    if as_json:
+        write_json(document)
+    elif end is not None:
+        console().print(f"Silence {end} has ended; what still fires is told of within seconds.")
+    else:
+        _show_silences(document["silences"], console())
+
+
+def _settings(config: Path | None, db: str | None) -> Settings:
+    from outlay_collector.settings import Store, read_settings
+
+    settings = read_settings(config)
+    return settings if db is None else settings.model_copy(update={"store": Store(url=db)})
+
+
+def _rules(settings: Settings) -> Sequence[Rule]:
+    from outlay_alerts.defaults import default_rules
+
+    return settings.rules or default_rules()
+
+
+@contextmanager
+def _reading(settings: Settings) -> Iterator[Readers]:
+    """What rules read, from the settings' database. A `CommandError` where there is none: reading must not make one."""
+    from sqlalchemy.engine import make_url
+
+    from outlay_collector.alerting import StoreReaders
+    from outlay_collector.store.engine import open_engine
+    from outlay_collector.store.sql import SqlStore
+
+    url = make_url(settings.store.url)
+    if url.drivername == "sqlite" and not Path(url.database or "").is_file():
+        shown = settings.store.shown_url
+        raise CommandError(f"the configuration is right; {shown} is not there yet: `outlay up` makes it")
+    engine = open_engine(settings.store.url)
+    try:
+        yield StoreReaders(SqlStore(engine), engine)
+    finally:
+        engine.dispose()
+
+
+def _length(option: str, text: str) -> timedelta:
+    from outlay_alerts.duration import read_duration
+
+    try:
+        return read_duration(text)
+    except ValueError as error:
+        raise CommandError(f"{option} {text!r}: expected {error}") from None
+
+
+def _matched(texts: Sequence[str]) -> dict[str, str]:
+    found = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not equals:
+            raise CommandError(f"{text!r}: expected a name and its value: rule=errors, provider=openai")
+        found[name.strip()] = value
+    return found
+
+
+def _show_alerts(alerts: Sequence[Mapping[str, Any]], screen: Console) -> None:
+    if not alerts:
+        screen.print("No rule has been looked at yet: a running collector does so every few seconds (outlay up).")
+        return
+    rows = [
+        [
+            alert["state"],
+            alert["rule"],
+            _group(alert["group"]),
+            alert["severity"],
+            alert["health"],
+            alert["since"],
+            alert["reason"],
+        ]
+        for alert in alerts
+    ]
+    screen.print(table([(heading, False) for heading in _HEADINGS], rows))
+
+
+def _show_history(transitions: Sequence[Mapping[str, Any]], screen: Console) -> None:
+    if not transitions:
+        screen.print("Nothing has fired.")
+        return
+    rows = [
+        [
+            each["at"],
+            each["rule"],
+            _group(each["group"]),
+            f"{each['from']} -> {each['to']}",
+            each["reason"],
+            "; ".join(_delivery(delivery) for delivery in each["deliveries"]),
+        ]
+        for each in transitions
+    ]
+    screen.print(table([(heading, False) for heading in ("at", "rule", "of", "change", "reason", "told")], rows))
+
+
+def _show_silences(silences: Sequence[Mapping[str, Any]], screen: Console) -> None:
+    if not silences:
+        screen.print("Nothing is silenced. For two hours: outlay alerts silence rule=errors provider=openai --for 2h")
+        return
+    rows = [
+        [str(each["id"]), _group(each["match"]), each["starts_at"], each["ends_at"], each["comment"]]
+        for each in silences
+    ]
+    screen.print(table([(heading, False) for heading in ("number", "match", "from", "until", "comment")], rows))
+
+
+def _delivery(delivery: Mapping[str, Any]) -> str:
+    error = f" ({delivery['error']})" if delivery["error"] else ""
+    return f"{delivery['channel']} {delivery['status']}, {delivery['attempts']} tries{error}"
+
+
+def _group(group: Mapping[str, str | None]) -> str:
+    return ", ".join(f"{name}={'(none)' if value is None else value}" for name, value in group.items())
