@@ -113,3 +113,11 @@ def test_weekdays_are_those_of_the_utc_day() -> None:
     assert mondays.holds(monday * 10**9)
     assert mondays.holds((monday + 86_399) * 10**9)
     assert not mondays.holds((monday + 86_400) * 10**9)
+
+
+def test_an_image_models_one_output_rate_is_that_of_its_images() -> None:
+    image_model = read_rates({"input": "5", "input_image": "10", "output": "40"})
+    chat_model = read_rates({"input": "5", "output": "40"})
+
+    assert image_model.at(STANDARD, 0)["output_image"] == Decimal(40)
+    assert "output_image" not in chat_model.at(STANDARD, 0)

@@ -79,8 +79,10 @@ class RateTable:
         return {unit: rate for unit in UNITS if (rate := self._rate(unit, tier, threshold)) is not None}
 
     def _rate(self, unit: str, tier: str, threshold: int) -> Decimal | None:
-        chain = (unit, *UNITS[unit].falls_back_to)
         standard = self.rates.get(STANDARD, {})
+        chain = (unit, *UNITS[unit].falls_back_to)
+        if unit == "output_image" and "input_image" in standard:
+            chain = (unit, "output")  # an image model's one output rate is that of its images
         if tier != STANDARD:
             for name in chain:
                 if series := self.rates[tier].get(name):
