@@ -93,6 +93,7 @@ _PROMPT: Final = frozenset(
         "thinking",
     }
 )
+_TOOLS: Final = ("tools", "functions", "toolConfig")
 _NOBODY: Final = Attribution()
 _CHARACTERS_PER_TOKEN: Final = 4
 """Of English text, for prompts that are given as token numbers."""
@@ -151,30 +152,41 @@ def _cap(body: Mapping[str, Any]) -> int | None:
 
 
 def _characters(body: Mapping[str, Any]) -> int:
-    """How much text the prompt holds: strings under the keys that carry prompts, never the data of images or sound.
-
-    Of tools everything counts, names of parameters included: their schemas are part of the prompt.
-    """
-    total = 0
-    pending: list[tuple[object, bool]] = [(body, False)]
+    """How much text the prompt holds: strings under the keys that carry prompts, never the data of images or sound."""
+    total = _schema_characters([body[key] for key in _TOOLS if key in body])
+    pending: list[object] = [body]
     while pending:
-        node, all_of_it = pending.pop()
-        if type(node) is str:
-            total += len(node)
-        elif isinstance(node, Mapping):
+        node = pending.pop()
+        if type(node) is dict or isinstance(node, Mapping):
             for key, value in node.items():
-                if all_of_it:
-                    total += len(key)
-                    pending.append((value, True))
-                elif key in _PROMPT:
-                    pending.append((value, False))
-                elif key in ("tools", "functions", "toolConfig"):
-                    pending.append((value, True))
+                if key in _PROMPT:
+                    if type(value) is str:
+                        total += len(value)
+                    else:
+                        pending.append(value)
         elif isinstance(node, list | tuple):
             if node and type(node[0]) is int:
                 total += len(node) * _CHARACTERS_PER_TOKEN
             else:
-                pending.extend((value, all_of_it) for value in node)
+                pending.extend(node)
+        elif type(node) is str:
+            total += len(node)
+    return total
+
+
+def _schema_characters(tools: object) -> int:
+    """Of tools everything counts, names of parameters included: their schemas are part of the prompt."""
+    total = 0
+    pending = [tools]
+    while pending:
+        node = pending.pop()
+        if type(node) is str:
+            total += len(node)
+        elif isinstance(node, Mapping):
+            total += sum(len(name) for name in node if type(name) is str)
+            pending.extend(node.values())
+        elif isinstance(node, list | tuple):
+            pending.extend(node)
     return total
 
 
