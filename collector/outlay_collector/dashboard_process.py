@@ -51,6 +51,11 @@ class DashboardProcess:
         self._restarts = 0
         self._process: subprocess.Popen[bytes] | None = None
 
+    @property
+    def pid(self) -> int | None:
+        """Of the process that runs now, None where none does."""
+        return None if self._process is None or self._process.poll() is not None else self._process.pid
+
     def start(self) -> None:
         """Starts the process; it answers seconds later. Its own session keeps the Ctrl-C of a terminal from it."""
         self._process = subprocess.Popen(
@@ -96,7 +101,7 @@ class DashboardProcess:
 
     def stop(self) -> None:
         """Ends the process, in five seconds by force. Does nothing where it has ended."""
-        if self._process is None or self._process.poll() is not None:
+        if self._process is None or self.pid is None:
             return
         self._process.terminate()
         try:

@@ -81,12 +81,12 @@ def house(
 
     The dashboard asks for nobody's name, so it listens on loopback whatever `host` is.
     """
-    with _port_from("--port"):
+    with _port_from("--port", host):
         server = Server(app, host, port)
     with _started(server):
         dashboard = None
         if dashboard_port is not None:
-            with _port_from("--dashboard-port"):
+            with _port_from("--dashboard-port", LOOPBACK):
                 dashboard = DashboardProcess(f"http://{LOOPBACK}:{server.port}", api_key, port=dashboard_port)
             dashboard.start()
         try:
@@ -107,10 +107,10 @@ def _started(server: Server) -> Iterator[None]:
 
 
 @contextmanager
-def _port_from(option: str) -> Iterator[None]:
+def _port_from(option: str, host: str) -> Iterator[None]:
     try:
         yield
     except PortInUse as error:
         raise CommandError(f"{error.strerror}: stop what listens there, or choose another with {option}") from None
     except OSError as error:
-        raise CommandError(f"--host: {error.strerror or error}") from None
+        raise CommandError(f"--host {host}: {error.strerror or error}") from None

@@ -48,9 +48,10 @@ def money(cost_usd: str | Decimal | None) -> str:
     if cost_usd is None:
         return "-"
     amount = Decimal(cost_usd)
-    if 0 < amount < _SMALLEST_SHOWN:
-        return f"<${_SMALLEST_SHOWN}"
-    return f"${amount:,.4f}"
+    sign = "-" if amount < 0 else ""
+    if 0 < abs(amount) < _SMALLEST_SHOWN:
+        return f"{sign}<${_SMALLEST_SHOWN}"
+    return f"{sign}${abs(amount):,.4f}"
 
 
 def count(number: int | None) -> str:

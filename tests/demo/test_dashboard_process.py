@@ -1,0 +1,35 @@
+"""The dashboard as a child: it is started again when it falls, and gone when it is stopped."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+
+import pytest
+from outlay_collector.dashboard_process import DashboardFailed, DashboardProcess
+
+
+def test_a_dashboard_that_falls_is_started_again_and_stopping_ends_it() -> None:
+    dashboard = DashboardProcess("http://127.0.0.1:9")
+    dashboard.start()
+    try:
+        first = dashboard.pid
+        assert first is not None
+        assert not dashboard.revive()
+        os.kill(first, signal.SIGKILL)
+        os.waitid(os.P_PID, first, os.WEXITED | os.WNOWAIT)
+        assert dashboard.revive()
+        assert dashboard.wait(threading.Event())
+        assert dashboard.pid != first
+    finally:
+        dashboard.stop()
+    assert dashboard.pid is None
+
+
+def test_one_that_ends_before_it_answers_says_so() -> None:
+    dashboard = DashboardProcess("http://127.0.0.1:9")
+    dashboard.start()
+    dashboard.stop()
+    with pytest.raises(DashboardFailed, match="the collector goes on without it"):
+        dashboard.wait(threading.Event())
