@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -232,3 +233,18 @@ def test_the_command_reprices_a_database_with_the_entries_of_a_file(
     assert "1 of 1 calls would change." in dry.stdout
     assert wet.exit_code == 0, wet.output
     assert '"after_usd": "4"' in wet.stdout
+
+
+def test_the_models_without_a_price_are_listed_with_the_reason(engine: Engine, database_url: str) -> None:
+    house = report(1, Cost.unpriced("no price"), model_requested="house-7b", model_served="house-7b")
+    store(engine, house, report(2, Cost.unpriced("no counts"), usage=None), report(3))
+
+    arguments = ["prices", "missing", "--db", database_url, "--from", "2026-06-15", "--to", "2026-06-16", "--json"]
+    result = CliRunner().invoke(cli, arguments)
+
+    assert result.exit_code == 0, result.output
+    rows = {row["model"]: (row["unpriced_calls"], row["reason"]) for row in json.loads(result.stdout)["missing"]}
+    assert rows == {
+        "house-7b": (1, "no price for openai/house-7b: give it a [[price]] entry"),
+        "gpt-4o": (1, "the book has a price: the usage could not be read or priced"),
+    }

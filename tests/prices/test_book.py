@@ -251,6 +251,7 @@ def test_a_name_that_is_only_like_an_entry_says_so(
         ("openai", "claude-sonnet-4-6", "no price for openai/claude-sonnet-4-6: give it a [[price]] entry"),
         ("azure", "my-deployment", "no price for azure/my-deployment: give it a [[price]] entry"),
         ("ollama", "llama3", "no price list for provider ollama: give llama3 a [[price]] entry"),
+        ("openai", "acme/gpt-4o", "no price for openai/acme/gpt-4o: give it a [[price]] entry"),
         ("openai", "", "the model is not known"),
     ],
 )

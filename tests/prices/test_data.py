@@ -13,8 +13,8 @@ from pathlib import Path
 import outlay.prices
 import pytest
 from outlay.prices import PriceBook, Unpriced
-from outlay.prices.book import ListedModel
 from outlay.prices.match import Rule
+from outlay.prices.pricelist import ListedModel
 
 REPOSITORY = Path(__file__).parent.parent.parent
 DATA = Path(outlay.prices.__file__).parent / "data" / "prices.json"

@@ -122,7 +122,7 @@ def list_changes(
 def entries(book: PriceBook, provider: str | None, model: str | None) -> Iterator[tuple[str, str, Entry]]:
     """Every dated price, as (provider, model id, entry), of one provider and of models with that in their id."""
     wanted = canonical_provider(provider) if provider else None
-    if wanted is not None and wanted not in book.providers:
+    if wanted is not None and not any(book.models(wanted)):
         raise CommandError(f"--provider {provider!r}: expected one of {', '.join(book.providers)}")
     for name in book.providers if wanted is None else (wanted,):
         for listed in book.models(name):

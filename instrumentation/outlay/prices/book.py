@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from functools import cache
 from pathlib import Path
@@ -17,13 +17,13 @@ from typing import Any, Final
 
 from outlay.model import STANDARD_TERMS, Cost, CostStatus, Terms, Usage
 from outlay.prices.cost import contradiction, cost_of, nano_usd
-from outlay.prices.entry import ALWAYS_NS, EXACTLY, NEVER_NS, ONE, Entry, Period, Price, Unpriced, entry_id, read_rates
-from outlay.prices.match import Rule, holds, is_certain, names_of, without_date
+from outlay.prices.entry import EXACTLY, ONE, Entry, Period, Price, Unpriced
+from outlay.prices.match import is_certain, names_of, without_date
 from outlay.prices.overrides import Override
+from outlay.prices.pricelist import ListedModel, PriceList
 from outlay.providers.registry import canonical_provider
 
 _DATA: Final = Path(__file__).parent / "data" / "prices.json"
-_PRESUMED_AFTER: Final = timedelta(days=366)
 _NAMES_REMEMBERED: Final = 4096
 
 
@@ -42,61 +42,13 @@ class _Listing:
         return next((factor for period, factor in reversed(self.discounts) if period.holds(at_ns)), ONE)
 
 
-@dataclass(frozen=True, slots=True)
-class ListedModel:
-    """A model of a price list: the rules that its names meet, and its dated entries, of which the last to hold wins."""
-
-    id: str
-    rules: tuple[Rule, ...]
-    entries: tuple[Entry, ...]
-
-
-class _PriceList:
-    """One provider's models. Compiles a model the first time it is asked for."""
-
-    def __init__(self, provider: str, raw: Mapping[str, Any], book: Mapping[str, Any]) -> None:
-        self.provider = provider
-        self.falls_back_to: tuple[str, ...] = tuple(raw.get("falls_back_to", ()))
-        self._raw: list[Mapping[str, Any]] = raw["models"]
-        self._book = book
-        self._compiled: dict[int, ListedModel] = {}
-        self._exact = {
-            rule[1]: position
-            for position in range(len(self._raw) - 1, -1, -1)
-            for rule in self._raw[position]["match"]
-            if rule[0] == "="
-        }
-
-    def find(self, name: str) -> ListedModel | None:
-        """The model of that name: one listed under it exactly, else the first whose wider rules it meets."""
-        if (position := self._exact.get(name)) is not None:
-            return self.model(position)
-        for position, raw in enumerate(self._raw):
-            if any(rule[0] != "=" and holds(_rule(rule), name) for rule in raw["match"]):
-                return self.model(position)
-        return None
-
-    def model(self, position: int) -> ListedModel:
-        if position not in self._compiled:
-            raw = self._raw[position]
-            self._compiled[position] = ListedModel(
-                raw["id"],
-                tuple(map(_rule, raw["match"])),
-                tuple(_entry(f"{self.provider}/{raw['id']}", entry, self._book) for entry in raw["prices"]),
-            )
-        return self._compiled[position]
-
-    def models(self) -> Iterable[ListedModel]:
-        return (self.model(position) for position in range(len(self._raw)))
-
-
 class PriceBook:
     """Prices by provider, model, time and terms. Immutable, and safe to share between threads."""
 
     def __init__(self, read: Callable[[], Mapping[str, Any]], overrides: tuple[Override, ...] = ()) -> None:
         self._read = read
         self._overrides = overrides
-        self._lists: dict[str, _PriceList] = {}
+        self._lists: dict[str, PriceList] = {}
         self._listings: dict[tuple[str, str], _Listing | Unpriced] = {}
 
     @classmethod
@@ -125,8 +77,8 @@ class PriceBook:
 
     @property
     def providers(self) -> tuple[str, ...]:
-        """The providers that have a price list."""
-        return tuple(self._read()["lists"])
+        """The providers that have a price list of their own."""
+        return tuple(name for name, raw in self._read()["lists"].items() if raw["models"])
 
     def models(self, provider: str) -> Iterable[ListedModel]:
         """Every model of a provider's list; a user's own entries are not among them."""
@@ -252,23 +204,23 @@ class PriceBook:
                 return replace(listing, entries=tuple(replace(entry, inferred=reason) for entry in listing.entries))
         return Unpriced(f"no price list for provider {gateway}: give {model} a [[price]] entry")
 
-    def _reach(self, price_list: _PriceList, name: str) -> tuple[_PriceList, ListedModel] | None:
+    def _reach(self, price_list: PriceList, name: str) -> tuple[PriceList, ListedModel] | None:
         """The model of that name in a list or, for a platform that sells others' models, in theirs."""
         for owner in (price_list, *filter(None, map(self._list, price_list.falls_back_to))):
             if found := owner.find(name):
                 return owner, found
         return None
 
-    def _list(self, provider: str) -> _PriceList | None:
+    def _list(self, provider: str) -> PriceList | None:
         price_list = self._lists.get(provider)
         if price_list is None and (raw := self._read()["lists"].get(provider)):
             if owner := raw.get("same_as"):
                 return self._list(owner)
-            price_list = self._lists[provider] = _PriceList(provider, raw, self._read())
+            price_list = self._lists[provider] = PriceList(provider, raw, self._read())
         return price_list
 
 
-def _as_reached(model: ListedModel, name: str, owner: _PriceList, reached_in: _PriceList) -> Iterable[Entry]:
+def _as_reached(model: ListedModel, name: str, owner: PriceList, reached_in: PriceList) -> Iterable[Entry]:
     """A model's entries, with what had to be assumed to come to them by this name through this list."""
     inferred = None
     if not is_certain(model.rules, name):
@@ -284,45 +236,11 @@ def _presumed(price: Price, entry: Entry) -> Price:
     return replace(price, inferred="; ".join(filter(None, (price.inferred, reason))))
 
 
-def _rule(raw: Sequence[Any]) -> Rule:
-    operator, text = raw
-    return (operator, text) if isinstance(text, str) else (operator, tuple(map(_rule, text)))
-
-
-def _entry(name: str, raw: Mapping[str, Any], book: Mapping[str, Any]) -> Entry:
-    since = raw.get("from", "")[:10] or None
-    return Entry(
-        name=name,
-        since=since,
-        source=book["sources"][raw.get("source", 0)],
-        period=Period(
-            _ns(raw["from"]) if "from" in raw else ALWAYS_NS,
-            _ns(raw["until"]) if "until" in raw else NEVER_NS,
-            tuple((_second(start), _second(end)) for start, end in raw.get("hours", ())),
-            frozenset(raw.get("weekdays", ())),
-        ),
-        table=read_rates(raw["rates"]),
-        id=entry_id(name, since, {key: value for key, value in raw.items() if key != "source"}),
-        inferred=raw.get("inferred"),
-        presumed_from_ns=_ns((date.fromisoformat(book["checked"]) + _PRESUMED_AFTER).isoformat()),
-    )
-
-
-def _ns(moment: str) -> int:
-    at = datetime.fromisoformat(moment)
-    return int((at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp()) * 10**9
-
-
 def _moment(at_ns: int) -> str:
     try:
         return f"{datetime.fromtimestamp(at_ns // 10**9, UTC):%Y-%m-%dT%H:%M:%SZ}"
     except (ValueError, OverflowError, OSError):
         return f"{at_ns} ns, which is no date"
-
-
-def _second(clock: str) -> int:
-    at = time.fromisoformat(clock)
-    return at.hour * 3600 + at.minute * 60 + at.second
 
 
 @cache

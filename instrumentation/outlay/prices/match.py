@@ -22,6 +22,11 @@ _HARMLESS_BEFORE: Final = re.compile(r"(?:.*[/.:])?")
 _DATE: Final = re.compile(r"[-@](?:\d{4}-\d{2}-\d{2}|\d{8})$")
 _COMPACT_DATE: Final = re.compile(r"-(\d{4})(\d{2})(\d{2})$")
 _ARN: Final = re.compile(r"^arn:[^/]*:(?:inference-profile|foundation-model)/(.+)$")
+_OWNER: Final = re.compile(
+    r"^(?:openai|azure(?:_ai|_openai)?|anthropic|bedrock|google|gemini|vertex_ai|vertex|mistral(?:ai)?|x-?ai|deepseek"
+    r"|cohere|groq|perplexity|together(?:_ai|computer)?|fireworks_ai|cerebras|openrouter|voyage|moonshotai|zai)/(.+)$"
+)
+"""What gateways put before a model's name to say whose it is."""
 _PATH: Final = re.compile(r"^(?:projects/.*/)?(?:publishers/[^/]+/)?models/(.+)$")
 
 
@@ -29,11 +34,9 @@ def names_of(model: str) -> Iterator[str]:
     """The names to try for a model, most literal first."""
     name = model.strip().lower()
     seen = [name]
-    for pattern in (_ARN, _PATH):
+    for pattern in (_ARN, _PATH, _OWNER):
         if found := pattern.match(name):
             seen.append(found[1])
-    if "/" in name:
-        seen.append(name.split("/", 1)[1])
     seen += [_COMPACT_DATE.sub(r"-\1-\2-\3", each) for each in seen]
     return iter(dict.fromkeys(seen))
 
