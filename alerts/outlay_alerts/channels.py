@@ -14,7 +14,7 @@ from email.message import Message as Headers
 from html import escape
 from http.client import HTTPException
 from typing import IO, Final
-from urllib.error import HTTPError
+from urllib.error import HTTPError, URLError
 from urllib.parse import urlsplit
 from urllib.request import HTTPRedirectHandler, Request, build_opener
 
@@ -112,7 +112,8 @@ def _post(url: str, message: Message) -> None:
         error.close()
         raise _refused("the webhook", error.code) from None
     except (OSError, HTTPException) as error:
-        raise TransportError(f"the webhook could not be reached: {type(error).__name__}") from None
+        cause = error.reason if isinstance(error, URLError) else error  # its text may name the address
+        raise TransportError(f"the webhook could not be reached: {type(cause).__name__}") from None
 
 
 def _refused(name: str, status: int) -> TransportError:

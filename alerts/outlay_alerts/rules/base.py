@@ -172,8 +172,12 @@ class WindowRule(TrafficRule):
     def weigh(self, measured: Measurement) -> Verdict:
         """The verdict on a group that has at least `min_calls`."""
 
+    def begins(self, now: datetime) -> datetime:
+        """When the window that ends now began."""
+        return now - self.window
+
     def judge(self, readers: Readers, now: datetime) -> Sequence[Verdict]:
-        measurements = readers.measure(Window(now - self.window, now), self.group_by, self.match)
+        measurements = readers.measure(Window(self.begins(now), now), self.group_by, self.match)
         return [self.weigh(m) if m.calls >= self.min_calls else self.too_few(m) for m in measurements]
 
 

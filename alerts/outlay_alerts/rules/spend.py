@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -13,7 +12,7 @@ from outlay.budgets.period import Period
 from outlay.model import NANO_USD_PER_USD
 from pydantic import AfterValidator, Field, model_validator
 
-from outlay_alerts.measurements import Group, Measurement, Readers, Window
+from outlay_alerts.measurements import Group, Measurement
 from outlay_alerts.rules.base import Length, Number, WindowRule, suffix
 from outlay_alerts.verdict import Severity, Verdict, count
 
@@ -50,9 +49,8 @@ class Spend(WindowRule):
     def span(self) -> str:
         return super().span if self.period is None else f"this {self.period} ({self.timezone})"
 
-    def judge(self, readers: Readers, now: datetime) -> Sequence[Verdict]:
-        start = now - self.window if self.period is None else Period(self.period, self.timezone).window(now).start
-        return [self.weigh(m) for m in readers.measure(Window(start, now), self.group_by, self.match)]
+    def begins(self, now: datetime) -> datetime:
+        return super().begins(now) if self.period is None else Period(self.period, self.timezone).window(now).start
 
     def weigh(self, measured: Measurement) -> Verdict:
         unpriced = count(measured.unpriced_calls, "call")

@@ -112,7 +112,7 @@ def backtest(
 
     settings = _settings(config, db)
     step, length = _length("--every", every), _length("--since", since)
-    looks = length // step
+    looks = length // step if step else 0
     if not 0 < looks <= _MOST_LOOKS:
         raise CommandError(f"--since {since} --every {every} is {looks} looks: expected 1 to {_MOST_LOOKS:,}")
     end = datetime.now(UTC)
@@ -145,7 +145,7 @@ def silence(
     with connect(endpoint, api_key, db) as api:
         if end is not None:
             api.request("DELETE", f"/api/v1/silences/{end}")
-            document = {"ended": end}
+            document: dict[str, Any] = {"ended": end}
         elif match:
             body = {"match": _matched(match), "for": length, "comment": comment}
             document = {"silences": [api.request("POST", "/api/v1/silences", json=body)]}
