@@ -228,7 +228,8 @@ def _meter(budget: Budget, now: datetime) -> str:
         f"left {fmt.exact_amount(budget.remaining, unit)} of {fmt.exact_amount(budget.limit, unit)}"
     )
     lent_words = f", {fmt.amount(budget.leased, unit)} lent to processes" if budget.leased else ""
-    enforcement = "blocks" if budget.on_limit == "block" else "alerts only"
+    blocks = budget.on_limit == "block"
+    enforcement = "alerts only" if not blocks else "calls are held back" if budget.state == "exhausted" else "blocks"
     period = budget.period if budget.resets_at is None else f"per {budget.period}"
     resets = "" if budget.resets_at is None else f" · resets {fmt.until(budget.resets_at, now)}"
     return (

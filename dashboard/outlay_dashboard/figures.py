@@ -72,9 +72,8 @@ def ranking(totals: Sequence[UsageRow], colours: Colour) -> go.Figure:
                 hovertemplate=f"<b>{_escaped(label)}</b><br>{_spend_words(rows)}<br>{_calls(rows)}<extra></extra>",
             )
         )
-        amount = fmt.spend(total, calls=1, unpriced=0 if total is not None else _unpriced(rows))
         share = f"  {fmt.percent(float(total / whole))}" if whole and total is not None else ""
-        _write_above(figure, place, _escaped(_shortened(label)), f"<b>{amount}</b>{share}")
+        _write_above(figure, place, _escaped(_shortened(label)), _short_spend(total, _unpriced(rows)) + share)
     figure.update_layout(showlegend=False, height=HEIGHT, margin={"l": 0, "r": 0, "t": 6, "b": 0})
     figure.update_xaxes(visible=False, fixedrange=True)
     figure.update_yaxes(visible=False, fixedrange=True, range=[max(len(entries), 5) - 0.6, -0.85])
@@ -153,6 +152,12 @@ def _figure(height: int, window: Window) -> go.Figure:
     )
     figure.update_yaxes(fixedrange=True, rangemode="tozero")
     return figure
+
+
+def _short_spend(total: Decimal | None, unpriced: int) -> str:
+    if not unpriced:
+        return f"<b>{fmt.usd(total)}</b>"
+    return f"<b>{unpriced:,} unpriced</b>" if total is None else f"<b>{fmt.usd(total)}</b> + {unpriced:,} unpriced"
 
 
 def _write_above(figure: go.Figure, place: int, left: str, right: str) -> None:

@@ -125,6 +125,8 @@ def test_a_budget_that_is_overspent_fills_its_bar_and_no_more() -> None:
     widths = [float(width) for width in re.findall(r"width:([\d.]+)%", cards.budgets([over], NOW))]
     assert widths == [100.0, 0.0]
     assert "150% spent" in cards.budgets([over], NOW)
+    assert "per day · calls are held back · resets" in cards.budgets([over], NOW)
+    assert "per day · alerts only · resets" in cards.budgets([replace(over, on_limit="alert")], NOW)
 
 
 def test_the_banner_names_what_fires_and_only_that() -> None:

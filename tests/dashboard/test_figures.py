@@ -81,7 +81,13 @@ def test_the_ranking_puts_unknown_spend_last_and_never_calls_it_zero(usage_row: 
     )
     assert [row.group[0] for row in totals] == ["a", None, "b"]
     words = [note.text for note in figures.ranking(totals, COLOURS).layout.annotations]
-    assert words == ["a", "<b>$0.75</b>  75%", "(not set)", "<b>$0.25</b>  25%", "b", "<b>7 calls without a price</b>"]
+    assert words == ["a", "<b>$0.75</b>  75%", "(not set)", "<b>$0.25</b>  25%", "b", "<b>7 unpriced</b>"]
+
+
+def test_the_ranking_says_what_an_amount_leaves_out(usage_row: RowMaker) -> None:
+    totals = [usage_row(model="a", calls=48, cost_usd="0", unpriced_calls=47)]
+    words = [note.text for note in figures.ranking(totals, COLOURS).layout.annotations]
+    assert words == ["a", "<b>$0.00</b> + 47 unpriced"]
 
 
 def test_the_ranking_sums_what_it_does_not_name(usage_row: RowMaker) -> None:
