@@ -80,7 +80,7 @@ def test_a_line_that_cannot_be_read_keeps_its_place_and_says_why() -> None:
         ({"at": "noon"}, "at is 'noon': not a time"),
         ({"at": 10**30}, f"at is {10**30}: not a time"),
         ({"rates": {"inptu": "3"}}, "rates.inptu = '3': expected a unit's name (perhaps input)"),
-        ({"rates": {"input": "-3"}}, "rates.input = '-3': expected a number of USD, 0 or more"),
+        ({"rates": {"input": "-3"}}, "rates.input = '-3': expected a number of USD from 0 to 1,000,000,000"),
         ({"provider": None, "response": {}}, "the response does not show whose it is: name its provider"),
         ({"response": {"error": {"message": "overloaded"}}}, "the response is of no shape Outlay reads"),
         ({"response": {**MESSAGE, "usage": {"input_tokens": -1, "output_tokens": 1}}}, "input_tokens is negative: -1"),

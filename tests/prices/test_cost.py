@@ -112,7 +112,13 @@ def test_what_the_provider_says_it_cost_stands_where_we_have_no_price() -> None:
     )
 
 
-@pytest.mark.parametrize("paid", ["-1", "NaN", "Infinity"])
+def test_a_cost_beyond_belief_is_unpriced_and_raises_nothing() -> None:
+    found = cost({"input": "1000000000"}, Usage({"input": 10**15}))
+
+    assert found.reason == "1000000000000000000 USD is more than any call can cost"
+
+
+@pytest.mark.parametrize("paid", ["-1", "NaN", "Infinity", "1e100"])
 def test_a_charge_that_is_no_amount_is_not_believed(paid: str) -> None:
     assert cost({"input": "1"}, Usage({"input": 1000}), paid=paid).nano_usd == 1_000_000
 
@@ -134,6 +140,7 @@ def test_reasoning_is_inside_output_unless_it_has_a_rate_of_its_own() -> None:
         ({"input": "12"}, "input is '12': not a number"),
         ({"audio_second": Decimal("NaN")}, "audio_second is NaN: not a number"),
         ({"input_smell": 3}, "unknown unit input_smell"),
+        ({"input": 10**30}, f"input is {10**30}: more than any call can use"),
         ({"output": 5, "reasoning": 6}, "reasoning (6) is more than the output it is a part of (5)"),
     ],
 )

@@ -154,14 +154,17 @@ def test_aliases_of_one_another_come_to_an_end() -> None:
         ({"provider": "openai", "input": 1}, "price[0].model = None: expected the name of a model or deployment"),
         ({"provider": "openai", "model": "m"}, "price[0].input = None: expected a rate in USD per million tokens"),
         ({"provider": "openai", "model": "m", "input": "x"}, "price[0].input = 'x': expected a number of USD"),
-        ({"provider": "openai", "model": "m", "input": -1}, "price[0].input = -1: expected a number of USD, 0 or more"),
+        (
+            {"provider": "openai", "model": "m", "input": -1},
+            "price[0].input = -1: expected a number of USD from 0 to 1,000,000,000",
+        ),
         (
             {"provider": "openai", "model": "m", "inptu": 1},
             "price[0].inptu = 1: expected a unit's name (perhaps input)",
         ),
         (
             {"provider": "openai", "model": "m", "discont": 0.1},
-            "price[0].discont = 0.1: expected a unit's name",
+            "price[0].discont = 0.1: expected a rate or the key discount",
         ),
         ({"provider": "openai", "discount": 15}, "price[0].discount = 15: expected a fraction from 0 to 1"),
         ({"provider": "openai", "discount": True}, "price[0].discount = True: expected a fraction from 0 to 1"),

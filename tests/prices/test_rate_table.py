@@ -62,8 +62,8 @@ def test_a_key_is_a_unit_a_tier_and_a_threshold(key: str, expected: tuple[str, s
         ({"input": "cheap"}, "input = 'cheap': expected a number of USD"),
         ({"input": True}, "input = True: expected a number of USD"),
         ({"input": None}, "input = None: expected a number of USD"),
-        ({"input": "-1"}, "input = '-1': expected a number of USD, 0 or more"),
-        ({"input": float("nan")}, "input = nan: expected a number of USD, 0 or more"),
+        ({"input": "-1"}, "input = '-1': expected a number of USD from 0 to 1,000,000,000"),
+        ({"input": float("nan")}, "input = nan: expected a number of USD from 0 to 1,000,000,000"),
         ({"input": "1", "output_above_200000": "2"}, "output_above_200000 = '2': expected output beside it"),
     ],
 )

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from outlay.model import STANDARD_TERMS, Cost, CostStatus, Terms, Usage
-from outlay.prices.cost import contradiction, cost_of, nano_usd
+from outlay.prices.cost import MOST_USD, contradiction, cost_of, nano_usd
 from outlay.prices.entry import EXACTLY, ONE, Entry, Period, Price, Unpriced
 from outlay.prices.match import is_certain, names_of, without_date
 from outlay.prices.overrides import Override
@@ -101,7 +101,7 @@ class PriceBook:
         A cost the provider reports itself is believed; ours stands beside it in `computed_nano_usd` with its lines.
         """
         ours = self._computed(usage, provider, model, at_ns, terms, reason_unread)
-        if provider_cost_usd is None or not provider_cost_usd.is_finite() or provider_cost_usd < 0:
+        if provider_cost_usd is None or not (provider_cost_usd.is_finite() and 0 <= provider_cost_usd <= MOST_USD):
             return ours
         return replace(
             ours,
@@ -167,6 +167,7 @@ class PriceBook:
                 entries += [override.entry(provider, model)] if override.rates else []
                 continue
             target_provider, target = override.same_as
+            target_provider = provider if target_provider == "*" else target_provider
             listing = (
                 self._bundled_listing(target_provider, target)
                 if (target_provider, target) == (provider, model) or aliases > 4

@@ -14,6 +14,9 @@ from outlay.prices.entry import EXACTLY, Price, Unpriced
 from outlay.units import UNITS
 
 _ZERO: Final = Decimal(0)
+_MOST_OF_A_UNIT: Final = 10**15
+MOST_USD: Final = Decimal(9_000_000_000)
+"""What fits into 63 bits of nano-USD. A call that cost more did not happen."""
 _ONE: Final = Decimal(1)
 
 
@@ -38,7 +41,8 @@ def contradiction(usage: Usage) -> str | None:
     if not usage.quantities and not usage.other_models:
         return "the provider reported no counts"
     for unit, quantity in usage.quantities.items():
-        if (type(quantity) is not int or quantity < 0 or unit not in UNITS) and (wrong := _wrong(unit, quantity)):
+        is_plain = type(quantity) is int and 0 <= quantity <= _MOST_OF_A_UNIT and unit in UNITS
+        if not is_plain and (wrong := _wrong(unit, quantity)):
             return wrong
     reasoning, output = usage.quantities.get("reasoning", 0), usage.quantities.get("output")
     if output is not None and reasoning > output:
@@ -56,7 +60,9 @@ def _wrong(unit: str, quantity: object) -> str | None:
         return f"{unit} is {quantity!r}: not a number"
     if isinstance(quantity, Decimal) and not quantity.is_finite():
         return f"{unit} is {quantity}: not a number"
-    return f"{unit} is {quantity}: negative" if quantity < 0 else None
+    if quantity < 0:
+        return f"{unit} is {quantity}: negative"
+    return f"{unit} is {quantity}: more than any call can use" if quantity > _MOST_OF_A_UNIT else None
 
 
 def cost_of(parts: Sequence[tuple[Usage, Price | Unpriced]]) -> Cost:
@@ -85,6 +91,8 @@ def cost_of(parts: Sequence[tuple[Usage, Price | Unpriced]]) -> Cost:
     total = _ZERO
     for line in lines:
         total = EXACTLY.add(total, line.cost_usd)
+    if total > MOST_USD:
+        return Cost.unpriced(f"{total:.0f} USD is more than any call can cost")
     first = next(price for _, price in parts if isinstance(price, Price))
     return Cost(
         nano_usd=nano_usd(total),

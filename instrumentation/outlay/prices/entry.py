@@ -35,6 +35,7 @@ EXACTLY: Final = Context(prec=60, rounding=ROUND_HALF_EVEN, traps=[InvalidOperat
 ALWAYS_NS: Final = -(2**63)
 NEVER_NS: Final = 2**63 - 1
 _DAY_S: Final = 86_400
+_DEAREST_USD: Final = 1_000_000_000
 
 
 class BadRate(ValueError):
@@ -146,8 +147,8 @@ def _read_rate(key: str, value: object) -> Decimal:
         rate = value if isinstance(value, Decimal) else Decimal(str(value))
     except InvalidOperation:
         raise BadRate(key, value, "a number of USD") from None
-    if not rate.is_finite() or rate < 0:
-        raise BadRate(key, value, "a number of USD, 0 or more")
+    if not rate.is_finite() or not 0 <= rate <= _DEAREST_USD:
+        raise BadRate(key, value, f"a number of USD from 0 to {_DEAREST_USD:,}")
     return rate
 
 

@@ -7,7 +7,7 @@ table of `entry`), `same_as` (the model whose price this name has; rates beside 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time
 from decimal import Decimal, InvalidOperation
@@ -90,13 +90,11 @@ def _read(entry: Mapping[str, object], path: str, source: str) -> Override:
     def wrong(key: str, expected: str) -> ConfigError:
         return ConfigError(source, f"{path}.{key}", entry.get(key), expected)
 
-    rates = {key: str(value) for key, value in entry.items() if key not in _OWN_KEYS}
+    rates = {key: value for key, value in entry.items() if key not in _OWN_KEYS}
     try:
-        read_rates({key: value for key, value in entry.items() if key not in _OWN_KEYS})
+        read_rates(rates)
     except BadRate as bad:
-        near = difflib.get_close_matches(bad.key, [*_OWN_KEYS, *UNITS], n=1)
-        hint = f"{bad.expected}, or the key {near[0]}" if near and near[0] in _OWN_KEYS else bad.expected
-        raise ConfigError(source, f"{path}.{bad.key}", bad.value, hint) from None
+        raise wrong(bad.key, _own_key_like(bad.key) or bad.expected) from None
     provider = entry.get("provider")
     if not isinstance(provider, str) or not provider:
         raise wrong("provider", 'the name of a provider, such as "openai", or "*" for all')
@@ -111,26 +109,33 @@ def _read(entry: Mapping[str, object], path: str, source: str) -> Override:
         raise wrong("same_as", 'a model\'s name, or { provider = "openai", model = "gpt-4o" }')
     if not rates and same_as is None and discount is None:
         raise wrong("input", "a rate in USD per million tokens, same_as, or discount")
-    moments = {}
-    for key in ("from", "until"):
-        moments[key] = _read_moment(entry.get(key))
-        if moments[key] is None and key in entry:
-            raise wrong(key, "a date or a time with its offset, such as 2026-07-01 or 2026-07-01T09:00:00Z")
-    period = Period(
-        ALWAYS_NS if moments["from"] is None else moments["from"],
-        NEVER_NS if moments["until"] is None else moments["until"],
-    )
-    if period.from_ns >= period.until_ns:
-        raise wrong("until", f"a time after from ({entry.get('from')})")
     return Override(
         provider=canonical_provider(provider),
         model=model,
-        period=period,
-        rates=rates,
+        period=_read_period(entry, wrong),
+        rates={key: str(value) for key, value in rates.items()},
         same_as=same_as,
         discount=discount,
         source=f"{source} {path}",
     )
+
+
+def _own_key_like(key: str) -> str | None:
+    near = difflib.get_close_matches(key, [*_OWN_KEYS, *UNITS], n=1)
+    return f"a rate or the key {near[0]}" if near and near[0] in _OWN_KEYS else None
+
+
+def _read_period(entry: Mapping[str, object], wrong: Callable[[str, str], ConfigError]) -> Period:
+    moments = {"from": ALWAYS_NS, "until": NEVER_NS}
+    for key in moments:
+        if key in entry:
+            moment = _read_moment(entry[key])
+            if moment is None:
+                raise wrong(key, "a date or a time with its offset, such as 2026-07-01 or 2026-07-01T09:00:00Z")
+            moments[key] = moment
+    if moments["from"] >= moments["until"]:
+        raise wrong("until", f"a time after from ({entry.get('from')})")
+    return Period(moments["from"], moments["until"])
 
 
 def _read_discount(value: object) -> Decimal | None:
