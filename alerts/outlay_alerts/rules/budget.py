@@ -13,7 +13,8 @@ from decimal import Decimal
 from pydantic import Field
 
 from outlay_alerts.measurements import BudgetState, Group, Readers
-from outlay_alerts.rules.base import Number, Rule, suffix
+from outlay_alerts.rules.base import Rule, suffix
+from outlay_alerts.rules.keys import Number
 from outlay_alerts.verdict import Outcome, Severity, Verdict, format_figure
 
 DEFAULT_SOFT = (Decimal("0.8"),)

@@ -8,7 +8,8 @@ from decimal import Decimal
 from pydantic import Field
 
 from outlay_alerts.measurements import Measurement
-from outlay_alerts.rules.base import AtLeastOne, Length, Share, WindowRule, ratio, suffix
+from outlay_alerts.rules.base import WindowRule, ratio, suffix
+from outlay_alerts.rules.keys import AtLeastOne, Length, Share
 from outlay_alerts.verdict import Verdict
 
 

@@ -6,7 +6,7 @@ from datetime import timedelta
 from decimal import Decimal
 
 from outlay_alerts.measurements import Measurement
-from outlay_alerts.rules.base import AtLeastOne, Length, Number
+from outlay_alerts.rules.keys import AtLeastOne, Length, Number
 from outlay_alerts.rules.spike import SpikeRule
 
 

@@ -8,7 +8,8 @@ from decimal import Decimal
 from pydantic import Field
 
 from outlay_alerts.measurements import Measurement
-from outlay_alerts.rules.base import AtLeastOne, For, Share, WindowRule, ratio
+from outlay_alerts.rules.base import WindowRule, ratio
+from outlay_alerts.rules.keys import AtLeastOne, For, Share
 from outlay_alerts.verdict import Severity, Verdict
 
 

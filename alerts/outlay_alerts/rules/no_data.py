@@ -10,7 +10,8 @@ from decimal import Decimal
 from pydantic import Field
 
 from outlay_alerts.measurements import EVERYTHING, Group, Measurement, Readers, Window
-from outlay_alerts.rules.base import Length, TrafficRule, suffix
+from outlay_alerts.rules.base import TrafficRule, suffix
+from outlay_alerts.rules.keys import Length
 from outlay_alerts.verdict import Severity, Verdict, count
 
 

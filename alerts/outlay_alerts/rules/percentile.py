@@ -10,7 +10,8 @@ from typing import Literal
 from pydantic import Field
 
 from outlay_alerts.measurements import Measurement, Percentiles
-from outlay_alerts.rules.base import AtLeastOne, For, Length, WindowRule, suffix
+from outlay_alerts.rules.base import WindowRule, suffix
+from outlay_alerts.rules.keys import AtLeastOne, For, Length
 from outlay_alerts.verdict import Verdict
 
 

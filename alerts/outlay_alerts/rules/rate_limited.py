@@ -8,7 +8,8 @@ from decimal import Decimal
 from pydantic import Field
 
 from outlay_alerts.measurements import Measurement
-from outlay_alerts.rules.base import Length, Number, WindowRule
+from outlay_alerts.rules.base import WindowRule
+from outlay_alerts.rules.keys import Length, Number
 from outlay_alerts.verdict import Verdict
 
 

@@ -13,7 +13,8 @@ from outlay.model import NANO_USD_PER_USD
 from pydantic import AfterValidator, Field, model_validator
 
 from outlay_alerts.measurements import Group, Measurement
-from outlay_alerts.rules.base import Length, Number, WindowRule, suffix
+from outlay_alerts.rules.base import WindowRule, suffix
+from outlay_alerts.rules.keys import Length, Number
 from outlay_alerts.verdict import Severity, Verdict, count
 
 

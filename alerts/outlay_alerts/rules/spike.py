@@ -12,7 +12,8 @@ from pydantic import Field, model_validator
 
 from outlay_alerts.duration import format_duration
 from outlay_alerts.measurements import Measurement, Readers, Window
-from outlay_alerts.rules.base import Length, Number, TrafficRule, suffix
+from outlay_alerts.rules.base import TrafficRule, suffix
+from outlay_alerts.rules.keys import Length, Number
 from outlay_alerts.verdict import Verdict
 
 

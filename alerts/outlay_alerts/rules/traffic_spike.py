@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 from outlay_alerts.measurements import Measurement
-from outlay_alerts.rules.base import AtLeastOne, Number
+from outlay_alerts.rules.keys import AtLeastOne, Number
 from outlay_alerts.rules.spike import SpikeRule
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from outlay_alerts.measurements import Measurement, Percentiles
-from outlay_alerts.rules.base import Length
+from outlay_alerts.rules.keys import Length
 from outlay_alerts.rules.percentile import PercentileRule
 
 
