@@ -46,24 +46,29 @@ Duration = Annotated[timedelta, BeforeValidator(_read_duration)]
 
 
 class Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    """A table of outlay.toml. The text under a field is its line in docs/configuration.md."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
 
 class Server(Section):
     """`[server]`: where the collector listens and how much it takes."""
 
     host: str = "127.0.0.1"
+    """The address to listen on."""
     port: int = Field(default=4318, ge=0, le=65535)
+    """The port of OTLP over HTTP and of the API; 0 takes a free one."""
     max_body_bytes: int = Field(default=16 * 1024 * 1024, gt=0)
-    """Of one request, as it comes and inflated."""
+    """The most one request may hold, as it comes and inflated, in bytes."""
     queue_spans: int = Field(default=50_000, gt=0)
-    """How many may wait for their commit before senders are told to come back."""
+    """How many spans may wait for their commit before senders are told to come back."""
 
 
 class Store(Section):
     """`[store]`: the database."""
 
     url: str = "sqlite:///outlay.db"
+    """`sqlite:///file.db`, four slashes for an absolute path, or `postgresql://user:password@host/database`."""
 
     @property
     def shown_url(self) -> str:

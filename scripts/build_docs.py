@@ -1,0 +1,125 @@
+"""Writes the reference pages that follow from the code: docs/attributes.md and docs/configuration.md.
+
+`--check` writes nothing and fails where a page is not what the code says.
+"""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from collections.abc import Iterable, Sequence
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from outlay.attributes import ATTRIBUTES
+from outlay.settings import SETTINGS
+from outlay_collector import settings as collector_settings
+from outlay_collector.settings import Settings
+from pydantic.fields import FieldInfo
+
+DOCS = Path(__file__).parent.parent / "docs"
+WRITTEN_BY = "<!-- Written by `make docs`; edit the code it follows from. -->"
+
+
+def main(arguments: Sequence[str]) -> int:
+    stale = [name for name, page in pages().items() if _differs(name, page)]
+    if "--check" in arguments:
+        for name in stale:
+            print(f"docs/{name} is not what the code says: run make docs")
+        return bool(stale)
+    for name in stale:
+        (DOCS / name).write_text(pages()[name])
+        print(f"wrote docs/{name}")
+    return 0
+
+
+def pages() -> dict[str, str]:
+    """The pages by file name."""
+    return {"attributes.md": attributes_page(), "configuration.md": configuration_page()}
+
+
+def _differs(name: str, page: str) -> bool:
+    file = DOCS / name
+    return not file.is_file() or file.read_text() != page
+
+
+def attributes_page() -> str:
+    rows = (
+        (f"`{attribute.name}{'*' if attribute.name.endswith('.') else ''}`", attribute.type, attribute.unit or "",
+         attribute.status, attribute.source)
+        for attribute in ATTRIBUTES.values()
+    )  # fmt: skip
+    return f"""# Span attributes
+
+{WRITTEN_BY}
+
+Outlay makes one span of kind CLIENT per call, under the instrumentation scope `outlay`. What is unknown is left out.
+`gen_ai.usage.input_tokens` counts cached tokens too, whoever the provider is; `outlay.usage` holds every count apart.
+`service.name` and `deployment.environment.name` stand on the resource. Status: `ours` is Outlay's own name, the others
+are what the owner of the name promises.
+
+{_table(("attribute", "type", "unit", "status", "source"), rows)}
+"""
+
+
+def configuration_page() -> str:
+    variables = (
+        (f"`{setting.variable}`", f"`{setting.default}`" if setting.default else "", setting.help)
+        for setting in SETTINGS.values()
+    )
+    sections = "\n\n".join(_section(name, field) for name, field in Settings.model_fields.items() if _is_section(field))
+    return f"""# Configuration
+
+{WRITTEN_BY}
+
+## The application
+
+What `outlay.instrument()` reads from the environment; its arguments win. `OUTLAY_ENDPOINT` falls back to
+`OTEL_EXPORTER_OTLP_ENDPOINT`, `OUTLAY_SERVICE` to `OTEL_SERVICE_NAME` and the resource attributes.
+
+{_table(("variable", "default", "what it decides"), variables)}
+
+## The collector
+
+`outlay up` reads `outlay.toml` in the working folder, or the file that `--config` names. Every setting of a section can
+also be given as `OUTLAY_SECTION_KEY`, which wins, or as `OUTLAY_SECTION_KEY_FILE`, which names a file that holds it. In
+the file, `${{VAR}}` stands for an environment variable, and `key_file = "path"` for the content of a file under `key`.
+A setting that does not exist is an error, never ignored. Durations are a number and a unit: `30s`, `5m`, `12h`, `7d`.
+
+{sections}
+
+### Entries
+
+`[[budget]]` is described in [budgets.md](budgets.md), `[[rule]]` and `[[channel]]` in [alerts.md](alerts.md), and
+`[[price]]` in [prices.md](prices.md).
+"""
+
+
+def _is_section(field: FieldInfo) -> bool:
+    return inspect.isclass(field.annotation) and issubclass(field.annotation, collector_settings.Section)
+
+
+def _section(name: str, field: FieldInfo) -> str:
+    section: Any = field.annotation
+    rows = (
+        (f"`{key}`", f"`{_default(each.default)}`", each.description or "")
+        for key, each in section.model_fields.items()
+    )
+    what = (inspect.getdoc(section) or "").partition(": ")[2]
+    return f"### `[{name}]`\n\n{what[:1].upper()}{what[1:]}\n\n{_table(('key', 'default', 'what it decides'), rows)}"
+
+
+def _default(value: object) -> str:
+    if isinstance(value, timedelta):
+        return f"{value.days}d" if value >= timedelta(days=1) else f"{value.seconds}s"
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
