@@ -17,6 +17,7 @@ from outlay_collector.api.dependencies import Running
 from outlay_collector.ingest import Writer
 from outlay_collector.metrics import Metrics
 from outlay_collector.otlp import http as otlp
+from outlay_collector.rolling import rolling
 from outlay_collector.settings import Settings
 from outlay_collector.store.definitions import follow_file
 from outlay_collector.store.engine import open_engine
@@ -57,6 +58,7 @@ def _run(settings: Settings, clock: Callable[[], int]) -> Iterator[Running]:
         with (
             ThreadPoolExecutor(1, thread_name_prefix="outlay-decoder") as decoders,
             alerting.running(settings, store, engine, clock),
+            rolling(engine, clock),
         ):
             writer.start()
             try:

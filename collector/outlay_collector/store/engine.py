@@ -46,7 +46,10 @@ def open_engine(url: str, *, source: str = "store") -> Engine:
 @contextmanager
 def reading(engine: Engine) -> Iterator[Connection]:
     """A connection that only reads: it sees one state of the database and waits for no writer."""
-    with engine.connect().execution_options(**{_READ_ONLY: True}) as connection:
+    options: dict[str, Any] = {_READ_ONLY: True}
+    if engine.dialect.name == "postgresql":
+        options["isolation_level"] = "REPEATABLE READ"
+    with engine.connect().execution_options(**options) as connection:
         yield connection
 
 

@@ -1,4 +1,4 @@
-"""Questions about calls, as SQL over their rows.
+"""Questions about calls, as SQL over their rollups and their rows.
 
 Sums are grouped in the database. Buckets are given by their edges, which the caller works out in the time zone asked
 for: a day that has 23 hours, or a zone half an hour off, is only another number here.
@@ -7,7 +7,8 @@ for: a day that has 23 hours, or a zone half an hour off, is only another number
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Final
 
@@ -17,9 +18,8 @@ from sqlalchemy import (
     Connection,
     FromClause,
     Integer,
-    Select,
+    Table,
     and_,
-    case,
     column,
     func,
     or_,
@@ -39,62 +39,55 @@ from outlay_collector.store.query import (
     UsageQuery,
     UsageRow,
 )
+from outlay_collector.store.rollups import (
+    BINS,
+    DAY_NS,
+    DIMENSIONS,
+    LATENCY,
+    MEASURES,
+    PERIODS,
+    QUARTER_NS,
+    ROLLUPS,
+    TTFT,
+    measures_of_calls,
+    measures_of_rollups,
+)
 from outlay_collector.store.schema import CALLS, REPORTS
+from outlay_collector.store.segments import Listed, Segment, needs_quarters, of_calls, plan
 
 Key = tuple[Any, ...]
+"""The place of the bucket and the values of the dimensions grouped by."""
+Histogram = defaultdict[int, int]
 
-_SUMS: Final = (
-    "input_tokens",
-    "output_tokens",
-    "cache_read_tokens",
-    "cache_write_tokens",
-    "reasoning_tokens",
-    "cost_nano_usd",
+_NEVER_UNKNOWN: Final = frozenset(
+    {"calls", "errors", "auth_failures", "unpriced_calls", "rate_limited", "retries", "avoided_nano_usd"}
 )
-_AUTH_FAILURES: Final = (401, 403)
 
 
 def read_usage(connection: Connection, query: UsageQuery) -> list[UsageRow]:
     """Rows by bucket, then by group, in rising order; groups without calls have none."""
-    keys, tables, where = _keys(query)
-    measures = (
-        func.count().label("calls"),
-        _count(CALLS.c.status == "error").label("errors"),
-        _count(CALLS.c.http_status.in_(_AUTH_FAILURES)).label("auth_failures"),
-        func.sum(CALLS.c.rate_limited).label("rate_limited"),
-        func.sum(CALLS.c.retries).label("retries"),
-        *(func.sum(CALLS.c[name]).label(name) for name in _SUMS),
-        func.coalesce(func.sum(CALLS.c.avoided_nano_usd), 0).label("avoided_nano_usd"),
-        _count(CALLS.c.cost_nano_usd.is_(None)).label("unpriced_calls"),
-    )
-    statement = select(*keys, *measures).select_from(tables).where(where)
-    width = len(keys)
-    found = [(tuple(row[:width]), row[width:]) for row in connection.execute(_grouped(statement, keys))]
-    latency = _percentiles(connection, query, CALLS.c.latency_bin)
-    ttft = _percentiles(connection, query, CALLS.c.ttft_bin)
-    names = [measure.name for measure in measures]
-    rows = []
-    for key, figures in found:
-        if not figures[0]:
-            continue
-        sums = {name: None if figure is None else int(figure) for name, figure in zip(names, figures, strict=True)}
-        bucket, group = (key[0], key[1:]) if query.edges is not None else (None, key)
-        rows.append(
-            UsageRow(
-                bucket=bucket,
-                group=group,
-                latency_ms=latency.get(key, Percentiles()),
-                ttft_ms=ttft.get(key, Percentiles()),
-                **sums,  # type: ignore[arg-type]  # counts are never NULL, the rest may be
-            )
-        )
+    segments = _segments(connection, query)
+    sources = [
+        _Source(query, CALLS, CALLS.c.started_at_ns, [s for s in segments if s.length_ns is None]),
+        _Source(query, ROLLUPS, ROLLUPS.c.start_ns, [s for s in segments if s.length_ns is not None]),
+    ]
+    sums: dict[Key, list[int | None]] = {}
+    latency: defaultdict[Key, Histogram] = defaultdict(lambda: defaultdict(int))
+    ttft: defaultdict[Key, Histogram] = defaultdict(lambda: defaultdict(int))
+    for source in sources:
+        for key, figures in source.sums(connection):
+            sums[key] = figures if key not in sums else list(map(_plus, sums[key], figures))
+        for kind, histograms in ((LATENCY, latency), (TTFT, ttft)):
+            for key, bin_, calls in source.bins(connection, kind):
+                histograms[key][bin_] += calls
+    rows = [_row(query, key, figures, latency[key], ttft[key]) for key, figures in sums.items()]
     return sorted(rows, key=lambda row: (row.bucket or 0, [value or "" for value in row.group]))
 
 
 def read_calls(connection: Connection, query: CallsQuery) -> list[StoredCall]:
     """The latest calls first; calls of one instant, the last to arrive first."""
     statement = select(CALLS).order_by(CALLS.c.started_at_ns.desc(), CALLS.c.id.desc()).limit(query.limit)
-    statement = statement.where(_matches(query.filters))
+    statement = statement.where(_matches(CALLS, query.filters))
     if query.from_ns is not None:
         statement = statement.where(CALLS.c.started_at_ns >= query.from_ns)
     if query.to_ns is not None:
@@ -128,63 +121,113 @@ def first_call_at_ns(connection: Connection) -> int | None:
     return connection.execute(select(func.min(CALLS.c.started_at_ns))).scalar()
 
 
-def dimension(name: str) -> ColumnElement[str | None]:
+def dimension(name: str, table: Table = CALLS) -> ColumnElement[str | None]:
     """The column of a dimension."""
     if name.startswith(TAG):
-        tag: ColumnElement[str | None] = CALLS.c.tags[name[len(TAG) :]].as_string()
+        tag: ColumnElement[str | None] = table.c.tags[name[len(TAG) :]].as_string()
         return tag
-    found: ColumnElement[str | None] = CALLS.c[name]
+    found: ColumnElement[str | None] = table.c[name]
     return found
 
 
-def _keys(query: UsageQuery) -> tuple[list[ColumnElement[Any]], FromClause, ColumnElement[bool]]:
-    """What rows are told apart by, where they come from, and which of them count."""
-    keys: list[ColumnElement[Any]] = [dimension(name).label(f"d{n}") for n, name in enumerate(query.group_by)]
-    tables: FromClause = CALLS
-    if query.edges is not None:
-        buckets = _buckets(query.edges)
-        tables = buckets.join(
-            CALLS, and_(CALLS.c.started_at_ns >= buckets.c.start, CALLS.c.started_at_ns < buckets.c.end)
-        )
-        keys.insert(0, buckets.c.bucket)
-    window = and_(CALLS.c.started_at_ns >= query.from_ns, CALLS.c.started_at_ns < query.to_ns)
-    return keys, tables, and_(window, _matches(query.filters))
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """Calls or rollups, and the segments that are read from them."""
+
+    query: UsageQuery
+    table: Table
+    at: ColumnElement[int]
+    segments: Sequence[Segment]
+
+    def sums(self, connection: Connection) -> Iterator[tuple[Key, list[int | None]]]:
+        """The measures of each key, in the order of `MEASURES`."""
+        if not self.segments:
+            return
+        keys, tables = self._keys()
+        measures = measures_of_calls() if self.table is CALLS else measures_of_rollups()
+        statement = select(*keys, *measures).select_from(tables).where(_matches(self.table, self.query.filters))
+        for row in connection.execute(statement.group_by(*keys)):
+            yield tuple(row[: len(keys)]), [None if sum_ is None else int(sum_) for sum_ in row[len(keys) :]]
+
+    def bins(self, connection: Connection, kind: int) -> Iterator[tuple[Key, int, int]]:
+        """How many calls of each key fell into each bin."""
+        if not self.segments:
+            return
+        keys, tables = self._keys()
+        bin_: ColumnElement[int] = CALLS.c.latency_bin if kind == LATENCY else CALLS.c.ttft_bin
+        calls: ColumnElement[int] = func.count()
+        chosen: ColumnElement[bool] = bin_.is_not(None)
+        if self.table is ROLLUPS:
+            bin_, calls, chosen = BINS.c.bin, func.sum(BINS.c.calls), BINS.c.kind == kind
+            tables = tables.join(BINS, BINS.c.rollup_id == ROLLUPS.c.id)
+        statement = select(*keys, bin_, calls).select_from(tables).where(chosen)
+        statement = statement.where(_matches(self.table, self.query.filters)).group_by(*keys, bin_)
+        for *key, found, number in connection.execute(statement):
+            yield tuple(key), found, int(number)
+
+    def _keys(self) -> tuple[list[ColumnElement[Any]], FromClause]:
+        names = ("bucket", "length_ns", "start_ns", "end_ns")
+        columns = [column(name, Integer if name == "bucket" else BigInteger) for name in names]
+        rows = [(s.bucket, s.length_ns or 0, s.start_ns, s.end_ns) for s in self.segments]
+        parts = values(*columns, name="parts", literal_binds=True).data(rows).cte()
+        within = and_(self.at >= parts.c.start_ns, self.at < parts.c.end_ns)
+        if self.table is ROLLUPS:
+            within = and_(within, ROLLUPS.c.length_ns == parts.c.length_ns)
+        groups = [dimension(name, self.table).label(f"d{n}") for n, name in enumerate(self.query.group_by)]
+        return [parts.c.bucket, *groups], parts.join(self.table, within)
 
 
-def _buckets(edges: Sequence[int]) -> FromClause:
-    columns = column("bucket", Integer), column("start", BigInteger), column("end", BigInteger)
-    rows = [(n, start, end) for n, (start, end) in enumerate(pairwise(edges))]
-    return values(*columns, name="buckets", literal_binds=True).data(rows).cte()
+def _segments(connection: Connection, query: UsageQuery) -> list[Segment]:
+    edges = (query.from_ns, query.to_ns) if query.edges is None else query.edges
+    buckets = [
+        (n, max(start, query.from_ns), min(end, query.to_ns))
+        for n, (start, end) in enumerate(pairwise(edges))
+        if start < query.to_ns and end > query.from_ns
+    ]
+    if not {*query.group_by, *query.filters} <= set(DIMENSIONS):
+        return of_calls(buckets)
+    days = _listed(connection, DAY_NS, query.from_ns - DAY_NS, query.to_ns)
+    window = needs_quarters(buckets, days)
+    quarters = {} if window is None else _listed(connection, QUARTER_NS, *window)
+    return plan(buckets, days, quarters)
 
 
-def _matches(filters: Filters) -> ColumnElement[bool]:
-    return and_(true(), *(_is_any_of(dimension(name), wanted) for name, wanted in filters.items()))
+def _listed(connection: Connection, length_ns: int, from_ns: int, to_ns: int) -> Listed:
+    wanted = select(PERIODS.c.start_ns, PERIODS.c.stale).where(
+        PERIODS.c.length_ns == length_ns, PERIODS.c.start_ns >= from_ns, PERIODS.c.start_ns < to_ns
+    )
+    return {row.start_ns: row.stale for row in connection.execute(wanted)}
+
+
+def _row(query: UsageQuery, key: Key, figures: list[int | None], latency: Histogram, ttft: Histogram) -> UsageRow:
+    named = {
+        name: figure or 0 if name in _NEVER_UNKNOWN else figure for name, figure in zip(MEASURES, figures, strict=True)
+    }
+    return UsageRow(
+        bucket=None if query.edges is None else key[0],
+        group=key[1:],
+        latency_ms=_percentiles(latency),
+        ttft_ms=_percentiles(ttft),
+        **named,  # type: ignore[arg-type]  # those that are never unknown are whole numbers
+    )
+
+
+def _plus(one: int | None, other: int | None) -> int | None:
+    if one is None or other is None:
+        return one if other is None else other
+    return one + other
+
+
+def _percentiles(histogram: Histogram) -> Percentiles:
+    return Percentiles(
+        p50=percentile_ms(histogram, 0.50), p95=percentile_ms(histogram, 0.95), p99=percentile_ms(histogram, 0.99)
+    )
+
+
+def _matches(table: Table, filters: Filters) -> ColumnElement[bool]:
+    return and_(true(), *(_is_any_of(dimension(name, table), wanted) for name, wanted in filters.items()))
 
 
 def _is_any_of(found: ColumnElement[str | None], wanted: Sequence[str]) -> ColumnElement[bool]:
     said = found.in_([value for value in wanted if value])
     return said if all(wanted) else or_(said, found.is_(None))
-
-
-def _count(condition: ColumnElement[bool]) -> ColumnElement[int]:
-    return func.coalesce(func.sum(case((condition, 1), else_=0)), 0)
-
-
-def _grouped(statement: Select[Any], keys: Sequence[ColumnElement[Any]]) -> Select[Any]:
-    return statement.group_by(*keys) if keys else statement
-
-
-def _percentiles(connection: Connection, query: UsageQuery, bin_: ColumnElement[int]) -> dict[Key, Percentiles]:
-    keys, tables, where = _keys(query)
-    statement = select(*keys, bin_, func.count()).select_from(tables).where(where, bin_.is_not(None))
-    counts: defaultdict[Key, dict[int, int]] = defaultdict(dict)
-    for *key, bin_value, calls in connection.execute(statement.group_by(*keys, bin_)):
-        counts[tuple(key)][bin_value] = calls
-    return {
-        key: Percentiles(
-            p50=percentile_ms(histogram, 0.50),
-            p95=percentile_ms(histogram, 0.95),
-            p99=percentile_ms(histogram, 0.99),
-        )
-        for key, histogram in counts.items()
-    }

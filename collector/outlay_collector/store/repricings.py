@@ -13,6 +13,7 @@ from typing import Any, Final
 from sqlalchemy import BigInteger, Column, Connection, ForeignKey, Row, bindparam, insert, select, update
 from sqlmodel import Field, SQLModel
 
+from outlay_collector.store.rollups import mark_stale
 from outlay_collector.store.schema import CALLS, REPORTS, BigId
 
 PAGE: Final = 500
@@ -92,6 +93,7 @@ def begin(connection: Connection, row: RepricingRow) -> int:
 
 def write_page(connection: Connection, run: int, calls: int, changes: Sequence[Change]) -> None:
     """The changes of one page and the run's totals."""
+    mark_stale(connection, {change.call.started_at_ns for change in changes})
     for change in changes:
         connection.execute(update(CALLS).where(CALLS.c.id == change.call.id).values(**change.columns))
     rows = [

@@ -16,6 +16,7 @@ from sqlalchemy import JSON, Connection, Row, bindparam, delete, select, text, u
 
 from outlay_collector.billing import SELF_REPORTING, Report, Source, is_same_call, is_shadow, merge
 from outlay_collector.store.engine import json_text
+from outlay_collector.store.rollups import mark_stale
 from outlay_collector.store.rows import COLUMNS, columns_of, report_of
 from outlay_collector.store.schema import CALLS, REPORTS
 
@@ -76,6 +77,7 @@ def write_reports(connection: Connection, reports: Sequence[Report], received_at
     changes = [group for group in groups if group.call_ids]
     for group, call_id in zip(inserts, _take_ids(connection, len(inserts)), strict=True):
         group.call_ids.add(call_id)
+    mark_stale(connection, {report.call.started_at_ns for group in groups for report in group.members})
     _insert(connection, "calls", ("id", *COLUMNS), (_call_row(group, received_at_ns) for group in inserts))
     for group in changes:
         _change(connection, group, received_at_ns)
