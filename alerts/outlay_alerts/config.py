@@ -6,7 +6,7 @@ messages. A channel's URL holds secrets: it is never part of a message, a repr o
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from outlay.errors import ConfigError
@@ -60,15 +60,22 @@ def read_rules(entries: Sequence[Mapping[str, Any]], source: str) -> tuple[Rule,
 
 def read_channels(entries: Sequence[Mapping[str, Any]], source: str) -> tuple[Channel, ...]:
     """The channels, in their order. Raises `ConfigError` for the first wrong key, never with a URL in it."""
-    channels: list[Channel] = []
+    return read_entries(Channel, entries, source, "channel")
+
+
+def read_entries(
+    model: type[_Model], entries: Sequence[Mapping[str, Any]], source: str, section: str
+) -> tuple[_Model, ...]:
+    """Entries of `[[section]]` that have a name each. Raises `ConfigError` for the first wrong key."""
+    found: dict[str, _Model] = {}
     for index, entry in enumerate(entries):
-        path = f"channel[{index}]"
+        path = f"{section}[{index}]"
         if not isinstance(entry, Mapping):
             raise ConfigError(source, path, "...", "a table")
-        channel = _read(Channel, entry, source, path)
-        _check_unique(channel.name, [c.name for c in channels], source, path)
-        channels.append(channel)
-    return tuple(channels)
+        read = _read(model, entry, source, path)
+        _check_unique(entry["name"], found, source, path)
+        found[entry["name"]] = read
+    return tuple(found.values())
 
 
 def check_references(rules: Iterable[Rule], channels: Iterable[Channel], source: str) -> None:
@@ -115,6 +122,6 @@ def _explained(error: ErrorDetails, model: type[BaseModel], source: str, path: s
             return ConfigError(source, key, value, error["msg"].replace("Input should be", "a value that is"))
 
 
-def _check_unique(name: str, earlier: Sequence[str], source: str, path: str) -> None:
+def _check_unique(name: str, earlier: Collection[str], source: str, path: str) -> None:
     if name in earlier:
         raise ConfigError(source, f"{path}.name", name, "a name no earlier entry has")

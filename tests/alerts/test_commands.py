@@ -76,6 +76,19 @@ def test_check_makes_no_database(tmp_path: Path, config: Path) -> None:
     assert not (tmp_path / "none.db").exists()
 
 
+def test_check_tries_the_rules_on_a_timeline(tmp_path: Path, config: Path) -> None:
+    file = tmp_path / "rules-test.toml"
+    file.write_text(
+        '[[timeline]]\nname = "t"\ncalls = [{ to = "9m", per_minute = 30, errors = 1, labels = { provider = "x" } }]\n'
+        'expect = [{ at = "3m", rule = "errors", group = { provider = "x" }, state = "firing" }]\n'
+    )
+    assert run("check", "--timeline", str(file), "--config", str(config)) == "1 timelines, 0 expectations not met\n"
+    file.write_text(file.read_text().replace("firing", "pending"))
+    found = CliRunner().invoke(app, ["alerts", "check", "--timeline", str(file), "--config", str(config)])
+    assert found.exit_code == 1
+    assert "t: at 3 min errors provider=x: expected pending, found firing: error rate 100% over 5%" in found.output
+
+
 def test_backtest_says_what_would_have_fired(database: str, config: Path) -> None:
     found = run_json("backtest", "--since", "2h", "--every", "5m", "--config", str(config), "--db", database)
     (transition,) = found["transitions"]

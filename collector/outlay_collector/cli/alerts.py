@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -50,13 +51,24 @@ def list_alerts(
 
 
 @app.command()
-def check(*, config: ConfigOption = None, db: DbOption = None, as_json: JsonOption = False) -> None:
+def check(
+    *,
+    timeline: Annotated[
+        Path | None, typer.Option("--timeline", help="Try the rules on the traffic written in this file instead.")
+    ] = None,
+    config: ConfigOption = None,
+    db: DbOption = None,
+    as_json: JsonOption = False,
+) -> None:
     """Read the configuration, look at every rule once, and say what each finds. Stores nothing, tells nobody."""
+    settings = _settings(config, db)
+    if timeline is not None:
+        _check_timelines(timeline, settings, as_json=as_json)
+        return
     from outlay_alerts.evaluate import look
 
     from outlay_collector.api.alerts import alert_json
 
-    settings = _settings(config, db)
     now = datetime.now(UTC)
     with _reading(settings) as readers:
         alerts = [move.after for rule in _rules(settings) for move in look(rule, {}, (), readers, now) if move.after]
@@ -66,6 +78,45 @@ def check(*, config: ConfigOption = None, db: DbOption = None, as_json: JsonOpti
     else:
         _show_alerts(document, console())
     if any(alert["health"] == "error" for alert in document):
+        raise typer.Exit(1)
+
+
+def _check_timelines(file: Path, settings: Settings, *, as_json: bool) -> None:
+    from outlay_alerts.duration import format_duration
+    from outlay_alerts.timeline import read_timelines, run
+
+    rules = _rules(settings)
+    try:
+        entries = tomllib.loads(file.read_text("utf-8")).get("timeline", [])
+    except (OSError, ValueError) as error:
+        raise CommandError(f"--timeline {file}: {error}") from None
+    timelines = read_timelines(entries, rules, str(file))
+    failures = [failure for each in timelines for failure in run(each, rules)]
+    if as_json:
+        write_json(
+            {
+                "timelines": len(timelines),
+                "failures": [
+                    {
+                        "timeline": failure.timeline,
+                        "at": format_duration(failure.expected.at),
+                        "rule": failure.expected.rule,
+                        "group": failure.expected.group,
+                        "expected": failure.expected.state.value,
+                        "found": failure.found.value,
+                        "reason": failure.reason,
+                    }
+                    for failure in failures
+                ],
+            }
+        )
+    else:
+        for failure in failures:
+            expected = failure.expected
+            where = f"{failure.timeline}: at {format_duration(expected.at)} {expected.rule} {_group(expected.group)}"
+            console().print(f"{where}: expected {expected.state}, found {failure.found}: {failure.reason}")
+        console().print(f"{len(timelines)} timelines, {len(failures)} expectations not met")
+    if failures:
         raise typer.Exit(1)
 
 
