@@ -10,11 +10,13 @@ from pathlib import Path
 
 import streamlit as st
 
+from outlay_dashboard import theme
+
 _HERE = Path(__file__).parent
 
 st.set_page_config(page_title="Outlay", page_icon=str(_HERE / "icon.svg"), layout="wide")
 st.logo(str(_HERE / "logo.svg"), size="large")
-st.html(_HERE / "style.css")
+st.html(f"<style>{theme.CSS_VARIABLES}\n{(_HERE / 'style.css').read_text()}</style>")
 
 st.navigation(
     [

@@ -143,8 +143,7 @@ class Client:
         if status in (401, 403):
             return Refused(
                 f"The collector at {self.endpoint} refused the API key: {said}",
-                f"Make a key that may read with `outlay keys create --scope read`, put it into `{API_KEY_VARIABLE}` "
-                "and start the dashboard again.",
+                f"Put a key that may read into `{API_KEY_VARIABLE}` and start the dashboard again.",
             )
         if status == 404:
             return NotFound(f"{self.endpoint}{path}: {said}", "It may have been removed since the page was loaded.")

@@ -1,4 +1,4 @@
-"""Every colour of the dashboard, for Streamlit and for Plotly, in light and in dark.
+"""Every colour of the dashboard, for Streamlit, Plotly and style.css, in light and in dark.
 
 Colours of names (models, features, users, ...) are stable: a name asks for the place its checksum points at, takes the
 next free one where another name sits there, and keeps it for as long as the process runs, whatever is shown beside it.
@@ -14,6 +14,7 @@ from typing import Final
 PRIMARY: Final = "#0E9F7E"
 ERROR: Final = "#E5484D"
 WARNING: Final = "#E8950C"
+WARNING_TEXT: Final = "#C97A00"
 NEUTRAL: Final = "#8A94A6"
 MEDIAN: Final = "#5B8DEF"
 TAIL: Final = "#B06CF0"
@@ -33,6 +34,12 @@ PALETTE: Final = (
     "#A3A948",
 )
 """Of middling lightness, to be told apart from each other and from white and near-black behind them."""
+
+CSS_VARIABLES: Final = (
+    f":root {{ --outlay-good: {PRIMARY}; --outlay-warning: {WARNING}; --outlay-warning-text: {WARNING_TEXT}; "
+    f"--outlay-bad: {ERROR}; }}"
+)
+"""For style.css, which names no colour itself."""
 
 STREAMLIT: Final[dict[str, str]] = {
     "theme.paddingTop": "1rem",

@@ -68,8 +68,7 @@ def unpriced(summary: answers.Summary) -> None:
         return
     st.warning(
         f"Calls without a price: **{today:,}** today, **{month:,}** this month. Every amount leaves them out. "
-        "`outlay prices missing` names their models; give each a `[[price]]` in outlay.toml, then run "
-        "`outlay reprice`.",
+        "`outlay prices missing` names their models; give each a `[[price]]` in outlay.toml.",
         icon=":material/warning:",
     )
 
