@@ -14,20 +14,25 @@ import json
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import date
+from decimal import Decimal
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
 
 from genai_prices_lists import compile_lists
-from outlay.prices.entry import read_rates
+from outlay.prices.entry import STANDARD, TIERS, RateTable, read_rates
+from outlay.units import UNITS
 
 DATA: Final = Path(__file__).parent.parent / "instrumentation" / "outlay" / "prices" / "data"
 CHECKED: Final = "2026-11-20"
 """The day the book as a whole was last held against its sources."""
 GENAI_PRICES: Final = f"genai-prices {version('genai-prices')} (2026-11-10)"
+AUDIO_AS_TEXT: Final = {"input_audio": "input", "cache_read_audio": "cache_read"}
+"""Gemini has one rate for "text, image, video and audio" where a model has none for audio alone."""
 ENTRY_KEYS: Final = ("from", "until", "hours", "weekdays", "inferred")
 FIRST: Final = ""
 LAST: Final = "9999-12-31"
+Series = tuple[tuple[int, Decimal], ...]
 
 SAME_LISTS: Final = {"google-vertex": "google"}
 """Providers that share another's list: Vertex AI sells Gemini at the prices of the Gemini API."""
@@ -42,10 +47,10 @@ def main() -> None:
     for overlay in overlays:
         amend_prices(lists, overlay)
         add_names(lists, overlay)
-    for raw in lists.values():
+    for provider, raw in lists.items():
         for model in raw["models"]:
             for entry in model["prices"]:
-                read_rates(entry["rates"])
+                entry["rates"] = complete(provider, model["id"], entry["rates"])
     write({"checked": CHECKED, "sources": index_sources(lists), "lists": lists})
 
 
@@ -104,6 +109,43 @@ def amended(entry: dict[str, Any], end: str, table: Mapping[str, Any]) -> Iterat
             source = "; ".join(dict.fromkeys((entry.get("source", GENAI_PRICES), source_of(table))))
             piece |= {"rates": {**entry["rates"], **rates_of(table)}, "source": source}
         yield piece
+
+
+def complete(provider: str, model: str, flat: Mapping[str, str]) -> dict[str, str]:
+    """A flat table with what its tiers leave out, so that nothing is left to fallbacks but what they are meant for.
+
+    A unit that costs what its stand-in costs does so on every tier. One-hour cache writes keep their proportion to
+    five-minute ones. What else a tier leaves out keeps its standard rate, as genai-prices has it and Google documents
+    it; but a cached token of an OpenAI batch costs the batch's input.
+    """
+    table = read_rates(flat)
+    tiers = {tier: dict(units) for tier, units in table.rates.items()}
+    standard = tiers[STANDARD]
+    if provider == "google" and model.startswith("gemini"):
+        as_text = [(audio, text) for audio, text in AUDIO_AS_TEXT.items() if audio not in standard]
+        for units in tiers.values():
+            units |= {audio: units[text] for audio, text in as_text if text in units}
+    for tier, units in tiers.items():
+        for unit in standard.keys() - units.keys() if (provider, tier) != ("openai", "batch") else ():
+            if UNITS[unit].falls_back_to and (series := series_on_tier(unit, units, standard)):
+                units[unit] = series
+    written = RateTable(tiers, table.regions).flat()
+    return dict(sorted(written.items(), key=lambda rate: (tier_in(rate[0]), rate[0])))
+
+
+def series_on_tier(unit: str, units: Mapping[str, Series], standard: Mapping[str, Series]) -> Series | None:
+    """The rates of a unit that a tier leaves out, None where its stand-in's are meant."""
+    stand_in = next((name for name in UNITS[unit].falls_back_to if name in standard and name in units), None)
+    if stand_in is not None and standard[unit] == standard[stand_in]:
+        return None
+    if unit != "cache_write_1h" or stand_in != "cache_write":
+        return standard[unit]
+    factor = units[stand_in][0][1] / standard[stand_in][0][1]
+    return tuple((threshold, (rate * factor).normalize()) for threshold, rate in standard[unit])
+
+
+def tier_in(key: str) -> str:
+    return next((tier for tier in TIERS if f"_{tier}" in key), STANDARD)
 
 
 def rates_of(table: Mapping[str, Any]) -> dict[str, str]:

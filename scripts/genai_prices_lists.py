@@ -12,7 +12,6 @@ from typing import Any, Final
 
 from genai_prices import types
 from genai_prices.data_snapshot import get_snapshot
-from outlay.units import UNITS
 
 PROVIDERS: Final = {"aws": "bedrock", "x-ai": "xai", "moonshotai": "moonshot"}
 """Lists that go by another name with us."""
@@ -59,10 +58,6 @@ TIERS: Final = {
     ("service_tier", "fast"): "fast",
     ("speed", "fast"): "fast",
 }
-
-AS_TEXT: Final = {"input_audio": "input", "cache_read_audio": "cache_read"}
-AUDIO_AS_TEXT: Final = frozenset({"google"})
-"""Providers that quote one rate for "text, image, video and audio" where a model has no rate for audio alone."""
 
 PER_QUERY: Final = {("google", Decimal(14)), ("perplexity", Decimal(5))}
 """Searches billed by query rather than by call: Gemini from 3 on (before, $35 for 1,000 grounded prompts) and
@@ -181,34 +176,22 @@ def read(prices: types.ModelPrice) -> Rates:
 
 
 def flatten(provider: str, tables: Mapping[str, Rates]) -> dict[str, str]:
-    """The flat table of `outlay.prices.entry`, with nothing left to its fallbacks but what they are meant for."""
+    """The flat table of `outlay.prices.entry`. A tier's rate that has no sizes is the same at each."""
     standard = tables[""]
     if "web_search" in standard and (provider, standard["web_search"][0][1]) in PER_QUERY:
         standard["web_search_query"] = standard.pop("web_search")
-    for tier, rates in tables.items():
-        if tier:
-            complete_tier(provider, tier, rates, standard)
-    if provider in AUDIO_AS_TEXT and "input" in standard and "input_audio" not in standard:
-        for rates in tables.values():
-            rates.update({audio: rates[text] for audio, text in AS_TEXT.items() if text in rates})
+    for rates in tables.values():
+        for unit, series in rates.items():
+            if len(series) == 1 and unit in standard:
+                rates[unit] = [(threshold, series[0][1]) for threshold, _ in standard[unit]]
     if tables.get("fast") == tables.get("priority"):
         tables = {tier: rates for tier, rates in tables.items() if tier != "fast"}
     return {
         "_".join(filter(None, (unit, tier, f"above_{threshold}" if threshold else ""))): text(rate)
-        for tier, rates in sorted(tables.items())
-        for unit, series in sorted(rates.items())
+        for tier, rates in tables.items()
+        for unit, series in rates.items()
         for threshold, rate in series
     }
-
-
-def complete_tier(provider: str, tier: str, rates: Rates, standard: Rates) -> None:
-    """What a tier leaves out keeps its standard rate; but a cached token of an OpenAI batch costs the batch's input."""
-    for unit in standard:
-        if UNITS[unit].falls_back_to and unit not in rates and not (provider == "openai" and tier == "batch"):
-            rates[unit] = standard[unit]
-    for unit, series in rates.items():
-        if len(series) == 1 and unit in standard:
-            rates[unit] = [(threshold, series[0][1]) for threshold, _ in standard[unit]]
 
 
 def text(rate: Decimal) -> str:
