@@ -10,6 +10,9 @@ from typing import TYPE_CHECKING
 
 import httpx2
 import pytest
+from outlay.errors import ConfigError
+from outlay_collector.cli import app
+from typer.testing import CliRunner
 
 if TYPE_CHECKING:
     from tests.conftest import CollectorProcess
@@ -46,20 +49,27 @@ def test_bodies_that_are_no_spans_are_refused_and_the_collector_goes_on(outlay_p
 
 
 @pytest.mark.parametrize(
-    ("line", "said"),
+    ("lines", "said"),
     [
-        ('[server]\nport = "many"', ("server.port", "many")),
-        ("[server]\nprot = 4318", ("server.prot", "port")),
+        ("[server]\nprot = 4318", ("server.prot", "4318", "port")),
         ('[[rule]]\nname = "errors"\nkind = "error_rate"\nabove = 5', ("rule[0].above", "5")),
         ('[[budget]]\nname = "b"\nlimit = { usd = -1 }\nperiod = "day"', ("budget[0].limit", "-1")),
+        ('[[channel]]\nname = "oncall"\nurl = "${NOT_SET_ANYWHERE}"', ("channel[0].url", "NOT_SET_ANYWHERE")),
         ("[server", ("Expected ']'",)),
     ],
 )
-def test_a_broken_configuration_names_file_key_and_value(tmp_path: Path, line: str, said: tuple[str, ...]) -> None:
-    (tmp_path / "outlay.toml").write_text(line)
-    message = refused("up", "--config", "outlay.toml", folder=tmp_path)
+def test_a_broken_configuration_names_file_key_and_value(tmp_path: Path, lines: str, said: tuple[str, ...]) -> None:
+    (tmp_path / "outlay.toml").write_text(lines)
+    error = CliRunner().invoke(app, ["up", "--config", str(tmp_path / "outlay.toml")]).exception
+    assert isinstance(error, ConfigError)
     for part in ("outlay.toml", *said):
-        assert part in message
+        assert part in str(error)
+
+
+def test_a_broken_configuration_is_one_line_and_no_collector(tmp_path: Path) -> None:
+    (tmp_path / "outlay.toml").write_text('[server]\nport = "many"')
+    message = refused("up", folder=tmp_path)
+    assert message.startswith("outlay: outlay.toml: server.port = 'many': expected ")
 
 
 def test_a_port_in_use_is_named_with_the_way_out(outlay_process: CollectorProcess, tmp_path: Path) -> None:
