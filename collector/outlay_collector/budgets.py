@@ -11,8 +11,10 @@ import hashlib
 import json
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any, Final, Literal
+from weakref import WeakKeyDictionary
 
 from outlay.budgets.budget import Budget, Scope, scope_key
 from outlay.budgets.lease import Ask, Grant, LeaseAnswer, LeaseRequest, SettleAnswer, SettleRequest
@@ -31,11 +33,17 @@ from outlay_collector.store.budgets import (
 from outlay_collector.store.definitions import Origin, definitions
 from outlay_collector.store.engine import reading
 
-_SHARE: Final = 4
+_SHARE: Final = 8
 """One process alone is lent at most this part of what is left at once; each of n, an n-th of that."""
 _TRIES: Final = 50
 _LOCKS: Final = tuple(threading.Lock() for _ in range(64))
 """Keeps this process from racing itself for an account; between processes the version decides."""
+
+_Key = tuple[str, str, str, datetime | None]
+_RECENT: Final[WeakKeyDictionary[Engine, dict[_Key, _Look]]] = WeakKeyDictionary()
+_RECENT_NS: Final = 5 * NANO
+"""How long a look serves for further grants: to sum up a month for each would cost more than the calls."""
+_MOST_RECENT: Final = 10_000
 
 
 class Contended(Exception):
@@ -51,6 +59,12 @@ class _Asked:
     holder: str
     window: Window
     now_ns: int
+    version: str
+    """Of the definitions."""
+
+    @property
+    def remembered_as(self) -> _Key:
+        return self.version, self.budget.name, self.key, self.window.end
 
     @property
     def key(self) -> str:
@@ -85,6 +99,8 @@ class _Look:
     lease: Row[Any] | None
     standing: Standing
     others: int
+    at_ns: int
+    is_new: bool = True
 
     @property
     def granted(self) -> int:
@@ -112,7 +128,7 @@ def lend(engine: Engine, request: LeaseRequest, now_ns: int) -> LeaseAnswer:
         version=version,
         budgets=None if request.version == version else [budget.entry() for budget in blocking],
         grants=[
-            _grant(engine, _Asked(ask, budget, request.holder, budget.window(from_ns(now_ns)), now_ns))
+            _grant(engine, _Asked(ask, budget, request.holder, budget.window(from_ns(now_ns)), now_ns, version))
             for ask in request.asks
             if (budget := by_name.get(ask.budget)) is not None and len(ask.scope) == len(budget.per)
         ],
@@ -141,18 +157,22 @@ def _version(budgets: Sequence[Budget]) -> str:
 
 
 def _grant(engine: Engine, asked: _Asked) -> Grant:
+    recent = _RECENT.setdefault(engine, {})
     with _LOCKS[hash((asked.budget.name, asked.key)) % len(_LOCKS)]:
-        for _ in range(_TRIES):
-            look = _look(engine, asked)
+        for attempt in range(_TRIES):
+            look = _look(engine, asked, recent if attempt == 0 else {})
             if look.is_gone(asked):
                 return asked.answer(look, 0, gone=True)
             unknown = look.granted - asked.ask.known
             room = asked.budget.limit.amount - look.standing.spent - look.standing.leased
             more = size(asked.ask.need - unknown, asked.ask.want - unknown, room, look.others)
+            if more is None and not look.is_new:
+                continue
             if more is None:
                 with engine.begin() as connection:
                     leases.note_refusal(connection, asked.budget.name, asked.key, asked.ask.need, asked.now_ns)
             if not more or _write(engine, asked, look, more):
+                _remember(recent, asked, look, more or 0)
                 return asked.answer(look, more or 0)
     raise Contended
 
@@ -166,16 +186,31 @@ def size(need: int, want: int, room: int, others: int) -> int | None:
     return max(need, min(want, share), 0)
 
 
-def _look(engine: Engine, asked: _Asked) -> _Look:
-    """Reads the version first: what the rest shows is then at least as new, and a grant since then is noticed."""
-    scope = tuple(asked.ask.scope)
+def _look(engine: Engine, asked: _Asked, recent: dict[_Key, _Look]) -> _Look:
+    """The account now. What stood against it lately is taken over where nobody has been granted anything since: while
+    the version is the same it can have become less by returns and corrections, and more only by calls no lease covers.
+
+    Reads the version first: what the rest shows is then at least as new, and a grant in between is noticed.
+    """
+    budget, scope = asked.budget, tuple(asked.ask.scope)
     with reading(engine) as connection:
-        version = leases.account_version(connection, asked.budget.name, asked.key)
+        version = leases.account_version(connection, budget.name, asked.key)
         lease = leases.find_lease(connection, asked.ask.lease)
-        live = live_leases(asked.budget, asked.window, asked.now_ns, scope)
+        live = live_leases(budget, asked.window, asked.now_ns, scope)
         others = leases.others_holding(connection, live, asked.ask.lease)
-        standing = standings(connection, asked.budget, asked.window, asked.now_ns, scope).get(scope, Standing())
-    return _Look(version, lease, standing, others)
+        last = recent.get(asked.remembered_as)
+        if last is not None and last.version == version and 0 <= asked.now_ns - last.at_ns < _RECENT_NS:
+            return replace(last, lease=lease, others=others, is_new=False)
+        standing = standings(connection, budget, asked.window, asked.now_ns, scope).get(scope, Standing())
+    return _Look(version, lease, standing, others, asked.now_ns)
+
+
+def _remember(recent: dict[_Key, _Look], asked: _Asked, look: _Look, more: int) -> None:
+    if len(recent) >= _MOST_RECENT:
+        recent.clear()
+    standing = Standing(look.standing.spent, look.standing.leased + more)
+    version = look.version + 1 if more else look.version
+    recent[asked.remembered_as] = replace(look, version=version, standing=standing, lease=None)
 
 
 def _write(engine: Engine, asked: _Asked, look: _Look, more: int) -> bool:

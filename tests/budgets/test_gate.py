@@ -297,7 +297,7 @@ def test_many_threads_never_pass_the_limit(gate: LeasedGate, remote: Direct, def
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
 @pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 def test_a_forked_child_has_leases_of_its_own(gate: LeasedGate, remote: Direct, define: Callable[..., None]) -> None:
-    define(limit={"calls": 8})
+    define(limit={"calls": 20})
     gate.reserve("openai", CALL, WHO).settle(cost(1))
     gate.flush(1)
     held = gate._ledger
@@ -319,3 +319,19 @@ def test_the_estimate_follows_what_calls_really_use() -> None:
     assert 1_215 <= learnt_input <= 1_240  # 0.9 tokens a character, and a third
     assert learnt_output == 271
     assert estimator.tokens("openai", Request(operation="embeddings", model="m", input_characters=10))[1] == 0
+
+
+def test_a_lease_handed_back_while_the_collector_was_away_is_handed_back_again(
+    gate: LeasedGate, remote: Direct, define: Callable[..., None]
+) -> None:
+    define()
+    gate.reserve("openai", CALL, WHO).settle(cost(5))
+    gate.flush(1)
+    remote.away = True
+    for _ in range(12):
+        remote.now_ns += NANO
+        gate.tick()
+    gate.flush(1)
+    remote.away = False
+    gate.tick()
+    assert stands(remote) == (5, 0)

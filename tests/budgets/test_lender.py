@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from outlay.budgets.definition import read_budget
 from outlay.budgets.lease import Ask, Grant, LeaseAnswer, LeaseRequest, Renewal, Settlement, SettleRequest
 from outlay.model import ResponseCache
 from outlay_collector.budgets import BudgetState, budget_states, lend, settle, size
+from outlay_collector.periods import to_ns
 from outlay_collector.store.budgets import GRACE_S, LEASE_S
 from outlay_collector.store.definitions import put_definition
 from sqlalchemy import Engine
@@ -62,12 +64,12 @@ def amounts(engine: Engine, now: int = NOON) -> tuple[int, int]:
 def test_a_lease_is_what_is_needed_and_a_share_of_what_is_left(engine: Engine) -> None:
     define(engine)
     grant = ask(engine, "a", need=USD, want=100 * USD)
-    assert grant.granted == 2_500_000_000  # a quarter of ten
-    assert (grant.limit, grant.spent, grant.leased) == (10 * USD, 0, 2_500_000_000)
+    assert grant.granted == 1_250_000_000  # an eighth of ten
+    assert (grant.limit, grant.spent, grant.leased) == (10 * USD, 0, 1_250_000_000)
     assert grant.expires_in_s == LEASE_S
     other = ask(engine, "b", need=USD, want=100 * USD)
-    assert other.granted == USD  # a half of a quarter of what is left is less than what is needed
-    assert amounts(engine) == (0, 3_500_000_000)
+    assert other.granted == USD  # a sixteenth of what is left is less than what is needed
+    assert amounts(engine) == (0, 2_250_000_000)
 
 
 def test_nothing_is_lent_where_there_is_no_room_for_the_need(engine: Engine) -> None:
@@ -249,6 +251,33 @@ def test_a_call_that_began_before_midnight_and_settles_after_counts_in_its_own_d
     assert amounts(engine, MIDNIGHT - 1) == (3 * USD, 7 * USD)
 
 
+def utc(text: str) -> int:
+    return int(datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp()) * NANO
+
+
+@pytest.mark.parametrize(
+    ("period", "start", "end"),
+    [
+        ("day", "2026-03-28T23:00", "2026-03-29T22:00"),  # Berlin's day of 23 hours
+        ("day", "2026-10-24T22:00", "2026-10-25T23:00"),  # and of 25
+        ("hour", "2026-10-25T00:00", "2026-10-25T01:00"),  # from two to three, the first time
+        ("hour", "2026-10-25T01:00", "2026-10-25T02:00"),  # and the second
+        ("month", "2026-09-30T22:00", "2026-10-31T23:00"),
+    ],
+)
+def test_a_call_counts_from_the_first_instant_of_a_local_window_to_the_last(
+    engine: Engine, arrive: Callable[..., None], period: str, start: str, end: str
+) -> None:
+    define(engine, period=period, timezone="Europe/Berlin")
+    for at_ns in (utc(start) - 1, utc(start), utc(end) - 1, utc(end)):
+        arrive(at_ns, USD)
+    for now in (utc(start), utc(end) - 1000):
+        found = state(engine, now)
+        assert (found.spent, to_ns(found.window.start), found.window.end and to_ns(found.window.end)) == (
+            2 * USD, utc(start), utc(end),
+        )  # fmt: skip
+
+
 def test_a_rolling_window_forgets_what_slid_out_of_it(engine: Engine, arrive: Callable[..., None]) -> None:
     define(engine, period="rolling 24h")
     arrive(NOON, 6 * USD)
@@ -313,9 +342,9 @@ def test_a_hard_budget_that_turned_a_call_away_is_exhausted_until_there_is_room(
         (1, 1, 0, 0, None),
         (5, 5, 4, 0, None),
         (5, 5, 5, 0, 5),
-        (5, 100, 100, 0, 25),
+        (5, 100, 100, 0, 12),
         (5, 100, 100, 4, 5),
-        (0, 100, 100, 1, 12),
+        (0, 100, 100, 1, 6),
         (0, 100, -5, 0, 0),
         (-3, -3, 100, 0, 0),
     ],
@@ -324,3 +353,15 @@ def test_a_grant_is_the_need_and_at_most_a_share_on_top(
     need: int, want: int, room: int, others: int, more: int | None
 ) -> None:
     assert size(need, want, room, others) == more
+
+
+def test_a_grant_after_a_grant_needs_no_new_sum_and_a_refusal_is_always_worked_out_anew(
+    engine: Engine, arrive: Callable[..., None]
+) -> None:
+    define(engine)
+    assert ask(engine, "a", need=USD).granted == USD
+    arrive(NOON, 8 * USD)
+    assert ask(engine, "a", need=2 * USD, known=USD).granted == 3 * USD  # what no lease covers is seen within seconds
+    assert ask(engine, "b", need=USD, now=NOON + 5 * NANO).granted == 0
+    settle(engine, SettleRequest(holder="h", renewals=[Renewal(lease="a", returned=3 * USD)]), NOON + 5 * NANO)
+    assert ask(engine, "b", need=2 * USD, now=NOON + 5 * NANO).granted == 2 * USD

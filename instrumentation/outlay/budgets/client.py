@@ -20,11 +20,12 @@ from typing import Final
 from uuid import uuid4
 
 from outlay.budgets import refusal
+from outlay.budgets.account import Account, Demand
 from outlay.budgets.budget import Budget, dimensions_of
 from outlay.budgets.estimate import Estimator
 from outlay.budgets.gate import OpenGate, Reservation, SpanKey
 from outlay.budgets.keeper import Clock, Keeper, steady_s
-from outlay.budgets.ledger import Account, Demand, HeldReservation, Ledger
+from outlay.budgets.ledger import HeldReservation, Ledger
 from outlay.budgets.remote import Remote
 from outlay.model import Attribution, Cost, Usage
 from outlay.prices import PriceBook

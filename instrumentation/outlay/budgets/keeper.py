@@ -14,10 +14,11 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
+from outlay.budgets.account import Demand
 from outlay.budgets.budget import Budget
 from outlay.budgets.definition import read_budget
 from outlay.budgets.lease import Ask, LeaseAnswer, LeaseRequest, Renewal, SettleRequest
-from outlay.budgets.ledger import Demand, Ledger
+from outlay.budgets.ledger import Ledger
 from outlay.budgets.remote import Remote, Unreachable
 from outlay.errors import ConfigError
 

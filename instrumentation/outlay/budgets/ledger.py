@@ -11,92 +11,16 @@ import itertools
 import threading
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Final, NamedTuple
-from uuid import uuid4
+from typing import Final
 
-from outlay.budgets.budget import Budget, Scope, Unit
+from outlay.budgets.account import Account, Demand, Held, Holding, charge
+from outlay.budgets.budget import Budget, Scope
 from outlay.budgets.gate import SpanKey
 from outlay.budgets.lease import Grant, Renewal, Settlement
 from outlay.model import Cost, Usage
 
-_PACE_KEPT: Final = 0.7
-"""What is left of a pace after one more second without a call."""
-_CARRIED_S: Final = 5
-"""A process holds this many seconds of its traffic at worst; what is more it hands back."""
-_IDLE_S: Final = 10
 _ACCOUNTS_KEPT: Final = 10_000
 _UNSENT_KEPT: Final = 50_000
-
-
-@dataclass(slots=True, eq=False)
-class Holding:
-    """One lease in hand. Its totals only grow; `reserved` is what calls in flight have set aside."""
-
-    usable_until: float
-    lease: str = field(default_factory=lambda: uuid4().hex)
-    granted: int = 0
-    returned: int = 0
-    settled: int = 0
-    reserved: int = 0
-
-    @property
-    def available(self) -> int:
-        return self.granted - self.returned - self.settled - self.reserved
-
-    def renewal(self, *, keep: bool, spare: int) -> Renewal:
-        """What to tell the collector of this lease, `spare` more handed back."""
-        self.returned += max(0, spare)
-        return Renewal(lease=self.lease, returned=self.returned, keep=keep)
-
-
-@dataclass(slots=True, eq=False)
-class Account:
-    """A budget's limit for one scope, as this process sees it. `standing` is what the collector said last."""
-
-    budget: Budget
-    scope: Scope
-    holding: Holding = field(default_factory=lambda: Holding(usable_until=float("-inf")))
-    standing: Grant | None = None
-    refused: int = 0
-    """The need the collector had no room for, and until when there is no point in asking again."""
-    refused_until: float = float("-inf")
-    asking: threading.Lock = field(default_factory=threading.Lock)
-    reserved: int = 0
-    """Set aside since the last look, settled since or not: what the size of its lease follows."""
-    pace: float = 0.0
-    idle_s: int = 0
-
-    @property
-    def target(self) -> int:
-        """The lease this account's traffic needs."""
-        return int(self.pace * _CARRIED_S)
-
-    def has_room(self, amount: int, now: float) -> bool:
-        return self.holding.available >= amount and now < self.holding.usable_until
-
-    def is_refused(self, amount: int, now: float) -> bool:
-        return now < self.refused_until and amount >= self.refused
-
-    def has_known_room(self, amount: int) -> bool:
-        """Whether the call fits into what the collector last said was free, leased to this process or not."""
-        said = self.standing
-        return said is not None and self.holding.available + max(0, said.limit - said.spent - said.leased) >= amount
-
-
-class Demand(NamedTuple):
-    """The worst case of one call on one account."""
-
-    account: Account
-    amount: int
-
-
-class Held(NamedTuple):
-    """What a call has set aside of one lease."""
-
-    account: Account
-    holding: Holding
-    amount: int
 
 
 class HeldReservation:
@@ -115,19 +39,6 @@ class HeldReservation:
     def __del__(self) -> None:
         if self.held:  # no lock here: this may run while the same thread holds it
             self._ledger.lost.append((self.held, self.at_ns))
-
-
-def charge(held: Held, cost: Cost | None, usage: Usage | None) -> int:
-    """What a call that has ended costs its budget. A count nobody knows stays at the worst case."""
-    unit: Unit = held.account.budget.limit.unit
-    if unit == "calls":
-        return held.amount
-    if cost is None:
-        return 0
-    if unit == "usd":
-        return held.amount if cost.nano_usd is None else cost.nano_usd
-    known = [] if usage is None else [n for n in (usage.input_tokens, usage.output_tokens) if n is not None]
-    return sum(known) if known else held.amount
 
 
 class Ledger:
@@ -262,6 +173,7 @@ class Ledger:
         """Take in which leases live on; one that was asked about and is not among them is gone."""
         asked = set(asked)
         with self._lock:
+            self._retired = [holding for holding in self._retired if holding.lease not in asked]
             for account in self._accounts.values():
                 holding = account.holding
                 if holding.lease in asked:
@@ -270,21 +182,10 @@ class Ledger:
     def look(self) -> list[Account]:
         """Once a second: follow each account's traffic, set aside what it does not need, to be handed back with its
         next renewal, and say which accounts are soon in need of more."""
-        short = []
         with self._lock:
             for account in self._accounts.values():
-                holding = account.holding
-                account.pace = max(account.reserved, account.pace * _PACE_KEPT)
-                account.idle_s = 0 if account.reserved or holding.reserved else account.idle_s + 1
-                account.reserved = 0
-                idle = account.idle_s >= _IDLE_S
-                spare = holding.available - (0 if idle else account.target)
-                if spare > 0 and (idle or spare > account.target):
-                    holding.returned += spare
-                    self._has_returned = True
-                elif not idle and holding.available < account.target // 2:
-                    short.append(account)
-        return short
+                self._has_returned |= account.follow()
+            return [account for account in self._accounts.values() if account.runs_short]
 
     @property
     def has_news(self) -> bool:
@@ -296,17 +197,17 @@ class Ledger:
         with self._lock:
             self._has_returned = False
             renewals = [holding.renewal(keep=False, spare=holding.available) for holding in self._retired]
-            self._retired = []
             for account in self._accounts.values():
                 holding = account.holding
                 if not holding.granted:
                     continue
-                keep = not last and account.idle_s < _IDLE_S
+                keep = not last and not account.is_idle
                 renewals.append(holding.renewal(keep=keep, spare=holding.available if last else 0))
                 if not keep:
+                    self._retired.append(holding)
                     account.holding = Holding(usable_until=float("-inf"))
             if len(self._accounts) > _ACCOUNTS_KEPT:
-                self._accounts = {key: account for key, account in self._accounts.items() if account.idle_s < _IDLE_S}
+                self._accounts = {key: account for key, account in self._accounts.items() if not account.is_idle}
         return renewals
 
     def unsent(self) -> list[Settlement]:
