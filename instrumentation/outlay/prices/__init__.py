@@ -6,8 +6,8 @@
 from __future__ import annotations
 
 from outlay.prices.book import PriceBook
-from outlay.prices.cost import decimal_text, nano_usd, nano_usd_text
+from outlay.prices.cost import nano_usd
 from outlay.prices.entry import Price, Unpriced
 from outlay.prices.overrides import Override, read_overrides
 
-__all__ = ["Override", "Price", "PriceBook", "Unpriced", "decimal_text", "nano_usd", "nano_usd_text", "read_overrides"]
+__all__ = ["Override", "Price", "PriceBook", "Unpriced", "nano_usd", "read_overrides"]

@@ -25,17 +25,6 @@ def nano_usd(amount_usd: Decimal) -> int:
     return int(EXACTLY.quantize(EXACTLY.multiply(amount_usd, NANO_USD_PER_USD), _ONE))
 
 
-def nano_usd_text(nano_usd: int | None) -> str | None:
-    """Nano-USD as USD in decimal text: `0.04940025`."""
-    return None if nano_usd is None else decimal_text(Decimal(nano_usd).scaleb(-9, EXACTLY))
-
-
-def decimal_text(amount: Decimal) -> str:
-    """A decimal with neither exponent nor trailing zeros."""
-    text = f"{amount:f}"
-    return text.rstrip("0").rstrip(".") if "." in text else text
-
-
 def contradiction(usage: Usage) -> str | None:
     """What is wrong with these counts, None where nothing is."""
     if not usage.quantities and not usage.other_models:

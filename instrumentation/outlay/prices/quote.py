@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any, Final
 
+from outlay.emit import decimal_text
 from outlay.model import Cost
 from outlay.prices.book import PriceBook
-from outlay.prices.cost import decimal_text, nano_usd_text
-from outlay.prices.entry import BadRate, read_rates
+from outlay.prices.entry import EXACTLY, BadRate, read_rates
 from outlay.prices.overrides import Override
 from outlay.providers.registry import canonical_provider, reader_for, sniff
 
@@ -79,11 +80,11 @@ def _time_of(line: Mapping[str, Any], response: object, now: datetime) -> dateti
 
 def quote_document(cost: Cost) -> dict[str, Any]:
     """A cost as JSON: amounts are decimal strings, None is unknown, and what there is nothing to say of is left out."""
-    document: dict[str, Any] = {"cost_usd": nano_usd_text(cost.nano_usd), "status": cost.status.value}
+    document: dict[str, Any] = {"cost_usd": _usd_text(cost.nano_usd), "status": cost.status.value}
     if cost.reason:
         document["reason"] = cost.reason
     if cost.computed_nano_usd is not None:
-        document["computed_cost_usd"] = nano_usd_text(cost.computed_nano_usd)
+        document["computed_cost_usd"] = _usd_text(cost.computed_nano_usd)
     document["lines"] = [
         {
             "unit": line.unit,
@@ -97,3 +98,7 @@ def quote_document(cost: Cost) -> dict[str, Any]:
     if cost.price_id:
         document["price"] = {"id": cost.price_id, "source": cost.source}
     return document
+
+
+def _usd_text(nano_usd: int | None) -> str | None:
+    return None if nano_usd is None else decimal_text(Decimal(nano_usd).scaleb(-9, EXACTLY))
