@@ -19,7 +19,7 @@ from outlay.prices.quote import quote, quote_document
 
 from outlay_collector.cli.output import console, money, table
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ Line = Mapping[str, Any] | NotALine
 def price(
     file: Annotated[str, typer.Argument(metavar="[FILE|-]", help="JSON lines, or one response; - is stdin.")] = "-",
     as_json: Annotated[bool, typer.Option("--json", help="JSON lines on stdout, and nothing else.")] = False,
-    config: Annotated[Path | None, typer.Option("--config", help="An outlay.toml whose [[price]] entries win.")] = None,
+    config: Annotated[Path | None, typer.Option("--config", help="An outlay.toml whose price entries win.")] = None,
 ) -> None:
     """What a provider's own responses cost, line by line."""
     book = configured_book(config)

@@ -18,12 +18,12 @@ from outlay_collector.cli.output import JsonOption, console, table, write_json
 from outlay_collector.cli.price import configured_book
 from outlay_collector.cli.window import FromOption, TimezoneOption, ToOption, window
 
-app = typer.Typer(no_args_is_help=True)
+app = typer.Typer(add_completion=False, no_args_is_help=True)
 
 ProviderOption = Annotated[str | None, typer.Option("--provider", help="Only this provider.")]
 ModelOption = Annotated[str | None, typer.Option("--model", help="Only models whose id has this in it.")]
 ConfigOption = Annotated[
-    Path | None, typer.Option("--config", help="An outlay.toml, whose [[price]] entries count as known.")
+    Path | None, typer.Option("--config", help="An outlay.toml, whose price entries count as known.")
 ]
 
 _SHOWN: Final = ("input", "cache_read", "output")

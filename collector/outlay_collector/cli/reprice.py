@@ -29,7 +29,7 @@ def reprice(
     model: Annotated[str | None, typer.Option("--model", help="Only calls of this model, as it is stored.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would change, and change nothing.")] = False,
     config: Annotated[
-        Path | None, typer.Option("--config", help="An outlay.toml with the [[price]] entries to use; with --db.")
+        Path | None, typer.Option("--config", help="An outlay.toml with the price entries to use; with --db.")
     ] = None,
     endpoint: EndpointOption = None,
     api_key: ApiKeyOption = None,
