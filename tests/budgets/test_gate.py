@@ -335,3 +335,36 @@ def test_a_lease_handed_back_while_the_collector_was_away_is_handed_back_again(
     remote.away = False
     gate.tick()
     assert stands(remote) == (5, 0)
+
+
+def test_a_process_that_slept_through_its_lease_opens_a_new_one(
+    gate: LeasedGate, remote: Direct, define: Callable[..., None]
+) -> None:
+    define(limit={"calls": 20})
+    gate.reserve("openai", CALL, WHO).settle(cost(1))
+    gate.flush(1)
+    remote.now_ns += 3_600 * NANO
+    gate.reserve("openai", CALL, WHO).settle(cost(1))
+    gate.close()
+    assert stands(remote) == (2, 0)
+
+
+def test_a_new_day_needs_no_restart(gate: LeasedGate, remote: Direct, define: Callable[..., None]) -> None:
+    define(limit={"calls": 1})
+    gate.reserve("openai", CALL, WHO).settle(cost(1))
+    with pytest.raises(outlay.BudgetExceeded):
+        gate.reserve("openai", CALL, WHO)
+    remote.now_ns += 12 * 3_600 * NANO
+    gate.reserve("openai", CALL, WHO).settle(cost(1))
+    gate.close()
+    assert stands(remote) == (1, 0)
+
+
+def test_a_process_told_to_wait_for_its_budgets_lets_nothing_pass_before(engine: Engine, remote: Direct) -> None:
+    remote.away = True
+    gate = LeasedGate(remote, Estimator(PriceBook.bundled()), required=True, in_background=False)
+    with pytest.raises(outlay.BudgetExceeded, match="the budgets are not known: the collector at http://collector"):
+        gate.reserve("openai", CALL, WHO)
+    remote.away = False
+    gate.tick()
+    gate.reserve("openai", CALL, WHO).settle(cost(1))

@@ -21,6 +21,7 @@ from outlay.budgets.lease import Ask, LeaseAnswer, LeaseRequest, Renewal, Settle
 from outlay.budgets.ledger import Ledger
 from outlay.budgets.remote import Remote, Unreachable
 from outlay.errors import ConfigError
+from outlay.guard import shielded
 
 FIRST_WAIT_S: Final = 2.0
 """How long a process's first call waits at most to learn whether there are budgets. A collector that is away says so at
@@ -106,10 +107,11 @@ class Keeper:
             self._lease(asks, ASK_TIMEOUT_S)
         except Unreachable:
             return False
-        for each in demands:
-            if each.account.holding.available < each.amount:
-                each.account.refused = each.amount
-                each.account.refused_until = self._clock() + _REFUSED_S
+        now = self._clock()
+        for account, amount in demands:
+            if account.holding.available < amount and now < account.holding.usable_until:  # not where it is gone
+                account.refused = amount
+                account.refused_until = now + _REFUSED_S
         return True
 
     def _ask(self, demand: Demand, need: int, want: int) -> Ask:
@@ -155,7 +157,7 @@ class Keeper:
 
     def _run(self) -> None:
         while True:
-            self.tick()
+            shielded(self.tick)()
             if self._stop.wait(_TICK_S):
                 return
 
