@@ -68,7 +68,8 @@ def unpriced(summary: answers.Summary) -> None:
         return
     st.warning(
         f"Calls without a price: **{today:,}** today, **{month:,}** this month. Every amount leaves them out. "
-        "`outlay prices missing` names their models; give each a `[[price]]` in outlay.toml.",
+        "`outlay prices missing` names their models; give each a `[[price]]` in outlay.toml, then "
+        "`outlay reprice` puts the past right.",
         icon=":material/warning:",
     )
 
