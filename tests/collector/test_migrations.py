@@ -39,7 +39,8 @@ def test_a_downgrade_to_base_leaves_no_table_and_can_be_undone(engine: Engine) -
     assert inspect(engine).has_table(CallRow.__tablename__)
 
 
-def test_processes_that_start_together_migrate_once(database_url: str) -> None:
+def test_processes_that_start_together_migrate_once(database_url: str, engine: Engine) -> None:
+    downgrade(engine, "base")
     failures: list[BaseException] = []
 
     def start() -> None:

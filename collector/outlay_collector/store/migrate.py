@@ -7,6 +7,7 @@ others wait and then find nothing to do.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -16,12 +17,16 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Engine
 
+from outlay_collector.store.engine import reading
+
 _MIGRATIONS: Final = Path(__file__).parent / "migrations"
 _POSTGRES_LOCK: Final = 0x6F75746C6179  # "outlay": any constant no other program locks
 
 
 def migrate(engine: Engine, revision: str = "head") -> None:
     """Upgrade to `revision`, from whatever the database is at. Safe to repeat and to run from several processes."""
+    if revision == "head" and current_revision(engine) == head_revision():
+        return
     _run(engine, command.upgrade, revision)
 
 
@@ -32,10 +37,11 @@ def downgrade(engine: Engine, revision: str) -> None:
 
 def current_revision(engine: Engine) -> str | None:
     """What the database is at; None where it was never migrated."""
-    with engine.connect() as connection:
+    with reading(engine) as connection:
         return MigrationContext.configure(connection).get_current_revision()
 
 
+@cache
 def head_revision() -> str | None:
     """What this version of the code needs."""
     return ScriptDirectory(str(_MIGRATIONS)).get_current_head()
