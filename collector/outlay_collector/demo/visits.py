@@ -22,6 +22,8 @@ TENANTS: Final = {"acme": 50, "globex": 35, "initech": 15}
 USERS_PER_TENANT: Final = 4
 _HOURS: Final = (1, 1, 1, 1, 1, 2, 3, 5, 9, 12, 13, 12, 10, 12, 13, 12, 10, 8, 5, 4, 3, 2, 2, 1)
 _WEEKDAYS: Final = (10, 11, 11, 10, 9, 3, 2)
+_HALVED_H: Final = 48
+"""Hours: so long ago the application, which is catching on, had half the visits it has now."""
 _QUESTIONS: Final = (
     "How do I move an open order to another address?",
     "Why was my last invoice higher than the one before?",
@@ -74,11 +76,13 @@ def making(calls: int, seed: int) -> list[Visit]:
 
 
 def spread(count: int, days: int, now: datetime, seed: int) -> list[timedelta]:
-    """How long ago each of `count` moments was, oldest first, none before `days` days ago and none after `now`."""
+    """How long ago each of `count` moments was, oldest first: within the last `days` days, and more of late."""
     draw = Random(f"moments/{seed}")
     now = now.astimezone(UTC)
     hours = [now - timedelta(hours=number) for number in range(1, days * 24 + 1)]
-    weights = [_HOURS[hour.hour] * _WEEKDAYS[hour.weekday()] for hour in hours]
+    weights = [
+        _HOURS[hour.hour] * _WEEKDAYS[hour.weekday()] / (1 + age_h / _HALVED_H) for age_h, hour in enumerate(hours)
+    ]
     begins = draw.choices(hours, weights, k=count)
     return sorted((now - begin - timedelta(seconds=draw.random() * 3600) for begin in begins), reverse=True)
 
