@@ -8,6 +8,7 @@ the runtime's own thread ends the call.
 from __future__ import annotations
 
 import asyncio
+import sys
 import weakref
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
@@ -34,11 +35,17 @@ def body_closed(call: LiveCall) -> None:
     """The response is closing: by its consumer, unless it is being read, or dropped, or no stream at all."""
     if call.is_reading or call.has_ended or not (call.is_streaming or call.body):
         return
-    if call.tap is not None and call.tap() is None:
+    if _is_dropped(call):
         collected(call)
         return
     call.stop(StreamEnd.CLOSED)
     call.end()
+
+
+def _is_dropped(call: LiveCall) -> bool:
+    """Whether nobody closed the body, but nobody wants it any more. Where there is no tap that could have died, a
+    generator being finalised shows it."""
+    return sys.exc_info()[0] is GeneratorExit if call.body else call.tap is not None and call.tap() is None
 
 
 @shielded

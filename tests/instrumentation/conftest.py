@@ -1,0 +1,64 @@
+"""A collector on loopback, Outlay in force with it, and providers with prepared answers."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from typing import Any
+
+import outlay
+import pytest
+from outlay_collector.serving import Server
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from tests.instrumentation.doubles import Answer, Answering, Receiver
+
+
+@pytest.fixture(scope="session")
+def _receiver() -> Iterator[Receiver]:
+    receiver = Receiver()
+
+    async def take(request: Request) -> Response:
+        return await receiver.take(request)
+
+    with Server(Starlette(routes=[Route("/v1/traces", take, methods=["POST"])]), log_level="critical") as server:
+        receiver.url = server.url
+        yield receiver
+
+
+@pytest.fixture
+def receiver(_receiver: Receiver) -> Receiver:
+    """A collector that keeps spans; empty when the test begins."""
+    _receiver.spans, _receiver.statuses, _receiver.headers, _receiver.requests = [], [], [], 0
+    return _receiver
+
+
+@pytest.fixture
+def instrumented(receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> Iterator[Receiver]:
+    """Outlay in force, sending to `receiver`; its own errors are raised."""
+    monkeypatch.setenv("OUTLAY_STRICT", "1")
+    outlay.instrument(service="shop", environment="test", endpoint=receiver.url)
+    yield receiver
+    outlay.uninstrument()
+
+
+@pytest.fixture
+def answering() -> Iterator[Callable[[Answer], Answering]]:
+    """Starts a provider whose answer to a request's body is worked out by the test."""
+    with ExitStack() as servers:
+
+        def start(answer: Answer) -> Answering:
+            bodies: list[dict[str, Any]] = []
+
+            async def take(request: Request) -> Response:
+                bodies.append(json.loads(await request.body()))
+                return answer(bodies[-1])
+
+            app = Starlette(routes=[Route("/{path:path}", take, methods=["POST"])])
+            return Answering(servers.enter_context(Server(app, log_level="critical")).url, bodies)
+
+        yield start
