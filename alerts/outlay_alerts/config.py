@@ -28,7 +28,7 @@ class Channel(BaseModel):
     url: SecretStr = Field(
         description="An Apprise URL, or the `https://` address of a Slack-compatible incoming webhook. A secret."
     )
-    send_resolved: bool = Field(True, description="Whether it is also told when a rule is resolved.")
+    send_resolved: bool = Field(default=True, description="Whether it is also told when a rule is resolved.")
 
     @field_validator("url")
     @classmethod

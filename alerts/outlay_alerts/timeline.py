@@ -49,7 +49,7 @@ class _Table(BaseModel):
 class Traffic(_Table):
     """Calls that come evenly from one point to another, all alike but for the share of them that fail."""
 
-    from_: Duration = Field(timedelta(0), alias="from")
+    from_: Duration = Field(default=timedelta(0), alias="from")
     to: Duration
     per_minute: Number
     labels: dict[str, str] = {}

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -272,10 +273,8 @@ def test_history_comes_in_pages(settings: Settings, clock: Clock, webhook: Webho
     with served(settings, clock) as collector:
         for minute in range(3):
             collector.send(20, failed=minute % 2 == 0, feature="search")
-            wait_for(
-                lambda minute=minute: len(collector.get("/api/v1/alerts/history")["transitions"]) > minute,
-                "the next transition",
-            )
+            seen = partial(lambda before: len(collector.get("/api/v1/alerts/history")["transitions"]) > before, minute)
+            wait_for(seen, "the next transition")
             clock.now += timedelta(minutes=10)
         first = collector.get("/api/v1/alerts/history?limit=2")
         rest = collector.get(f"/api/v1/alerts/history?limit=2&cursor={first['next_cursor']}")

@@ -19,7 +19,7 @@ class AuthFailures(WindowRule):
     quantity = "authentication failures"
     unit = "count"
 
-    above: Number = Field(Decimal(0), description="The most refused calls in the window that are still well.")
+    above: Number = Field(default=Decimal(0), description="The most refused calls in the window that are still well.")
     window: Length = timedelta(minutes=15)
     severity: Severity = Severity.CRITICAL
 

@@ -30,18 +30,22 @@ class Rule(BaseModel, ABC):
     """What to do when it fires: the last line of its message, unless the rule has a `runbook`."""
 
     name: str = Field(min_length=1, max_length=100, description="What it is called in messages, the API and silences.")
-    severity: Severity = Field(Severity.WARNING, description="`info`, `warning` or `critical`.")
+    severity: Severity = Field(default=Severity.WARNING, description="`info`, `warning` or `critical`.")
     channels: tuple[str, ...] | None = Field(
-        None, description="Names of `[[channel]]` entries that are told. Left out: all of them. `[]`: none."
+        default=None, description="Names of `[[channel]]` entries that are told. Left out: all of them. `[]`: none."
     )
     for_: For = timedelta(0)
-    keep_firing_for: Duration = Field(timedelta(0), description="How long it must be well again before it is resolved.")
-    repeat: Length = Field(timedelta(hours=4), description="How often a firing rule is told of again.")
+    keep_firing_for: Duration = Field(
+        default=timedelta(0), description="How long it must be well again before it is resolved."
+    )
+    repeat: Length = Field(default=timedelta(hours=4), description="How often a firing rule is told of again.")
     no_data_after: Duration = Field(
-        timedelta(hours=1),
+        default=timedelta(hours=1),
         description="A firing rule that has had nothing to judge by for this long is resolved, saying so.",
     )
-    runbook: str | None = Field(None, description="What to do when it fires, a sentence or a link, for the message.")
+    runbook: str | None = Field(
+        default=None, description="What to do when it fires, a sentence or a link, for the message."
+    )
 
     @abstractmethod
     def judge(self, readers: Readers, now: datetime) -> Sequence[Verdict]:
@@ -73,14 +77,16 @@ class TrafficRule(Rule):
     """What is measured, in words."""
     unit: ClassVar[Unit]
 
-    window: Length = Field(timedelta(minutes=5), description="Calls that started this long ago or later are judged.")
+    window: Length = Field(
+        default=timedelta(minutes=5), description="Calls that started this long ago or later are judged."
+    )
     group_by: tuple[Dimension, ...] = Field(
-        (), description="Each combination of these dimensions is judged, and fires, by itself."
+        default=(), description="Each combination of these dimensions is judged, and fires, by itself."
     )
     match: dict[Dimension, Values] = Field(
-        {}, description="Only calls with these values are judged; a list means any of them."
+        default={}, description="Only calls with these values are judged; a list means any of them."
     )
-    min_calls: AtLeastOne = Field(1, description="With fewer calls than this in the window nothing is judged.")
+    min_calls: AtLeastOne = Field(default=1, description="With fewer calls than this in the window nothing is judged.")
 
     @property
     def span(self) -> str:

@@ -24,12 +24,16 @@ class BudgetRule(Rule):
     kind = "budget"
     advice = "see who spends with `outlay spend --by feature,user`; raise the limit with `outlay budgets set`."
 
-    budgets: tuple[str, ...] | None = Field(None, description="Names of `[[budget]]` entries. Left out: all of them.")
+    budgets: tuple[str, ...] | None = Field(
+        default=None, description="Names of `[[budget]]` entries. Left out: all of them."
+    )
     soft: tuple[Number, ...] | None = Field(
-        None,
+        default=None,
         description="Shares of the limit that warn: `[0.5, 0.8]`. Left out: the budget's own `thresholds`, else 0.8.",
     )
-    hard: Number | None = Field(Decimal(1), description="The share of the limit that fires with the rule's `severity`.")
+    hard: Number | None = Field(
+        default=Decimal(1), description="The share of the limit that fires with the rule's `severity`."
+    )
     severity: Severity = Severity.CRITICAL
 
     def judge(self, readers: Readers, now: datetime) -> Sequence[Verdict]:

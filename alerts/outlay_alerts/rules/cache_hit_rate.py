@@ -19,7 +19,7 @@ class CacheHitRate(WindowRule):
     quantity = "cache hit rate"
     unit = "ratio"
 
-    below: Share = Field(Decimal("0.3"), description="The lowest share that is still well: 0.3 is 30%.")
+    below: Share = Field(default=Decimal("0.3"), description="The lowest share that is still well: 0.3 is 30%.")
     window: Length = timedelta(hours=1)
     min_calls: AtLeastOne = 100
 

@@ -19,7 +19,7 @@ class ErrorRate(WindowRule):
     quantity = "error rate"
     unit = "ratio"
 
-    above: Share = Field(Decimal("0.05"), description="The highest share that is still well: 0.05 is 5%.")
+    above: Share = Field(default=Decimal("0.05"), description="The highest share that is still well: 0.05 is 5%.")
     for_: For = timedelta(minutes=5)
     min_calls: AtLeastOne = 10
     severity: Severity = Severity.CRITICAL

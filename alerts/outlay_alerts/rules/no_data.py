@@ -25,7 +25,8 @@ class NoData(TrafficRule):
 
     window: Length = timedelta(hours=1)
     seen_within: Length = Field(
-        timedelta(days=7), description="With `group_by`: groups that had calls this long ago or later are expected."
+        default=timedelta(days=7),
+        description="With `group_by`: groups that had calls this long ago or later are expected.",
     )
     severity: Severity = Severity.CRITICAL
 

@@ -18,8 +18,8 @@ from outlay_alerts.verdict import Verdict
 class PercentileRule(WindowRule):
     unit = "ms"
 
-    above: Length = Field(timedelta(seconds=10), description='The longest that is still well: "10s", "800ms".')
-    percentile: Literal[50, 95, 99] = Field(95, description="Which percentile: 50, 95 or 99.")
+    above: Length = Field(default=timedelta(seconds=10), description='The longest that is still well: "10s", "800ms".')
+    percentile: Literal[50, 95, 99] = Field(default=95, description="Which percentile: 50, 95 or 99.")
     for_: For = timedelta(minutes=5)
     min_calls: AtLeastOne = 10
 

@@ -19,7 +19,7 @@ class RateLimited(WindowRule):
     quantity = "rate-limit answers"
     unit = "count"
 
-    above: Number = Field(Decimal(10), description="The most 429 answers in the window that are still well.")
+    above: Number = Field(default=Decimal(10), description="The most 429 answers in the window that are still well.")
     window: Length = timedelta(hours=1)
 
     def weigh(self, measured: Measurement) -> Verdict:

@@ -35,9 +35,12 @@ class Spend(WindowRule):
     above_usd: Number = Field(description="The highest spend that is still well. Has no default.")
     window: Length = timedelta(hours=24)
     period: Literal["hour", "day", "week", "month"] | None = Field(
-        None, description="`hour`, `day`, `week` or `month`: judge the calendar period so far, in place of a window."
+        default=None,
+        description="`hour`, `day`, `week` or `month`: judge the calendar period so far, in place of a window.",
     )
-    timezone: Annotated[str, AfterValidator(_zone)] = Field("UTC", description="Where the calendar period begins.")
+    timezone: Annotated[str, AfterValidator(_zone)] = Field(
+        default="UTC", description="Where the calendar period begins."
+    )
     severity: Severity = Severity.CRITICAL
 
     @model_validator(mode="after")

@@ -24,7 +24,9 @@ class SpikeRule(TrafficRule):
 
     above: Number = Field(description="The highest multiple of the normal that is still well: 3 is three times.")
     window: Length = timedelta(hours=1)
-    baseline: Length = Field(timedelta(days=7), description="How long before the window the normal is taken from.")
+    baseline: Length = Field(
+        default=timedelta(days=7), description="How long before the window the normal is taken from."
+    )
 
     @model_validator(mode="after")
     def _long_enough(self) -> Self:

@@ -19,7 +19,9 @@ class UnpricedCalls(WindowRule):
     quantity = "calls without a price"
     unit = "count"
 
-    above: Number = Field(Decimal(0), description="The most calls without a price in the window that are still well.")
+    above: Number = Field(
+        default=Decimal(0), description="The most calls without a price in the window that are still well."
+    )
     window: Length = timedelta(hours=1)
 
     def weigh(self, measured: Measurement) -> Verdict:

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
-from rich.console import Console
 
 from outlay_collector.cli import CommandError
+from outlay_collector.cli.alert_output import group_text, show_alerts, show_history, show_silences
 from outlay_collector.cli.connection import ApiKeyOption, DbOption, EndpointOption, connect
-from outlay_collector.cli.output import JsonOption, console, table, write_json
+from outlay_collector.cli.output import JsonOption, console, write_json
 
 if TYPE_CHECKING:
     from outlay_alerts.measurements import Readers
@@ -27,7 +27,6 @@ app = typer.Typer(add_completion=False, no_args_is_help=True)
 ConfigOption = Annotated[Path | None, typer.Option("--config", help="outlay.toml in this folder if not given.")]
 
 _MOST_LOOKS: Final = 100_000
-_HEADINGS: Final = ("state", "rule", "of", "severity", "health", "since", "reason")
 
 
 @app.command("list")
@@ -45,9 +44,9 @@ def list_alerts(
     if as_json:
         write_json(document)
     elif history:
-        _show_history(document["transitions"], console())
+        show_history(document["transitions"], console())
     else:
-        _show_alerts(document["alerts"], console())
+        show_alerts(document["alerts"], console())
 
 
 @app.command()
@@ -76,7 +75,7 @@ def check(
     if as_json:
         write_json({"alerts": document})
     else:
-        _show_alerts(document, console())
+        show_alerts(document, console())
     if any(alert["health"] == "error" for alert in document):
         raise typer.Exit(1)
 
@@ -113,7 +112,9 @@ def _check_timelines(file: Path, settings: Settings, *, as_json: bool) -> None:
     else:
         for failure in failures:
             expected = failure.expected
-            where = f"{failure.timeline}: at {format_duration(expected.at)} {expected.rule} {_group(expected.group)}"
+            where = (
+                f"{failure.timeline}: at {format_duration(expected.at)} {expected.rule} {group_text(expected.group)}"
+            )
             console().print(f"{where}: expected {expected.state}, found {failure.found}: {failure.reason}")
         console().print(f"{len(timelines)} timelines, {len(failures)} expectations not met")
     if failures:
@@ -175,7 +176,7 @@ def backtest(
         write_json({"transitions": document})
     else:
         console().print(f"{len(rules)} rules looked at {looks + 1} times")
-        _show_history(document, console())
+        show_history(document, console())
 
 
 @app.command()
@@ -207,7 +208,7 @@ def silence(
     elif end is not None:
         console().print(f"Silence {end} has ended; what still fires is told of within seconds.")
     else:
-        _show_silences(document["silences"], console())
+        show_silences(document["silences"], console())
 
 
 def _settings(config: Path | None, db: str | None) -> Settings:
@@ -260,60 +261,3 @@ def _matched(texts: Sequence[str]) -> dict[str, str]:
             raise CommandError(f"{text!r}: expected a name and its value: rule=errors, provider=openai")
         found[name.strip()] = value
     return found
-
-
-def _show_alerts(alerts: Sequence[Mapping[str, Any]], screen: Console) -> None:
-    if not alerts:
-        screen.print("No rule has been looked at yet: a running collector does so every few seconds (outlay up).")
-        return
-    rows = [
-        [
-            alert["state"],
-            alert["rule"],
-            _group(alert["group"]),
-            alert["severity"],
-            alert["health"],
-            alert["since"],
-            alert["reason"],
-        ]
-        for alert in alerts
-    ]
-    screen.print(table([(heading, False) for heading in _HEADINGS], rows))
-
-
-def _show_history(transitions: Sequence[Mapping[str, Any]], screen: Console) -> None:
-    if not transitions:
-        screen.print("Nothing has fired.")
-        return
-    rows = [
-        [
-            each["at"],
-            each["rule"],
-            _group(each["group"]),
-            f"{each['from']} -> {each['to']}",
-            each["reason"],
-            "; ".join(_delivery(delivery) for delivery in each["deliveries"]),
-        ]
-        for each in transitions
-    ]
-    screen.print(table([(heading, False) for heading in ("at", "rule", "of", "change", "reason", "told")], rows))
-
-
-def _show_silences(silences: Sequence[Mapping[str, Any]], screen: Console) -> None:
-    if not silences:
-        screen.print("Nothing is silenced. For two hours: outlay alerts silence rule=errors provider=openai --for 2h")
-        return
-    rows = [
-        [str(each["id"]), _group(each["match"]), each["starts_at"], each["ends_at"], each["comment"]]
-        for each in silences
-    ]
-    screen.print(table([(heading, False) for heading in ("number", "match", "from", "until", "comment")], rows))
-
-
-def _delivery(delivery: Mapping[str, Any]) -> str:
-    error = f" ({delivery['error']})" if delivery["error"] else ""
-    return f"{delivery['channel']} {delivery['status']}, {delivery['attempts']} tries{error}"
-
-
-def _group(group: Mapping[str, str | None]) -> str:
-    return ", ".join(f"{name}={'(none)' if value is None else value}" for name, value in group.items())
