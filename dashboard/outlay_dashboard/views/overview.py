@@ -69,7 +69,7 @@ def unpriced(summary: answers.Summary) -> None:
     st.warning(
         f"Calls without a price: **{today:,}** today, **{month:,}** this month. Every amount leaves them out. "
         "`outlay prices missing` names their models; give each a `[[price]]` in outlay.toml, then "
-        "`outlay reprice` puts the past right.",
+        "run `outlay reprice`.",
         icon=":material/warning:",
     )
 
