@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import threading
@@ -30,24 +29,14 @@ def is_installed() -> bool:
 
 
 class DashboardProcess:
-    """One dashboard over the collector at `api_url`. Port 0 takes a free one. Raises `PortInUse`."""
+    """One dashboard on loopback, over the collector at `api_url`. Port 0 takes a free one. Raises `PortInUse`."""
 
-    def __init__(self, api_url: str, api_key: str | None = None, *, host: str = LOOPBACK, port: int = 0) -> None:
-        with listen(host, port) as probe:
-            self.port: int = probe.getsockname()[1]
-        self.url = f"http://{host}:{self.port}"
-        self._command = [
-            sys.executable,
-            "-m",
-            "outlay_dashboard",
-            "--host",
-            host,
-            "--port",
-            str(self.port),
-            "--api",
-            api_url,
-        ]
-        self._environment = {**os.environ, **({"OUTLAY_API_KEY": api_key} if api_key else {})}
+    def __init__(self, api_url: str, *, port: int = 0) -> None:
+        with listen(LOOPBACK, port) as probe:
+            free: int = probe.getsockname()[1]
+        self.url = f"http://{LOOPBACK}:{free}"
+        where = ["--host", LOOPBACK, "--port", str(free), "--api", api_url]
+        self._command = [sys.executable, "-m", "outlay_dashboard", *where]
         self._restarts = 0
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -60,7 +49,6 @@ class DashboardProcess:
         """Starts the process; it answers seconds later. Its own session keeps the Ctrl-C of a terminal from it."""
         self._process = subprocess.Popen(
             self._command,
-            env=self._environment,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             start_new_session=True,

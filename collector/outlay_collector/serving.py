@@ -17,6 +17,7 @@ import uvicorn
 from starlette.applications import Starlette
 
 LOOPBACK: Final = "127.0.0.1"
+_EVERYWHERE: Final = ("0.0.0.0", "::", "")
 _GRACE_S: Final = 5
 
 
@@ -37,7 +38,9 @@ class _Announcing(uvicorn.Server):
 
 
 class Server:
-    """Serves `app` while the `with` block runs; `url` and `port` are known before it. Port 0 takes a free one.
+    """Serves `app` while the `with` block runs; its addresses are known before it. Port 0 takes a free one.
+
+    `url` is where it listens, `local_url` where this machine finds it.
 
     Raises `PortInUse` when it is made, and when it is entered whatever the application raised while it started.
     """
@@ -46,7 +49,8 @@ class Server:
         self._app = app
         self._socket = listen(host, port)
         self.port: int = self._socket.getsockname()[1]
-        self.url = f"http://{f'[{host}]' if ':' in host else host}:{self.port}"
+        self.url = _url(host, self.port)
+        self.local_url = _url(LOOPBACK if host in _EVERYWHERE else host, self.port)
         self._settled = threading.Event()
         self._error: BaseException | None = None
         config = uvicorn.Config(
@@ -88,6 +92,10 @@ class Server:
         self._server.should_exit = True
         self._thread.join()
         self._socket.close()
+
+
+def _url(host: str, port: int) -> str:
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}"
 
 
 def listen(host: str, port: int) -> socket.socket:

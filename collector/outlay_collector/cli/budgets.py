@@ -1,13 +1,16 @@
-"""`outlay budgets`: how budgets stand, and setting and removing them."""
+"""`outlay budgets`: how budgets stand, setting and removing them, and what new ones would have done."""
 
 from __future__ import annotations
 
+import tomllib
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import quote
 
 import typer
-from outlay.budgets.budget import TAG_PREFIX
+from outlay.budgets.budget import TAG_PREFIX, Budget
+from outlay.budgets.definition import read_budgets
 from rich.console import Console
 
 from outlay_collector.cli import CommandError
@@ -102,6 +105,48 @@ def remove_budget(
     console().print(f"Budget {name} removed. Applications stop keeping it within ten seconds.")
 
 
+@app.command("simulate")
+def simulate_budgets(
+    *,
+    config: Annotated[Path, typer.Option("--config", help="A file with [[budget]] entries.")],
+    since: Annotated[int, typer.Option("--since-days", min=1, help="How many days to look back.")] = 30,
+    endpoint: EndpointOption = None,
+    api_key: ApiKeyOption = None,
+    db: DbOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """What budgets would have stopped of the calls that were made."""
+    budgets = [budget.entry() for budget in _budgets_of(config)]
+    with connect(endpoint, api_key, db) as api:
+        asked = {"budgets": budgets, "since_s": since * 86_400}
+        document = api.request("POST", "/api/v1/budgets/simulate", json=asked)
+    if as_json:
+        write_json(document)
+        return
+    screen = console()
+    if not document["stopped"]:
+        screen.print(f"Nothing since {document['from']} would have been stopped.")
+        return
+    headings = [("budget", False), ("of", False), ("calls stopped", True), ("their cost", True), ("first at", False)]
+    rows = [
+        [each["name"], _named(each["scope"]), count(each["calls"]), money(each["cost_usd"]), each["first_at"]]
+        for each in document["stopped"]
+    ]
+    screen.print(table(headings, rows))
+
+
+def _budgets_of(path: Path) -> tuple[Budget, ...]:
+    try:
+        document = tomllib.loads(path.read_text("utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise CommandError(f"--config {path}: {error}") from None
+    return read_budgets(document.get("budget", []), str(path))
+
+
+def _named(scope: Mapping[str, str]) -> str:
+    return ", ".join(f"{dimension}={value}" for dimension, value in scope.items())
+
+
 def _show(document: Mapping[str, Any], screen: Console) -> None:
     if not document["definitions"]:
         screen.print("No budgets. Set one: outlay budgets set chat-daily --usd 5 --period day --match feature=chat")
@@ -109,7 +154,7 @@ def _show(document: Mapping[str, Any], screen: Console) -> None:
     rows = [
         [
             budget["name"],
-            ", ".join(f"{dimension}={value}" for dimension, value in budget["scope"].items()),
+            _named(budget["scope"]),
             budget["period"],
             *(_amount(budget, figure) for figure in _NUMBERS),
             budget["resets_at"] or "",

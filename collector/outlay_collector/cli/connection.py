@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, contextmanager
+from contextlib import AsyncExitStack, contextmanager
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -111,28 +111,20 @@ def _in_process(db: str) -> Iterator[httpx2.Client]:
     from outlay_collector.app import create_app
     from outlay_collector.settings import Alerts, Settings, Store
 
-    if db.startswith("sqlite") and not Path(make_url(db).database or "").is_file():
-        raise CommandError(f"--db {db}: there is no such file; `outlay up --db {db}` creates it")
-    app = create_app(Settings(store=Store(url=db), alerts=Alerts(enabled=False)))
     try:
+        if db.startswith("sqlite") and not Path(make_url(db).database or "").is_file():
+            raise CommandError(f"--db {db}: there is no such file; `outlay up --db {db}` creates it")
+        app = create_app(Settings(store=Store(url=db), alerts=Alerts(enabled=False)))
         with asyncio.Runner() as runner:
-            lifespan = app.router.lifespan_context(app)
-            runner.run(_enter(lifespan))
+            running = AsyncExitStack()
+            runner.run(running.enter_async_context(app.router.lifespan_context(app)))
             try:
                 with httpx2.Client(transport=_InProcess(app, runner), base_url="http://database") as client:
                     yield client
             finally:
-                runner.run(_leave(lifespan))
+                runner.run(running.aclose())
     except SQLAlchemyError as error:
         raise CommandError(f"--db: {type(error).__name__}: {str(error).splitlines()[0]}") from None
-
-
-async def _enter(lifespan: AbstractAsyncContextManager[Any]) -> None:
-    await lifespan.__aenter__()
-
-
-async def _leave(lifespan: AbstractAsyncContextManager[Any]) -> None:
-    await lifespan.__aexit__(None, None, None)
 
 
 class _InProcess(httpx2.BaseTransport):

@@ -39,7 +39,7 @@ from outlay_collector.demo.inbox import Inbox
 from outlay_collector.demo.past import past
 from outlay_collector.demo.provider import FakeProvider, UsageLog
 from outlay_collector.demo.visits import Visit
-from outlay_collector.serving import PortInUse, Server, listen
+from outlay_collector.serving import LOOPBACK, PortInUse, Server, listen
 from outlay_collector.settings import Settings, read_settings
 
 FOLDER: Final = Path(".outlay")
@@ -131,7 +131,7 @@ def _settings(db: str, inbox_url: str) -> Settings:
 def _free(port: int) -> int:
     """That port, or any where something listens on it already."""
     try:
-        listen("127.0.0.1", port).close()
+        listen(LOOPBACK, port).close()
     except PortInUse:
         return 0
     return port

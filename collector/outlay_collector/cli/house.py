@@ -74,9 +74,7 @@ def stop_on_signal() -> Iterator[threading.Event]:
 
 
 @contextmanager
-def house(
-    app: Starlette, *, host: str = LOOPBACK, port: int = 0, dashboard_port: int | None = 0, api_key: str | None = None
-) -> Iterator[House]:
+def house(app: Starlette, *, host: str = LOOPBACK, port: int = 0, dashboard_port: int | None = 0) -> Iterator[House]:
     """The collector `app` and its dashboard, both ended when the block is left. `dashboard_port` None: no dashboard.
 
     The dashboard asks for nobody's name, so it listens on loopback whatever `host` is.
@@ -87,7 +85,7 @@ def house(
         dashboard = None
         if dashboard_port is not None:
             with _port_from("--dashboard-port", LOOPBACK):
-                dashboard = DashboardProcess(f"http://{LOOPBACK}:{server.port}", api_key, port=dashboard_port)
+                dashboard = DashboardProcess(server.local_url, port=dashboard_port)
             dashboard.start()
         try:
             yield House(server.url, dashboard)
