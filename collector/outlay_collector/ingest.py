@@ -22,7 +22,7 @@ from outlay.prices import PriceBook
 from sqlalchemy.exc import DataError, InterfaceError
 
 from outlay_collector.billing import Report
-from outlay_collector.dialects.registry import is_wanted, read_span
+from outlay_collector.dialects.registry import WANTED, read_span
 from outlay_collector.metrics import Metrics
 from outlay_collector.otlp.json import decode_json
 from outlay_collector.otlp.protobuf import decode_protobuf
@@ -75,7 +75,7 @@ class Sink(Protocol):
 
 def read_batch(body: bytes, *, is_json: bool, book: PriceBook) -> Batch:
     """The priced calls of an export request. Raises `otlp.span.BadBody` where it is none."""
-    decoded = decode_json(body, is_wanted) if is_json else decode_protobuf(body, is_wanted)
+    decoded = decode_json(body, WANTED) if is_json else decode_protobuf(body, WANTED)
     reports = [report for span in decoded.spans if _has_times(span, decoded) and (report := read_span(span))]
     return Batch([_priced(report, book) for report in reports], decoded.rejected, decoded.reason)
 

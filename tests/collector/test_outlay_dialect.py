@@ -26,7 +26,7 @@ from outlay.model import (
     Usage,
 )
 from outlay_collector.billing import Report, Source
-from outlay_collector.dialects.registry import is_wanted, read_span
+from outlay_collector.dialects.registry import WANTED, read_span
 from outlay_collector.otlp.protobuf import decode_protobuf
 from outlay_collector.store.rows import columns_of, report_of
 
@@ -116,7 +116,7 @@ def over_the_wire(call: Call) -> Report:
         end_time=call.ended_at_ns,
         instrumentation_scope=InstrumentationScope("outlay", "0.1.0"),
     )
-    (decoded,) = decode_protobuf(encode_spans([span]).SerializeToString(), is_wanted).spans
+    (decoded,) = decode_protobuf(encode_spans([span]).SerializeToString(), WANTED).spans
     report = read_span(decoded)
     assert report is not None
     return report

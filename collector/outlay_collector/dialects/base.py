@@ -96,10 +96,10 @@ def milliseconds(seconds: object) -> float | None:
 
 def attribution_of(span: Span) -> Attribution:
     """Who made the call, from the span and, for what it leaves out, its resource."""
-    own, resource = span.attributes, span.origin.resource
+    own, resource = span.attributes.named, span.origin.resource.named
     tags: dict[str, str] = {}
-    for holder in (resource, own):
-        for key, value in holder.items():
+    for families in (span.origin.resource.families, span.attributes.families):
+        for key, value in families.items():
             if key.startswith(TAG) and len(tags) < MOST_TAGS and (said := text(value)) is not None:
                 tags[key[len(TAG) :][:LONGEST_TEXT]] = said
     return Attribution(
@@ -115,12 +115,12 @@ def attribution_of(span: Span) -> Attribution:
 
 def terms_of(span: Span) -> Terms:
     """The terms the provider says it served the call under."""
-    return served_terms(None, first(span.attributes, _TIER))
+    return served_terms(None, first(span.attributes.named, _TIER))
 
 
 def error_of(span: Span) -> str | None:
     """The type of the error a span ended with, None where it ended well."""
-    said = text(span.attributes.get("error.type"))
+    said = text(span.attributes.named.get("error.type"))
     if said or span.status_code == 2:
         return said or text((span.exception_type or "").rsplit(".", 1)[-1]) or "error"
     return None

@@ -117,10 +117,10 @@ class GenAI:
     prefixes: tuple[str, ...] = ()
 
     def claims(self, span: Span) -> bool:
-        return first(span.attributes, PROVIDER) is not None or "gen_ai.operation.name" in span.attributes
+        return first(span.attributes.named, PROVIDER) is not None or OPERATION[0] in span.attributes.named
 
     def read(self, span: Span) -> Report | None:
-        attributes = span.attributes
+        attributes = span.attributes.named
         operation = _operation(span)
         if operation is None:
             return None
@@ -166,7 +166,7 @@ class GenAI:
 
 def _operation(span: Span) -> str | None:
     """What the call does, None where the span is no call."""
-    attributes = span.attributes
+    attributes = span.attributes.named
     if "traceloop.span.kind" in attributes:
         return None
     said = (text(first(attributes, OPERATION)) or "").lower()
@@ -181,8 +181,8 @@ def _operation(span: Span) -> str | None:
 
 def _provider(span: Span) -> str:
     """The host knows better than the SDK's name: forty providers are called through OpenAI's."""
-    said = canonical_provider(text(first(span.attributes, PROVIDER)) or "unknown")
-    host = text(first(span.attributes, HOST))
+    said = canonical_provider(text(first(span.attributes.named, PROVIDER)) or "unknown")
+    host = text(first(span.attributes.named, HOST))
     if said == "openai" and host:
         host = host.split("://", 1)[-1].split("/", 1)[0].split(":", 1)[0]
         return provider_of_host(host) or said

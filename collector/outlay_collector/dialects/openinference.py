@@ -51,10 +51,10 @@ class OpenInference:
     prefixes: tuple[str, ...] = ()
 
     def claims(self, span: Span) -> bool:
-        return _KIND in span.attributes
+        return _KIND in span.attributes.named
 
     def read(self, span: Span) -> Report | None:
-        attributes = span.attributes
+        attributes = span.attributes.named
         operation = _OPERATIONS.get(text(attributes.get(_KIND)) or "")
         if operation is None:
             return None
@@ -95,7 +95,7 @@ class OpenInference:
 
 def _reading(span: Span, provider: str, response: Mapping[str, Any], *, has_output: bool) -> Reading:
     """From the response where its counts are the span's; the span's own where it was cut, hidden or put together."""
-    raw = {name: value for name in _COUNTS.values() if (value := count(span.attributes.get(name))) is not None}
+    raw = {name: value for name in _COUNTS.values() if (value := count(span.attributes.named.get(name))) is not None}
     counts = Counts(**{unit: raw.get(name) for unit, name in _COUNTS.items()})
     counted = read_counts(counts, exclusive=False, has_output=has_output)
     if response.get("usage"):

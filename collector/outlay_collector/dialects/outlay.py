@@ -36,7 +36,7 @@ class Outlay:
         return span.origin.scope_name == at.SCOPE
 
     def read(self, span: Span) -> Report | None:
-        get = span.attributes.get
+        get = span.attributes.named.get
         provider, operation = text(get(at.PROVIDER)), text(get(at.OPERATION))
         if provider is None or operation is None:
             return None
@@ -63,11 +63,11 @@ class Outlay:
             usage_raw=_document(get(at.USAGE_RAW), _mapping),
             reason_unread=reason,
             terms=_document(get(at.TERMS), read_terms) or Terms(),
-            cost=_cost(span.attributes),
+            cost=_cost(span.attributes.named),
             attribution=attribution_of(span),
             response_cache=_member(ResponseCache, get(at.CACHE_STATUS)),
             avoided_nano_usd=_nano_usd(get(at.AVOIDED_NANO_USD)),
-            rate_limits=_rate_limits(span.attributes),
+            rate_limits=_rate_limits(span.attributes.families),
         )
         return Report(
             call=call,
@@ -97,9 +97,9 @@ def _cost(attributes: Mapping[str, Any]) -> Cost:
     )
 
 
-def _rate_limits(attributes: Mapping[str, Any]) -> dict[str, RateLimit]:
+def _rate_limits(families: Mapping[str, Any]) -> dict[str, RateLimit]:
     limits: dict[str, dict[str, Any]] = {}
-    for key, value in attributes.items():
+    for key, value in families.items():
         if key.startswith(at.RATE_LIMIT_PREFIX):
             name, _, part = key[len(at.RATE_LIMIT_PREFIX) :].rpartition(".")
             if name and part in _LIMITS and isinstance(value, (int, float)):

@@ -9,17 +9,15 @@ from outlay_collector.dialects.base import SHARED_PREFIXES, Dialect
 from outlay_collector.dialects.genai import GenAI
 from outlay_collector.dialects.openinference import OpenInference
 from outlay_collector.dialects.outlay import Outlay
-from outlay_collector.otlp.span import Span
+from outlay_collector.otlp.span import Span, Wanted
 
 DIALECTS: Final[tuple[Dialect, ...]] = (Outlay(), OpenInference(), GenAI())
 
-_KEYS: Final = frozenset(key for dialect in DIALECTS for key in dialect.keys)
-_PREFIXES: Final = SHARED_PREFIXES + tuple(prefix for dialect in DIALECTS for prefix in dialect.prefixes)
-
-
-def is_wanted(key: str) -> bool:
-    """Whether any dialect reads this attribute."""
-    return key in _KEYS or key.startswith(_PREFIXES)
+WANTED: Final = Wanted(
+    names=frozenset(key for dialect in DIALECTS for key in dialect.keys),
+    prefixes=SHARED_PREFIXES + tuple(prefix for dialect in DIALECTS for prefix in dialect.prefixes),
+)
+"""Every attribute any of them reads."""
 
 
 def read_span(span: Span) -> Report | None:

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import orjson
 
-from outlay_collector.otlp.span import BadBody, Decoded, Origin, Span, Wanted
+from outlay_collector.otlp.span import Attributes, BadBody, Decoded, Origin, Span, Wanted
 
 _NESTING: Final = 8
 _HEX: Final = frozenset("0123456789abcdef")
@@ -66,12 +66,16 @@ def _decode_span(span: Mapping[str, Any], origin: Origin, wanted: Wanted, decode
         )
 
 
-def _read(holder: Mapping[str, Any], wanted: Wanted) -> dict[str, Any]:
-    return {
-        key: _value(attribute.get("value"))
-        for attribute in _objects(holder, "attributes")
-        if isinstance(key := attribute.get("key"), str) and wanted(key)
-    }
+def _read(holder: Mapping[str, Any], wanted: Wanted) -> Attributes:
+    read = Attributes()
+    for attribute in _objects(holder, "attributes"):
+        key = attribute.get("key")
+        if isinstance(key, str):
+            if key in wanted.names:
+                read.named[key] = _value(attribute.get("value"))
+            elif key.startswith(wanted.prefixes):
+                read.families[key] = _value(attribute.get("value"))
+    return read
 
 
 def _value(value: object, depth: int = 0) -> Any:

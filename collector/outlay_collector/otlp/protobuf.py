@@ -14,7 +14,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 from opentelemetry.proto.trace.v1.trace_pb2 import Span as SpanMessage
 
-from outlay_collector.otlp.span import BadBody, Decoded, Origin, Span, Wanted
+from outlay_collector.otlp.span import Attributes, BadBody, Decoded, Origin, Span, Wanted
 
 _NESTING: Final = 8
 
@@ -57,14 +57,18 @@ def _decode_span(message: SpanMessage, origin: Origin, wanted: Wanted, decoded: 
     )
 
 
-def _read(attributes: Iterable[KeyValue], wanted: Wanted) -> dict[str, Any]:
-    read = {}
+def _read(attributes: Iterable[KeyValue], wanted: Wanted) -> Attributes:
+    names, prefixes = wanted.names, wanted.prefixes
+    named: dict[str, Any] = {}
+    families: dict[str, Any] = {}
     for attribute in attributes:
         key = attribute.key
-        if wanted(key):
+        if key in names:
             value = attribute.value
-            read[key] = value.string_value or _value(value)
-    return read
+            named[key] = value.string_value or _value(value)
+        elif key.startswith(prefixes):
+            families[key] = _value(attribute.value)
+    return Attributes(named, families)
 
 
 def _value(value: AnyValue, depth: int = 0) -> Any:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -11,9 +10,24 @@ ERROR: Final = 2
 
 _LONGEST_SCOPE: Final = 256
 
-Wanted = Callable[[str], bool]
-"""Whether some dialect reads an attribute of that name. The others are never looked at: on a span that carries its
-prompt they are most of its bytes."""
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """The attributes some dialect reads: by name, and families by prefix.
+
+    The others are never looked at: on a span that carries its prompt they are most of its bytes.
+    """
+
+    names: frozenset[str]
+    prefixes: tuple[str, ...]
+
+
+@dataclass(slots=True)
+class Attributes:
+    """The wanted ones of a span or resource: `named`, and those of a family, few of which any span has."""
+
+    named: dict[str, Any] = field(default_factory=dict)
+    families: dict[str, Any] = field(default_factory=dict)
 
 
 class BadBody(Exception):
@@ -24,7 +38,7 @@ class BadBody(Exception):
 class Origin:
     """What all spans of one scope in one resource share."""
 
-    resource: Mapping[str, Any]
+    resource: Attributes
     scope_name: str
     scope_version: str
 
@@ -50,7 +64,7 @@ class Span:
     started_at_ns: int
     ended_at_ns: int
     status_code: int
-    attributes: Mapping[str, Any]
+    attributes: Attributes
     exception_type: str | None = None
 
 

@@ -7,15 +7,16 @@ from strangers.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
-from decimal import Decimal, DecimalException
+from decimal import Decimal
 from typing import Any, Final
 
 from outlay.emit import decimal_text
 from outlay.model import Attempt, CostLine, Quantity, Terms, Usage
 
 MOST_ITEMS: Final = 64
-MOST_DIGITS: Final = 64
+_DECIMAL: Final = re.compile(r"-?[0-9]{1,15}(\.[0-9]{1,40})?")
 _LARGEST: Final = 10**15
 _INFERRED: Final = "~inferred"
 _MODELS: Final = "~models"
@@ -117,15 +118,9 @@ def _quantity(value: object) -> Quantity:
 
 
 def _decimal(value: object) -> Decimal:
-    if not isinstance(value, str) or len(value) > MOST_DIGITS:
+    if not isinstance(value, str) or not _DECIMAL.fullmatch(value):
         raise ValueError("expected a decimal as text")
-    try:
-        number = Decimal(value)
-    except DecimalException:
-        raise ValueError("expected a decimal as text") from None
-    if not number.is_finite() or abs(number) > _LARGEST or number.adjusted() < -MOST_DIGITS:
-        raise ValueError("expected a finite decimal")
-    return number
+    return Decimal(value)
 
 
 def _whole(value: object) -> int:

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from outlay.emit import usage_json
 from outlay.model import Attribution, Call, Cost, CostStatus, ResponseCache, StreamEnd, Usage
+from outlay.units import CACHE_READ_UNITS, CACHE_WRITE_UNITS, INPUT_UNITS, OUTPUT_UNITS, UNITS
 
 from outlay_collector.billing import Report, Source
 from outlay_collector.store.bins import bin_of
@@ -25,13 +26,21 @@ from outlay_collector.store.parts import (
 from outlay_collector.store.schema import CALLS
 
 TOO_MANY_REQUESTS: Final = 429
+_TOTALS: Final = {
+    "input_tokens": INPUT_UNITS,
+    "output_tokens": OUTPUT_UNITS,
+    "cache_read_tokens": CACHE_READ_UNITS,
+    "cache_write_tokens": CACHE_WRITE_UNITS,
+    "reasoning_tokens": frozenset({"reasoning"}),
+}
+_TOTALS_OF: Final = {unit: tuple(total for total, units in _TOTALS.items() if unit in units) for unit in UNITS}
 COLUMNS: Final = tuple(column.name for column in CALLS.columns if column.name != "id")
 
 
 def columns_of(report: Report, received_at_ns: int) -> dict[str, Any]:
     """Every column of the call's row but its id."""
     call, cost, who = report.call, report.call.cost, report.call.attribution
-    usage = call.usage
+    usage, totals = call.usage, _totals(call.usage)
     return {
         "bill_key": report.bill_key,
         "provider": call.provider,
@@ -62,11 +71,7 @@ def columns_of(report: Report, received_at_ns: int) -> dict[str, Any]:
         "tenant": who.tenant,
         "session": who.session,
         "tags": dict(who.tags) or None,
-        "input_tokens": usage and usage.input_tokens,
-        "output_tokens": usage and usage.output_tokens,
-        "cache_read_tokens": usage and usage.cache_read_tokens,
-        "cache_write_tokens": usage and usage.cache_write_tokens,
-        "reasoning_tokens": usage and usage.reasoning_tokens,
+        **totals,
         "usage": usage and usage_json(usage),
         "usage_raw": call.usage_raw and dict(call.usage_raw),
         "terms": terms_json(call.terms) or None,
@@ -76,7 +81,7 @@ def columns_of(report: Report, received_at_ns: int) -> dict[str, Any]:
         "cost_lines": lines_json(cost.lines) or None,
         "price_id": cost.price_id,
         "response_cache": call.response_cache and call.response_cache.value,
-        "prompt_cache": _prompt_cache(usage),
+        "prompt_cache": _prompt_cache(totals) if usage else None,
         "avoided_nano_usd": call.avoided_nano_usd,
         "streamed": call.streamed,
         "stream_end": call.stream_end and call.stream_end.value,
@@ -146,16 +151,24 @@ def _cost_of(columns: Mapping[str, Any]) -> Cost:
     )
 
 
+def _totals(usage: Usage | None) -> dict[str, int | None]:
+    """The totals of `Usage`, in one pass: this is done for every call."""
+    totals: dict[str, int | None] = dict.fromkeys(_TOTALS)
+    if usage is not None:
+        for unit, quantity in usage.quantities.items():
+            for total in _TOTALS_OF.get(unit, ()):
+                totals[total] = (totals[total] or 0) + int(quantity)
+    return totals
+
+
 def _rate_limited(call: Call) -> int:
     if call.attempts:
         return sum(attempt.status == TOO_MANY_REQUESTS for attempt in call.attempts)
     return int(call.http_status == TOO_MANY_REQUESTS)
 
 
-def _prompt_cache(usage: Usage | None) -> str | None:
-    """What the provider's prompt cache did; None where nothing was counted."""
-    if usage is None:
-        return None
-    if usage.cache_read_tokens:
+def _prompt_cache(totals: Mapping[str, int | None]) -> str:
+    """What the provider's prompt cache did."""
+    if totals["cache_read_tokens"]:
         return "hit"
-    return "write" if usage.cache_write_tokens else "none"
+    return "write" if totals["cache_write_tokens"] else "none"
