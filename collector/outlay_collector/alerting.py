@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -32,59 +33,57 @@ from outlay_collector.store.base import CallStore
 log = logging.getLogger(__name__)
 
 TELL_EVERY: Final = timedelta(seconds=1)
-LONG: Final = timedelta(hours=6)
-MOST_LEEWAY: Final = timedelta(minutes=5)
-MOST_KEPT: Final = 100
+REST: Final = 20
+MOST_REST_S: Final = 300.0
+MOST_ANSWERS: Final = 200
 _END_WITHIN_S: Final = 5.0
 
 
 @dataclass(frozen=True, slots=True)
-class _Question:
-    """What a rule asked, so that it is seen to be asked again."""
+class _Answer:
+    """What a rule asked, what it was answered, and when and how long that took, in seconds of one timer."""
 
     window: Window
     group_by: tuple[str, ...]
     match: Match
+    found: list[Measurement]
+    ended_s: float
+    took_s: float
 
-    @property
-    def is_long(self) -> bool:
-        return self.window.end - self.window.start >= LONG
-
-    def may_be_answered_by(self, earlier: _Question) -> bool:
-        ours, theirs = self.window, earlier.window
-        leeway = min((ours.end - ours.start) / 1_000, MOST_LEEWAY)
+    def answers(self, window: Window, group_by: Sequence[str], match: Match, now_s: float) -> bool:
+        leeway_s = min(self.took_s * REST, MOST_REST_S)
+        moved = max(abs(window.start - self.window.start), abs(window.end - self.window.end))
         return (
-            abs(ours.start - theirs.start) <= leeway
-            and abs(ours.end - theirs.end) <= leeway
-            and (self.group_by, self.match) == (earlier.group_by, earlier.match)
+            now_s - self.ended_s <= leeway_s
+            and moved.total_seconds() <= leeway_s
+            and (tuple(group_by), match) == (self.group_by, self.match)
         )
 
 
 class StoreReaders:
     """`outlay_alerts.measurements.Readers` over the collector's store: the figures the query API gives.
 
-    A window of many hours is not read anew at each look: what it said a thousandth of its length ago still holds.
+    What took long to read is not read again before twenty times as long has passed, so that rules over long windows
+    of many calls cannot keep the database busy; what is read in milliseconds is as good as read at every look.
     """
 
-    def __init__(self, calls: CallStore, engine: Engine) -> None:
+    def __init__(self, calls: CallStore, engine: Engine, timer: Callable[[], float] = time.monotonic) -> None:
         self._calls = calls
         self._engine = engine
-        self._long: list[tuple[_Question, list[Measurement]]] = []
+        self._timer = timer
+        self._answers: list[_Answer] = []
 
     def measure(self, window: Window, group_by: Sequence[str], match: Match) -> list[Measurement]:
-        asked = _Question(window, tuple(group_by), dict(match))
-        for earlier, found in reversed(self._long):
-            if asked.may_be_answered_by(earlier):
-                return found
-        found = self._read(asked)
-        if asked.is_long:
-            self._long = [*self._long[1 - MOST_KEPT :], (asked, found)]
+        began_s = self._timer()
+        for answer in reversed(self._answers):
+            if answer.answers(window, group_by, match, began_s):
+                return answer.found
+        usage = query.UsageQuery(from_ns=to_ns(window.start), to_ns=to_ns(window.end), group_by=group_by, filters=match)
+        found = [_measurement(row, group_by) for row in self._calls.usage(usage)]
+        ended_s = self._timer()
+        answer = _Answer(window, tuple(group_by), dict(match), found, ended_s, ended_s - began_s)
+        self._answers = [*self._answers[1 - MOST_ANSWERS :], answer]
         return found
-
-    def _read(self, asked: _Question) -> list[Measurement]:
-        from_ns, end_ns = to_ns(asked.window.start), to_ns(asked.window.end)
-        usage = query.UsageQuery(from_ns=from_ns, to_ns=end_ns, group_by=asked.group_by, filters=asked.match)
-        return [_measurement(row, asked.group_by) for row in self._calls.usage(usage)]
 
     def budgets(self, now: datetime) -> list[BudgetState]:
         return [_budget_state(state) for state in budget_states(self._engine, to_ns(now))]
