@@ -1,0 +1,129 @@
+"""A call and its attempts: retries are part of it, and so is what went wrong on the way."""
+
+from __future__ import annotations
+
+import json
+import socket
+
+import anthropic
+import httpx2
+import openai
+import pytest
+
+from tests.conftest import Provider
+from tests.instrumentation.doubles import Receiver
+
+QUESTION = [{"role": "user", "content": "Which rivers end in the Black Sea?"}]
+
+
+def test_two_rate_limited_attempts_and_an_answer_are_one_call(fake_provider: Provider, instrumented: Receiver) -> None:
+    with openai.OpenAI(api_key="none", base_url=fake_provider.openai, max_retries=3) as client:
+        client.chat.completions.create(model="gpt-4.1", messages=QUESTION, extra_headers={"x-fault": "429x2"})
+    call = instrumented.only_call()
+    attempts = json.loads(call["outlay.attempts"])
+    assert [attempt["status"] for attempt in attempts] == [429, 429, 200]
+    assert [attempt.get("retry_after_s") for attempt in attempts] == [0.02, 0.02, None]
+    assert all(attempt["ms"] > 0 for attempt in attempts)
+    assert call["http.request.resend_count"] == 2
+    assert call["http.response.status_code"] == 200
+    assert "error.type" not in call
+    assert call["outlay.cost.status"] == "exact"
+
+
+async def test_concurrent_calls_keep_their_attempts_apart(fake_provider: Provider, instrumented: Receiver) -> None:
+    import asyncio
+
+    async with anthropic.AsyncAnthropic(api_key="none", base_url=fake_provider.anthropic, max_retries=3) as client:
+        await asyncio.gather(
+            *(
+                client.messages.create(
+                    model="claude-sonnet-4-6", max_tokens=50, messages=QUESTION, extra_headers={"x-fault": fault}
+                )
+                for fault in ("429x1", "429x2", "429x3", "slow=0")
+            )
+        )
+    retried = sorted(call.get("http.request.resend_count", 0) for call in instrumented.calls())
+    assert retried == [0, 1, 2, 3]
+
+
+def test_the_last_answer_tells_request_id_and_headroom(fake_provider: Provider, instrumented: Receiver) -> None:
+    with anthropic.Anthropic(api_key="none", base_url=fake_provider.anthropic) as client:
+        message = client.messages.create(model="claude-sonnet-4-6", max_tokens=50, messages=QUESTION)
+    call = instrumented.only_call()
+    assert call["outlay.request.id"] == message._request_id
+    assert call["outlay.ratelimit.requests.limit"] > call["outlay.ratelimit.requests.remaining"] > 0
+    assert 0 < call["outlay.ratelimit.requests.reset_s"] <= 60
+    assert call["outlay.ratelimit.tokens.limit"] > 0
+
+
+def test_a_provider_that_cannot_be_reached_costs_nothing(instrumented: Receiver) -> None:
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{unused.getsockname()[1]}"
+        with (
+            openai.OpenAI(api_key="none", base_url=url, max_retries=0) as client,
+            pytest.raises(openai.APIConnectionError),
+        ):
+            client.chat.completions.create(model="gpt-4.1", messages=QUESTION)
+    call = instrumented.only_call()
+    assert call["error.type"] == "APIConnectionError"
+    assert call["outlay.cost.nano_usd"] == 0
+    assert call["outlay.cost.reason"] == "no request reached the provider"
+    assert json.loads(call["outlay.attempts"])[0]["error"] == "ConnectError"
+
+
+def test_a_call_that_timed_out_may_have_been_billed(fake_provider: Provider, instrumented: Receiver) -> None:
+    with (
+        openai.OpenAI(api_key="none", base_url=fake_provider.openai, max_retries=0, timeout=0.1) as client,
+        pytest.raises(openai.APITimeoutError),
+    ):
+        client.chat.completions.create(model="gpt-4.1", messages=QUESTION, extra_headers={"x-fault": "slow=1"})
+    call = instrumented.only_call()
+    assert call["error.type"] == "APITimeoutError"
+    assert call["outlay.cost.status"] == "unpriced"
+    assert "outlay.cost.nano_usd" not in call
+
+
+def test_an_exception_leaves_as_the_object_it_was(instrumented: Receiver) -> None:
+    trouble = RuntimeError("the transport of the application is out of order")
+
+    def out_of_order(request: httpx2.Request) -> httpx2.Response:
+        raise trouble
+
+    transport = httpx2.MockTransport(out_of_order)
+    with httpx2.Client(transport=transport) as http:
+        client = openai.OpenAI(api_key="none", http_client=http, max_retries=0)
+        with pytest.raises(RuntimeError) as raised:
+            client.chat.completions.create(model="gpt-4.1", messages=QUESTION)
+    assert raised.value is trouble
+    assert raised.value.__context__ is None
+    assert instrumented.only_call()["error.type"] == "RuntimeError"
+
+
+def test_requests_that_are_not_billed_are_no_calls(instrumented: Receiver) -> None:
+    transport = httpx2.MockTransport(lambda request: httpx2.Response(200, json={"data": [], "input_tokens": 3}))
+    with httpx2.Client(transport=transport) as http:
+        openai.OpenAI(api_key="none", http_client=http).models.list()
+        anthropic.Anthropic(api_key="none", http_client=http).messages.count_tokens(
+            model="claude-sonnet-4-6", messages=QUESTION
+        )
+    assert instrumented.calls() == []
+
+
+def test_an_answer_that_is_no_json_is_unpriced_and_says_so(instrumented: Receiver) -> None:
+    transport = httpx2.MockTransport(lambda request: httpx2.Response(200, text="<html>maintenance</html>"))
+    with httpx2.Client(transport=transport) as http:
+        client = openai.OpenAI(api_key="none", http_client=http)
+        assert client.post("/chat/completions", cast_to=str, body={"model": "gpt-4.1", "messages": QUESTION})
+    call = instrumented.only_call()
+    assert call["outlay.cost.status"] == "unpriced"
+    assert call["outlay.cost.reason"]
+
+
+def test_a_response_can_still_be_pickled(fake_provider: Provider, instrumented: Receiver) -> None:
+    import pickle
+
+    with openai.OpenAI(api_key="none", base_url=fake_provider.openai) as client:
+        raw = client.chat.completions.with_raw_response.create(model="gpt-4.1", messages=QUESTION)
+        copied = pickle.loads(pickle.dumps(raw.http_response))
+    assert copied.content == raw.http_response.content
