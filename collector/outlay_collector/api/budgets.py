@@ -6,17 +6,19 @@ from collections.abc import Sized
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Body
-from outlay.budgets.definition import read_budget
+from outlay.budgets.definition import read_budget, read_budgets
 from outlay.budgets.lease import LeaseAnswer, LeaseRequest, SettleAnswer, SettleRequest
 from outlay.errors import ConfigError
 from sqlalchemy import Connection
 
-from outlay_collector import budgets
+from outlay_collector import budgets as lender
 from outlay_collector.api.dependencies import EngineOf, NowNs
 from outlay_collector.api.errors import ApiError, bad_field, not_found
 from outlay_collector.budgets import BudgetState, budget_states
 from outlay_collector.money import usd_text
 from outlay_collector.periods import rfc3339, to_ns
+from outlay_collector.simulation import simulate
+from outlay_collector.store.budgets import NANO, past_calls
 from outlay_collector.store.definitions import (
     Definition,
     definitions,
@@ -82,8 +84,8 @@ def lease(request: LeaseRequest, engine: EngineOf, now_ns: NowNs) -> LeaseAnswer
     _check_length("asks", request.asks, _MOST_ASKS)
     _check("asks", *(amount for ask in request.asks for amount in (ask.known, ask.need, ask.want)))
     try:
-        return budgets.lend(engine, request, now_ns)
-    except budgets.Contended:
+        return lender.lend(engine, request, now_ns)
+    except lender.Contended:
         raise ApiError(503, "contended", "too many processes asked for the same budget at once; ask again") from None
 
 
@@ -94,7 +96,37 @@ def settle(request: SettleRequest, engine: EngineOf, now_ns: NowNs) -> SettleAns
     _check_length("renewals", request.renewals, _MOST_SETTLEMENTS)
     _check("settlements", *(each.amount for each in request.settlements))
     _check("renewals", *(each.returned for each in request.renewals))
-    return budgets.settle(engine, request, now_ns)
+    return lender.settle(engine, request, now_ns)
+
+
+@router.post("/simulate")
+def simulate_budgets(
+    budgets: Annotated[list[dict[str, Any]], Body(embed=True)],
+    since_s: Annotated[int, Body(embed=True, gt=0)],
+    engine: EngineOf,
+    now_ns: NowNs,
+) -> dict[str, Any]:
+    """What these budgets, each in the keys of a `[[budget]]`, would have stopped in the last `since_s` seconds."""
+    try:
+        read = read_budgets(budgets, "body")
+    except ConfigError as error:
+        raise bad_field(error.key, f"{error.value!r}: expected {error.expected}") from None
+    with reading(engine) as connection:
+        stopped = simulate(read, past_calls(connection, now_ns - since_s * NANO, now_ns))
+    return {
+        "from": rfc3339(now_ns - since_s * NANO),
+        "to": rfc3339(now_ns),
+        "stopped": [
+            {
+                "name": each.budget.name,
+                "scope": each.budget.named(each.scope),
+                "calls": each.calls,
+                "cost_usd": usd_text(each.cost_nano_usd),
+                "first_at": rfc3339(each.first_at_ns),
+            }
+            for each in stopped
+        ],
+    }
 
 
 def state_json(state: BudgetState) -> dict[str, Any]:

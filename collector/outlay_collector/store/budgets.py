@@ -9,11 +9,11 @@ whatever later repricing or a better report makes of it.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
-from outlay.budgets.budget import TAG_PREFIX, Budget, Scope, read_scope_key, scope_key
+from outlay.budgets.budget import DIMENSIONS, TAG_PREFIX, Budget, Scope, read_scope_key, scope_key
 from outlay.budgets.period import Window
 from sqlalchemy import (
     BigInteger,
@@ -34,6 +34,7 @@ from sqlalchemy import (
 from sqlmodel import Field, SQLModel
 
 from outlay_collector.periods import to_ns
+from outlay_collector.simulation import PastCall
 from outlay_collector.store.schema import CALLS, REPORTS, Json
 
 NANO: Final = 10**9
@@ -205,7 +206,7 @@ def _covered(budget: Budget, window: Window) -> list[ColumnElement[bool]]:
     start, end = _bounds(window)
     conditions: list[ColumnElement[bool]] = [
         CALLS.c.started_at_ns >= start,
-        or_(CALLS.c.response_cache.is_(None), CALLS.c.response_cache != "hit"),
+        _reached_a_provider(),
         _amount(budget).is_not(None),
         *(dimension_column(dimension).in_(sorted(values)) for dimension, values in budget.match.items()),
     ]
@@ -245,3 +246,24 @@ def _of(table: Any, budget: Budget, scope: Scope | None) -> list[ColumnElement[b
 
 def _bounds(window: Window) -> tuple[int, int | None]:
     return to_ns(window.start), None if window.end is None else to_ns(window.end)
+
+
+def past_calls(connection: Connection, from_ns: int, to_ns: int) -> Iterator[PastCall]:
+    """The calls that reached a provider and began in `[from_ns, to_ns)`, in the order they began."""
+    named = [dimension_column(dimension).label(f"dimension_{dimension}") for dimension in DIMENSIONS]
+    known = [CALLS.c.started_at_ns, CALLS.c.cost_nano_usd, CALLS.c.input_tokens, CALLS.c.output_tokens, CALLS.c.tags]
+    statement = (
+        select(*known, *named)
+        .where(CALLS.c.started_at_ns >= from_ns, CALLS.c.started_at_ns < to_ns, _reached_a_provider())
+        .order_by(CALLS.c.started_at_ns, CALLS.c.id)
+        .execution_options(yield_per=5_000)
+    )
+    for at_ns, cost, input_tokens, output_tokens, tags, *values in connection.execute(statement):
+        dimensions = dict(zip(DIMENSIONS, values, strict=True))
+        dimensions.update({TAG_PREFIX + name: value for name, value in (tags or {}).items()})
+        counted = [tokens for tokens in (input_tokens, output_tokens) if tokens is not None]
+        yield PastCall(at_ns, dimensions, cost, sum(counted) if counted else None)
+
+
+def _reached_a_provider() -> ColumnElement[bool]:
+    return or_(CALLS.c.response_cache.is_(None), CALLS.c.response_cache != "hit")
