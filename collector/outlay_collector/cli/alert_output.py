@@ -65,7 +65,8 @@ def show_silences(silences: Sequence[Mapping[str, Any]], screen: Console) -> Non
 
 def _delivery(delivery: Mapping[str, Any]) -> str:
     error = f" ({delivery['error']})" if delivery["error"] else ""
-    return f"{delivery['channel']} {delivery['status']}, {delivery['attempts']} tries{error}"
+    tries = f" after {delivery['attempts']} tries" if delivery["attempts"] > 1 else ""
+    return f"{delivery['channel']} {delivery['status']}{tries}{error}"
 
 
 def group_text(group: Mapping[str, str | None]) -> str:
