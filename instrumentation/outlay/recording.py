@@ -6,9 +6,9 @@ import time
 from collections.abc import Mapping
 from typing import Any, Final
 
+from outlay.guard import shielded
 from outlay.installation import runtime
 from outlay.model import Call, Cost, CostStatus, ResponseCache, Usage
-from outlay.providers.base import Reading, Request
 from outlay.providers.registry import canonical_provider, reader_for, sniff
 from outlay.runtime import Runtime
 from outlay.spans import identify
@@ -27,16 +27,22 @@ def record(*, response: Any, provider: str | None, request: Mapping[str, Any] | 
     name = canonical_provider(provider) if provider else sniff(body)
     if name is None:
         raise ValueError("the response does not show whose it is: say record(provider=...)")
-    reader = reader_for(name)
-    asked = reader.read_request("", request) if request is not None else None
-    reading = reader.read_response(asked, body)
     ended_at_ns = time.time_ns()
-    _report(running, name, asked, reading, ended_at_ns - int((duration_s or 0) * 1e9), ended_at_ns)
+    _record(running, name, body, request, ended_at_ns - int((duration_s or 0) * 1e9), ended_at_ns)
 
 
-def _report(
-    running: Runtime, provider: str, asked: Request | None, reading: Reading, started_at_ns: int, ended_at_ns: int
+@shielded
+def _record(
+    running: Runtime,
+    provider: str,
+    body: Mapping[str, Any],
+    request: Mapping[str, Any] | None,
+    started_at_ns: int,
+    ended_at_ns: int,
 ) -> None:
+    reader = reader_for(provider)
+    asked = None if request is None else reader.read_request("", request)
+    reading = reader.read_response(asked, body)
     cost = running.book.cost(
         reading.usage,
         provider=provider,
@@ -65,6 +71,7 @@ def _report(
     running.report(call, identify())
 
 
+@shielded
 def cache_hit(*, model: str, usage: Usage | Mapping[str, Any], provider: str | None) -> None:
     running = runtime()
     if running is None:

@@ -1,0 +1,185 @@
+"""On the way to the collector: nothing waits for it, nothing is counted twice, and what is lost is said."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import socket
+import subprocess
+import sys
+import textwrap
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import openai
+import outlay
+import pytest
+from outlay import installation
+from outlay.export import Delivery
+
+from tests.conftest import Provider
+from tests.instrumentation.doubles import Receiver
+
+QUESTION: Any = [{"role": "user", "content": "Which rivers end in the Black Sea?"}]
+
+
+@pytest.fixture
+def client(fake_provider: Provider) -> Iterator[openai.OpenAI]:
+    with openai.OpenAI(api_key="none", base_url=fake_provider.openai) as client:
+        yield client
+
+
+def ask(client: openai.OpenAI, times: int = 1) -> list[str]:
+    """The ids of the answers."""
+    return [client.chat.completions.create(model="gpt-4.1", messages=QUESTION).id for _ in range(times)]
+
+
+def delivery() -> Delivery:
+    running = installation.runtime()
+    assert running is not None
+    return running.delivery
+
+
+def response_ids(receiver: Receiver) -> list[str]:
+    return [span.attributes["gen_ai.response.id"] for span in receiver.spans]
+
+
+def until(receiver: Receiver, spans: int) -> None:
+    deadline = time.monotonic() + 10
+    while len(receiver.spans) < spans:
+        assert time.monotonic() < deadline, f"{len(receiver.spans)} of {spans} spans came"
+        time.sleep(0.01)
+
+
+def test_calls_are_sent_by_themselves(client: openai.OpenAI, receiver: Receiver, monkeypatch: Any) -> None:
+    monkeypatch.setenv("OUTLAY_EXPORT_INTERVAL_S", "0.01")
+    outlay.instrument(endpoint=receiver.url, api_key="secret-key")
+    ids = ask(client, 3)
+    until(receiver, 3)
+    outlay.uninstrument()
+    assert sorted(response_ids(receiver)) == sorted(ids)
+    assert receiver.headers[0]["authorization"] == "Bearer secret-key"
+    assert receiver.headers[0]["content-type"] == "application/x-protobuf"
+
+
+def test_a_collector_that_is_away_changes_nothing_and_gets_every_call_once_when_it_is_back(
+    client: openai.OpenAI, receiver: Receiver, caplog: pytest.LogCaptureFixture
+) -> None:
+    receiver.statuses = [503, 503]
+    outlay.instrument(endpoint=receiver.url)
+    ids = ask(client, 2)
+    with caplog.at_level(logging.WARNING, "outlay.export"):
+        assert not outlay.flush()
+        ids += ask(client, 2)
+        assert not outlay.flush()
+    assert outlay.flush()
+    outlay.uninstrument()
+    assert response_ids(receiver) == ids
+    assert [record.message for record in caplog.records if "503" in record.message] == [
+        f"{receiver.url}/v1/traces answered 503; calls wait and are sent later"
+    ]
+
+
+def test_calls_are_retried_without_being_asked(
+    client: openai.OpenAI, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OUTLAY_EXPORT_INTERVAL_S", "0.01")
+    receiver.statuses = [503]
+    outlay.instrument(endpoint=receiver.url)
+    ids = ask(client)
+    until(receiver, 1)
+    outlay.uninstrument()
+    assert response_ids(receiver) == ids
+    assert receiver.requests == 2
+
+
+def test_nobody_listening_costs_the_application_no_time_and_no_error(client: openai.OpenAI) -> None:
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        outlay.instrument(endpoint=f"http://127.0.0.1:{unused.getsockname()[1]}")
+        assert len(ask(client, 3)) == 3
+        assert not outlay.flush(timeout_s=2)
+        assert delivery().dropped == 0
+        sending = delivery()
+        outlay.uninstrument()
+    assert sending.dropped == 3
+
+
+def test_a_batch_the_collector_will_never_take_is_counted_as_dropped(client: openai.OpenAI, receiver: Receiver) -> None:
+    receiver.statuses = [400]
+    outlay.instrument(endpoint=receiver.url)
+    ask(client, 2)
+    assert outlay.flush()
+    assert delivery().dropped == 2
+    outlay.uninstrument()
+
+
+def test_what_the_queue_cannot_hold_is_counted_as_dropped(
+    client: openai.OpenAI, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OUTLAY_QUEUE_CALLS", "2")
+    monkeypatch.setenv("OUTLAY_EXPORT_INTERVAL_S", "60")
+    outlay.instrument(endpoint=receiver.url)
+    ids = ask(client, 5)
+    assert delivery().dropped == 3
+    assert outlay.flush()
+    outlay.uninstrument()
+    assert response_ids(receiver) == ids[:2]
+
+
+def test_the_end_of_the_process_sends_what_waits(fake_provider: Provider, receiver: Receiver) -> None:
+    code = f"""
+        import openai, outlay
+        outlay.instrument(endpoint={receiver.url!r})
+        with openai.OpenAI(api_key="none", base_url={fake_provider.openai!r}) as client:
+            print(client.chat.completions.create(model="gpt-4.1", messages={QUESTION!r}).id)
+    """
+    done = subprocess.run([sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True, check=True)
+    assert response_ids(receiver) == [done.stdout.strip()]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="processes cannot be forked here")
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+def test_a_forked_child_sends_its_own_calls_and_not_its_parents(
+    client: openai.OpenAI, fake_provider: Provider, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OUTLAY_EXPORT_INTERVAL_S", "60")
+    outlay.instrument(endpoint=receiver.url)
+    (parents,) = ask(client)
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            with openai.OpenAI(api_key="none", base_url=fake_provider.openai) as own:
+                os.write(writing, ask(own)[0].encode())
+            outlay.flush()
+        finally:
+            os._exit(0)
+    assert os.waitpid(child, 0)[1] == 0
+    childs = os.read(reading, 200).decode()
+    os.close(reading)
+    os.close(writing)
+    assert response_ids(receiver) == [childs]
+    outlay.uninstrument()
+    assert response_ids(receiver) == [childs, parents]
+
+
+def test_a_terminated_process_loses_at_most_what_was_not_sent_yet(fake_provider: Provider, receiver: Receiver) -> None:
+    code = f"""
+        import sys, openai, outlay
+        outlay.instrument(endpoint={receiver.url!r})
+        client = openai.OpenAI(api_key="none", base_url={fake_provider.openai!r})
+        client.chat.completions.create(model="gpt-4.1", messages={QUESTION!r})
+        assert outlay.flush()
+        print("flushed", flush=True)
+        sys.stdin.read()
+    """
+    with subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(code)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"flushed\n"
+        process.send_signal(signal.SIGKILL)
+    assert len(receiver.spans) == 1
