@@ -47,7 +47,7 @@ class BudgetRule(Rule):
             group=group,
             outcome=Outcome.OK,
             severity=self.severity,
-            reason=f"nothing is spent in the present period{suffix(group)}",
+            reason=f"nothing stands at it in the present period{suffix(group)}",
             unit="ratio",
         )
 
