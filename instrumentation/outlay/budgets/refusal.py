@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Final
 from zoneinfo import ZoneInfo
 
 from outlay.budgets.budget import Budget, Limit, Scope
 from outlay.budgets.lease import Grant
 from outlay.errors import BudgetExceeded
 
-_NANO: int = 10**9
+_NANO: Final = 10**9
 
 
 def no_room(budget: Budget, scope: Scope, said: Grant, amount: int, now: datetime) -> BudgetExceeded:
