@@ -42,27 +42,29 @@ def span_attributes(call: Call) -> dict[str, AttributeValue]:
         at.PROVIDER: call.provider,
         at.OPERATION: call.operation,
         at.REQUEST_MODEL: call.model_requested,
-        at.REQUEST_STREAM: call.streamed or None,
         at.RESPONSE_MODEL: call.model_served,
         at.RESPONSE_ID: call.response_id,
-        at.FINISH_REASONS: call.finish_reasons or None,
         at.SERVER_ADDRESS: call.server_address,
         at.REQUEST_ID: call.request_id,
-        at.ERROR_TYPE: call.error_type,
         at.HTTP_STATUS: call.http_status,
-        at.STREAM_END: call.stream_end,
+        at.ERROR_TYPE: call.error_type,
         at.USAGE_UNREAD: call.reason_unread,
         at.CACHE_STATUS: call.response_cache,
         at.AVOIDED_NANO_USD: call.avoided_nano_usd,
     }
-    if call.time_to_first_chunk_ms is not None:
-        found[at.TIME_TO_FIRST_CHUNK] = call.time_to_first_chunk_ms / 1000
+    if call.finish_reasons:
+        found[at.FINISH_REASONS] = call.finish_reasons
+    if call.streamed:
+        _add_stream(found, call)
     if call.terms != STANDARD_TERMS:
         found[at.TERMS] = _terms_json(call.terms)
     if call.attempts:
         found[at.ATTEMPTS] = _attempts_json(call.attempts)
         found[at.RESEND_COUNT] = len(call.attempts) - 1 or None
-    _add_usage(found, call)
+    if call.usage_raw is not None:
+        found[at.USAGE_RAW] = _encode(call.usage_raw)
+    if call.usage is not None:
+        _add_usage(found, call.usage)
     _add_cost(found, call.cost)
     _add_attribution(found, call.attribution)
     for name, limit in call.rate_limits.items():
@@ -70,12 +72,14 @@ def span_attributes(call: Call) -> dict[str, AttributeValue]:
     return {key: value for key, value in found.items() if value is not None}
 
 
-def _add_usage(found: dict[str, AttributeValue | None], call: Call) -> None:
-    if call.usage_raw is not None:
-        found[at.USAGE_RAW] = _encode(call.usage_raw)
-    usage = call.usage
-    if usage is None:
-        return
+def _add_stream(found: dict[str, AttributeValue | None], call: Call) -> None:
+    found[at.REQUEST_STREAM] = True
+    found[at.STREAM_END] = call.stream_end
+    if call.time_to_first_chunk_ms is not None:
+        found[at.TIME_TO_FIRST_CHUNK] = call.time_to_first_chunk_ms / 1000
+
+
+def _add_usage(found: dict[str, AttributeValue | None], usage: Usage) -> None:
     read, written = usage.cache_read_tokens, usage.cache_write_tokens
     found[at.INPUT_TOKENS] = usage.input_tokens
     found[at.OUTPUT_TOKENS] = usage.output_tokens
@@ -103,7 +107,7 @@ def _add_cost(found: dict[str, AttributeValue | None], cost: Cost) -> None:
     found[at.COST_PRICE_SOURCE] = cost.source
     found[at.COST_COMPUTED_NANO_USD] = cost.computed_nano_usd
     if cost.lines:
-        found[at.COST_LINES] = _lines_json(cost.lines)
+        found[at.COST_LINES] = f"[{','.join(map(_line_json, cost.lines))}]"
     if cost.nano_usd is not None:
         found[at.COST_NANO_USD] = cost.nano_usd
         found[at.COST_AMOUNT] = cost.nano_usd / NANO_USD_PER_USD
@@ -127,18 +131,12 @@ def _add_rate_limit(found: dict[str, AttributeValue | None], name: str, limit: R
     found[prefix + "reset_s"] = limit.reset_s
 
 
-def _lines_json(lines: tuple[CostLine, ...]) -> str:
-    return _encode(
-        [
-            {
-                "unit": line.unit,
-                "quantity": _exact(line.quantity),
-                "rate": decimal_text(line.rate_usd),
-                "per": line.per,
-                "cost_usd": decimal_text(line.cost_usd),
-            }
-            for line in lines
-        ]
+def _line_json(line: CostLine) -> str:
+    """Written out: half of what an encoder takes, and of these there are several a call. Units need no escaping."""
+    quantity = line.quantity if isinstance(line.quantity, int) else f'"{decimal_text(line.quantity)}"'
+    return (
+        f'{{"unit":"{line.unit}","quantity":{quantity},"rate":"{decimal_text(line.rate_usd)}",'
+        f'"per":{line.per},"cost_usd":"{decimal_text(line.cost_usd)}"}}'
     )
 
 
