@@ -13,11 +13,12 @@ from outlay.prices import PriceBook
 
 from outlay_collector import alerting
 from outlay_collector.api import alerts, budgets, calls, errors, export, health, repricings, summary, usage
-from outlay_collector.api.dependencies import Running
+from outlay_collector.api.dependencies import Running, running
 from outlay_collector.ingest import Writer
 from outlay_collector.metrics import Metrics
 from outlay_collector.otlp import http as otlp
 from outlay_collector.rolling import rolling
+from outlay_collector.security import KeyGate, Keys
 from outlay_collector.settings import Settings
 from outlay_collector.store.definitions import follow_file
 from outlay_collector.store.engine import open_engine
@@ -25,20 +26,21 @@ from outlay_collector.store.migrate import migrate
 from outlay_collector.store.sql import SqlStore
 
 
-def create_app(settings: Settings, *, clock: Callable[[], int] = time.time_ns) -> FastAPI:
+def create_app(settings: Settings, *, clock: Callable[[], int] = time.time_ns, trusted: bool = False) -> FastAPI:
     """The collector as an ASGI application. Opens and migrates the database when it starts, closes it when it ends.
 
-    `clock` gives nanoseconds since the epoch.
+    `clock` gives nanoseconds since the epoch. `trusted`: nobody is asked for a key, because only this process can ask.
     """
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        with _run(settings, clock) as running:
-            app.state.running = running
+        with _run(settings, clock) as app.state.running:
             yield
 
     app = FastAPI(title="Outlay", version=version("outlay-collector"), lifespan=lifespan)
     errors.install(app)
+    if not trusted:
+        app.add_middleware(KeyGate, keys=lambda request: running(request).keys)
     for part in (otlp, usage, summary, calls, export, budgets, alerts, repricings, health):
         app.include_router(part.router)
     return app
@@ -70,6 +72,7 @@ def _run(settings: Settings, clock: Callable[[], int]) -> Iterator[Running]:
                     decoders=decoders,
                     book=PriceBook.bundled().overridden(settings.prices),
                     metrics=metrics,
+                    keys=Keys(engine),
                     clock=clock,
                 )
             finally:

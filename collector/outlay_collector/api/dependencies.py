@@ -17,6 +17,7 @@ from sqlalchemy import Engine
 
 from outlay_collector.ingest import Writer
 from outlay_collector.metrics import Metrics
+from outlay_collector.security import Keys
 from outlay_collector.settings import Settings
 from outlay_collector.store.base import CallStore
 
@@ -32,6 +33,7 @@ class Running:
     decoders: ThreadPoolExecutor
     book: PriceBook
     metrics: Metrics
+    keys: Keys
     clock: Callable[[], int]
 
 

@@ -27,6 +27,7 @@ COMMANDS: Final[dict[str, str]] = {
     "price": "What responses cost: JSON lines in, JSON lines out.",
     "prices": "What the price book holds, and what it lacks.",
     "reprice": "History at today's knowledge of its prices, and what that changes.",
+    "keys": "API keys: create, list, revoke.",
     "db": "The database itself: migrate, stats, verify, rollup, backup.",
     "doctor": "Check this machine's set-up and say what to do.",
 }

@@ -114,7 +114,7 @@ def _in_process(db: str) -> Iterator[httpx2.Client]:
     try:
         if db.startswith("sqlite") and not Path(make_url(db).database or "").is_file():
             raise CommandError(f"--db {db}: there is no such file; `outlay up --db {db}` creates it")
-        app = create_app(Settings(store=Store(url=db), alerts=Alerts(enabled=False)))
+        app = create_app(Settings(store=Store(url=db), alerts=Alerts(enabled=False)), trusted=True)
         with asyncio.Runner() as runner:
             running = AsyncExitStack()
             runner.run(running.enter_async_context(app.router.lifespan_context(app)))

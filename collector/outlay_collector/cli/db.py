@@ -36,7 +36,7 @@ _TABLES: Final = ("calls", "reports", "rollups", "rollup_bins", "rollup_periods"
 @app.command("migrate")
 def migrate_database(*, db: DbOption = None, as_json: JsonOption = False) -> None:
     """Bring the database to the schema of this version. A collector does so itself when it starts."""
-    with _database(db, create=True) as engine:
+    with open_database(db, create=True) as engine:
         before = current_revision(engine)
         migrate(engine)
         after = current_revision(engine)
@@ -49,7 +49,7 @@ def migrate_database(*, db: DbOption = None, as_json: JsonOption = False) -> Non
 @app.command()
 def stats(*, db: DbOption = None, as_json: JsonOption = False) -> None:
     """How many rows there are, from when to when, and what room they take."""
-    with _database(db) as engine:
+    with open_database(db) as engine:
         document = _stats(engine)
     if as_json:
         write_json(document)
@@ -65,7 +65,7 @@ def stats(*, db: DbOption = None, as_json: JsonOption = False) -> None:
 @app.command()
 def verify(*, db: DbOption = None, as_json: JsonOption = False) -> None:
     """Prove that rollups equal calls. Ends with 1 where they do not, and says where."""
-    with _database(db) as engine:
+    with open_database(db) as engine:
         found = find_differences(engine)
     if as_json:
         write_json({"ok": not found, "differences": found})
@@ -80,7 +80,7 @@ def verify(*, db: DbOption = None, as_json: JsonOption = False) -> None:
 @app.command()
 def rollup(*, db: DbOption = None, as_json: JsonOption = False) -> None:
     """Sum up what is not yet. A running collector does so by itself."""
-    with _database(db) as engine, Progress(console=console(), disable=as_json, transient=True) as progress:
+    with open_database(db) as engine, Progress(console=console(), disable=as_json, transient=True) as progress:
         progress.add_task("Summing up", total=None)
         done = sum_up_all(engine, time.time_ns())
     if as_json:
@@ -98,7 +98,7 @@ def backup(
     """A copy of a SQLite database as it is at this moment, while calls go on being written."""
     if to.exists():
         raise CommandError(f"{to} exists; name a file that does not")
-    with _database(db) as engine:
+    with open_database(db) as engine:
         if engine.dialect.name != "sqlite":
             raise CommandError("this is for SQLite; Postgres has pg_dump, which does it better")
         connection = engine.raw_connection()
@@ -110,7 +110,8 @@ def backup(
 
 
 @contextmanager
-def _database(db: str | None, *, create: bool = False) -> Iterator[Engine]:
+def open_database(db: str | None, *, create: bool = False) -> Iterator[Engine]:
+    """The database a command was given, else that of outlay.toml. Every failure is a `CommandError`."""
     url = db or read_settings().store.url
     path = make_url(url).database if url.startswith("sqlite") else None
     if path is not None and not create and not Path(path).is_file():

@@ -13,6 +13,7 @@ from outlay_collector.cli import CommandError
 from outlay_collector.cli.house import house, stop_on_signal
 from outlay_collector.cli.output import console
 from outlay_collector.dashboard_process import is_installed
+from outlay_collector.security import has_keys
 from outlay_collector.settings import Settings, read_settings
 
 DASHBOARD_PORT: Final = 8501
@@ -70,8 +71,9 @@ def _refuse_strangers(settings: Settings, *, insecure: bool) -> None:
         loopback = ipaddress.ip_address(host).is_loopback
     except ValueError:
         loopback = host == "localhost"
-    if not loopback and not insecure:
+    if not loopback and not insecure and not has_keys(settings.store.url):
         raise CommandError(
             f"--host {host} would let anyone who reaches this machine read and write: it asks for no key. "
-            "Listen on 127.0.0.1, or say --insecure where a proxy or a network keeps strangers out"
+            "Make one with `outlay keys create`, listen on 127.0.0.1, or say --insecure where a proxy or a network "
+            "keeps strangers out"
         )

@@ -65,7 +65,7 @@ def _read(attributes: Iterable[KeyValue], wanted: Wanted) -> Attributes:
         key = attribute.key
         if key in names:
             value = attribute.value
-            named[key] = value.string_value or _value(value)
+            named[key] = value.string_value or value.int_value or _value(value)
         elif key.startswith(prefixes):
             families[key] = _value(attribute.value)
     return Attributes(named, families)
