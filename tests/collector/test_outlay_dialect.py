@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 
 from hypothesis import given
@@ -103,7 +104,7 @@ calls = st.builds(
     ),
     response_cache=st.none() | st.sampled_from(ResponseCache),
     avoided_nano_usd=st.none() | counts,
-)
+).map(lambda call: call if call.streamed else replace(call, stream_end=None, time_to_first_chunk_ms=None))
 
 
 def over_the_wire(call: Call) -> Report:
