@@ -9,6 +9,7 @@ Nothing is ever added to the application's provider.
 from __future__ import annotations
 
 import os
+import random
 from dataclasses import dataclass
 from typing import Final
 
@@ -21,6 +22,11 @@ from outlay.model import Call
 from outlay.providers.base import Request
 
 _SAMPLED: Final = TraceFlags(TraceFlags.SAMPLED)
+_SILENT: Final = (trace.ProxyTracerProvider, trace.NoOpTracerProvider)
+_noise: Final = random.Random()
+"""A source of our own: programs that seed the shared one alike would make the same ids, and so would forks of one."""
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_noise.seed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +68,7 @@ def open_span(provider: str, request: Request, started_at_ns: int) -> OpenSpan:
     """A span below the current one."""
     parent = trace.get_current_span().get_span_context()
     tracers = trace.get_tracer_provider()
-    if not isinstance(tracers, trace.ProxyTracerProvider | trace.NoOpTracerProvider):
+    if not isinstance(tracers, _SILENT):
         span = tracers.get_tracer(at.SCOPE).start_span(
             f"{request.operation} {request.model}" if request.model else request.operation,
             kind=SpanKind.CLIENT,
@@ -82,9 +88,7 @@ def identify() -> SpanIds:
 
 
 def _new_context(parent: SpanContext) -> SpanContext:
-    """Fresh ids. From the system's source, not from `random`: programs that seed it alike would share their ids."""
-    noise = os.urandom(24)
-    span_id = int.from_bytes(noise[16:]) or 1
+    span_id = _noise.getrandbits(64) or 1
     if parent.is_valid:
         return SpanContext(parent.trace_id, span_id, is_remote=False, trace_flags=parent.trace_flags)
-    return SpanContext(int.from_bytes(noise[:16]) or 1, span_id, is_remote=False, trace_flags=_SAMPLED)
+    return SpanContext(_noise.getrandbits(128) or 1, span_id, is_remote=False, trace_flags=_SAMPLED)
