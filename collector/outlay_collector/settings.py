@@ -7,7 +7,6 @@ A setting nobody knows is an error too: it would otherwise be a budget or a rule
 
 from __future__ import annotations
 
-import difflib
 import os
 import re
 import tomllib
@@ -18,7 +17,7 @@ from typing import Annotated, Any, Final
 
 from outlay.budgets.budget import Budget
 from outlay.budgets.definition import read_budgets
-from outlay.errors import ConfigError
+from outlay.errors import ConfigError, nearest
 from outlay.prices import Override, read_overrides
 from outlay_alerts.config import Channel, check_references, read_channels, read_rules
 from outlay_alerts.rules import Rule
@@ -219,5 +218,4 @@ def _read_secret(path: str, key: str, source: str) -> str:
 
 
 def _known(what: str, name: str, known: Any) -> str:
-    close = difflib.get_close_matches(name, list(known), 1)
-    return f"{what} that exists; did you mean {close[0]}?" if close else f"{what} that exists: {', '.join(known)}"
+    return f"{what} that exists{nearest(name, known) or ': ' + ', '.join(known)}"

@@ -6,7 +6,6 @@ with the sum of everything.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,6 +13,7 @@ from itertools import islice
 from typing import Any, Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from outlay.errors import nearest
 from starlette.datastructures import QueryParams
 
 from outlay_collector.api.errors import bad_field
@@ -96,7 +96,7 @@ def read_dimensions(params: QueryParams, name: str) -> tuple[str, ...]:
     wanted = [part.strip() for value in params.getlist(name) for part in value.split(",") if part.strip()]
     for dimension in wanted:
         if not is_dimension(dimension):
-            raise bad_field(name, f"{dimension!r} is no dimension{_nearest(dimension, (*DIMENSIONS, 'tag.NAME'))}")
+            raise bad_field(name, f"{dimension!r} is no dimension{nearest(dimension, (*DIMENSIONS, 'tag.NAME'))}")
     if len(set(wanted)) > MOST_DIMENSIONS:
         raise bad_field(name, f"at most {MOST_DIMENSIONS} dimensions at once")
     return tuple(dict.fromkeys(wanted))
@@ -117,7 +117,7 @@ def refuse_unknown(params: QueryParams, known: Iterable[str]) -> None:
     names = (*known, *DIMENSIONS)
     for name in params:
         if name not in names and not is_dimension(name):
-            raise bad_field(name, f"there is no such parameter{_nearest(name, (*names, 'tag.NAME'))}")
+            raise bad_field(name, f"there is no such parameter{nearest(name, (*names, 'tag.NAME'))}")
 
 
 def _read_interval(params: QueryParams) -> Interval | None:
@@ -138,11 +138,6 @@ def _edges(interval: Interval, from_ns: int, to: int, zone: ZoneInfo) -> list[in
     if len(found) > MOST_BUCKETS + 1:
         raise bad_field("interval", f"more than {MOST_BUCKETS} buckets: ask for a shorter window or a longer interval")
     return found
-
-
-def _nearest(name: str, known: Iterable[str]) -> str:
-    close = difflib.get_close_matches(name, list(known), 1)
-    return f"; did you mean {close[0]}?" if close else ""
 
 
 def _parameter(name: str, description: str, schema: dict[str, Any] | None = None) -> dict[str, Any]:

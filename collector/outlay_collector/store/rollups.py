@@ -35,6 +35,7 @@ from sqlalchemy import (
 )
 from sqlmodel import Field, SQLModel
 
+from outlay_collector.store.ids import take_ids
 from outlay_collector.store.schema import CALLS, BigId
 
 QUARTER_NS: Final = 15 * 60 * 1_000_000_000
@@ -62,7 +63,7 @@ class RollupRow(SQLModel, table=True):
     """The calls of one period with the same dimensions. Sums nobody reported are NULL."""
 
     __tablename__ = "rollups"
-    __table_args__ = (Index("ix_rollups_period", "length_ns", "start_ns"),)
+    __table_args__ = (Index("ix_rollups_period", "length_ns", "start_ns"), {"sqlite_autoincrement": True})
 
     id: int | None = Field(default=None, sa_column=Column(BigId, primary_key=True, autoincrement=True))
     length_ns: int = Field(sa_type=BigInteger)
@@ -182,11 +183,17 @@ def sum_up(connection: Connection, length_ns: int, start_ns: int) -> None:
     connection.execute(delete(BINS).where(BINS.c.rollup_id.in_(select(ROLLUPS.c.id).where(period))))
     connection.execute(delete(ROLLUPS).where(period))
     sums, bins = _from_calls(start_ns) if length_ns == QUARTER_NS else _from_quarters(start_ns)
-    ids: dict[tuple[Any, ...], int] = {}
-    for row in connection.execute(sums).mappings().all():
-        values = {"length_ns": length_ns, "start_ns": start_ns, **row}
-        made = connection.execute(insert(ROLLUPS).values(values).returning(ROLLUPS.c.id)).scalar_one()
-        ids[tuple(row[name] for name in DIMENSIONS)] = made
+    groups = connection.execute(sums).mappings().all()
+    ids = {
+        tuple(group[name] for name in DIMENSIONS): rollup_id
+        for group, rollup_id in zip(groups, take_ids(connection, "rollups", len(groups)), strict=True)
+    }
+    rollups = [
+        {"id": rollup_id, "length_ns": length_ns, "start_ns": start_ns, **group}
+        for group, rollup_id in zip(groups, ids.values(), strict=True)
+    ]
+    if rollups:
+        connection.execute(insert(ROLLUPS), rollups)
     rows = [
         {"rollup_id": ids[tuple(group)], "kind": kind, "bin": bin_, "calls": int(calls)}
         for kind, histogram in enumerate(bins)

@@ -12,10 +12,11 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any, Final, TypeVar
 
-from sqlalchemy import JSON, Connection, Row, bindparam, delete, select, text, update
+from sqlalchemy import JSON, Connection, Row, bindparam, delete, select, update
 
 from outlay_collector.billing import SELF_REPORTING, Report, Source, is_same_call, is_shadow, merge
 from outlay_collector.store.engine import json_text
+from outlay_collector.store.ids import take_ids
 from outlay_collector.store.rollups import mark_stale
 from outlay_collector.store.rows import COLUMNS, columns_of, report_of
 from outlay_collector.store.schema import CALLS, REPORTS
@@ -75,7 +76,7 @@ def write_reports(connection: Connection, reports: Sequence[Report], received_at
     groups = _Grouping(connection, fresh, neighbours).groups()
     inserts = [group for group in groups if not group.call_ids]
     changes = [group for group in groups if group.call_ids]
-    for group, call_id in zip(inserts, _take_ids(connection, len(inserts)), strict=True):
+    for group, call_id in zip(inserts, take_ids(connection, "calls", len(inserts)), strict=True):
         group.call_ids.add(call_id)
     mark_stale(connection, {report.call.started_at_ns for group in groups for report in group.members})
     _insert(connection, "calls", ("id", *COLUMNS), (_call_row(group, received_at_ns) for group in inserts))
@@ -242,17 +243,6 @@ def _body(report: Report) -> dict[str, Any]:
 
 def _json(value: Any) -> str | None:
     return None if value is None else json_text(value)
-
-
-def _take_ids(connection: Connection, number: int) -> list[int]:
-    """Ids for new calls, rising in the order of arrival. SQLite's are safe because the transaction holds its lock."""
-    if not number:
-        return []
-    if connection.dialect.name == "postgresql":
-        taken = text("SELECT nextval(pg_get_serial_sequence('calls', 'id')) FROM generate_series(1, :number)")
-        return sorted(connection.execute(taken, {"number": number}).scalars())
-    last = connection.execute(text("SELECT seq FROM sqlite_sequence WHERE name = 'calls'")).scalar() or 0
-    return list(range(last + 1, last + 1 + number))
 
 
 def _insert(connection: Connection, table: str, columns: Sequence[str], rows: Iterable[tuple[Any, ...]]) -> None:

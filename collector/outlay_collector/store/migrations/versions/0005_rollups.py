@@ -40,6 +40,7 @@ def upgrade() -> None:
         sa.Column("cost_nano_usd", sa.BigInteger),
         sa.Column("avoided_nano_usd", sa.BigInteger),
         sa.Column("unpriced_calls", sa.BigInteger, nullable=False),
+        sqlite_autoincrement=True,
     )
     op.create_index("ix_rollups_period", "rollups", ["length_ns", "start_ns"])
     op.create_table(
