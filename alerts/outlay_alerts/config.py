@@ -9,12 +9,11 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
-from outlay.errors import ConfigError
+from outlay.errors import ConfigError, nearest
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 from pydantic_core import ErrorDetails
 
 from outlay_alerts.rules import KINDS, Rule
-from outlay_alerts.suggestion import nearest
 
 _Model = TypeVar("_Model", bound=BaseModel)
 

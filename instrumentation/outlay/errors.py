@@ -8,6 +8,7 @@ OutlayError
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -62,3 +63,11 @@ class ConfigError(OutlayError):
 
 class NotInstrumentable(OutlayError):
     """An SDK that was asked for by name cannot be instrumented; the message says why and what would help."""
+
+
+def nearest(value: object, known: Iterable[str]) -> str:
+    """` (did you mean above?)` for a mistyped name, ready to be appended to a message; empty where nothing is near."""
+    from difflib import get_close_matches  # only for messages: not worth its import otherwise
+
+    found = get_close_matches(value, list(known), n=1) if isinstance(value, str) else []
+    return f" (did you mean {found[0]}?)" if found else ""

@@ -79,7 +79,7 @@ def test_a_line_that_cannot_be_read_keeps_its_place_and_says_why() -> None:
         ({"at": "2099-01-01T00:00:00Z"}, "at is 2099-01-01T00:00:00Z: in the future"),
         ({"at": "noon"}, "at is 'noon': not a time"),
         ({"at": 10**30}, f"at is {10**30}: not a time"),
-        ({"rates": {"inptu": "3"}}, "rates.inptu = '3': expected a unit's name (perhaps input)"),
+        ({"rates": {"inptu": "3"}}, "rates.inptu = '3': expected a unit's name (did you mean input?)"),
         ({"rates": {"input": "-3"}}, "rates.input = '-3': expected a number of USD from 0 to 1,000,000,000"),
         ({"provider": None, "response": {}}, "the response does not show whose it is: name its provider"),
         ({"response": {"error": {"message": "overloaded"}}}, "the response is of no shape Outlay reads"),

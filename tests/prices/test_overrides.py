@@ -160,11 +160,11 @@ def test_aliases_of_one_another_come_to_an_end() -> None:
         ),
         (
             {"provider": "openai", "model": "m", "inptu": 1},
-            "price[0].inptu = 1: expected a unit's name (perhaps input)",
+            "price[0].inptu = 1: expected a unit's name (did you mean input?)",
         ),
         (
             {"provider": "openai", "model": "m", "discont": 0.1},
-            "price[0].discont = 0.1: expected a rate or the key discount",
+            "price[0].discont = 0.1: expected a rate or a key of a price (did you mean discount?)",
         ),
         ({"provider": "openai", "discount": 15}, "price[0].discount = 15: expected a fraction from 0 to 1"),
         ({"provider": "openai", "discount": True}, "price[0].discount = True: expected a fraction from 0 to 1"),

@@ -58,7 +58,7 @@ def test_a_key_is_a_unit_a_tier_and_a_threshold(key: str, expected: tuple[str, s
 @pytest.mark.parametrize(
     ("table", "message"),
     [
-        ({"inputt": "1"}, "inputt = '1': expected a unit's name (perhaps input)"),
+        ({"inputt": "1"}, "inputt = '1': expected a unit's name (did you mean input?)"),
         ({"input": "cheap"}, "input = 'cheap': expected a number of USD"),
         ({"input": True}, "input = True: expected a number of USD"),
         ({"input": None}, "input = None: expected a number of USD"),

@@ -7,10 +7,10 @@ from decimal import Decimal
 from typing import Annotated, Final
 
 from outlay.budgets.budget import DIMENSIONS as CALL_DIMENSIONS
+from outlay.errors import nearest
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from outlay_alerts.duration import Duration
-from outlay_alerts.suggestion import nearest
 
 DIMENSIONS: Final = (*CALL_DIMENSIONS, "status")
 

@@ -6,14 +6,13 @@ right; a misspelt word is answered with the nearest one there is.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal, InvalidOperation
-from difflib import get_close_matches
 from typing import Any, Final, TypeVar, get_args
 
 from outlay.budgets.budget import DIMENSIONS, TAG_PREFIX, UNITS, Budget, Limit, OnLimit, Unit, Unpriced, WhenUnreachable
 from outlay.budgets.period import CALENDAR, Period
-from outlay.errors import ConfigError
+from outlay.errors import ConfigError, nearest
 from outlay.model import NANO_USD_PER_USD
 
 _KEYS: Final = (
@@ -51,7 +50,7 @@ class _Entry:
     def budget(self) -> Budget:
         for key in self._entry:
             if key not in _KEYS:
-                raise self._wrong(key, self._entry[key], f"a key of a budget{_nearest(key, _KEYS)}")
+                raise self._wrong(key, self._entry[key], f"a key of a budget{nearest(key, _KEYS)}")
         return Budget(
             name=self._name(),
             limit=self._limit(),
@@ -79,7 +78,7 @@ class _Entry:
             raise self._wrong("limit", limit, "one of { usd = 5.00 }, { tokens = 1_000_000 }, { calls = 10_000 }")
         unit, value = next(iter(limit.items()))
         if unit not in UNITS:
-            raise self._wrong(f"limit.{unit}", value, f"one of {', '.join(UNITS)}{_nearest(unit, UNITS)}")
+            raise self._wrong(f"limit.{unit}", value, f"one of {', '.join(UNITS)}{nearest(unit, UNITS)}")
         return Limit(unit, self._amount(unit, value))
 
     def _amount(self, unit: Unit, value: Any) -> int:
@@ -106,7 +105,7 @@ class _Entry:
         if period is None:
             known = ", ".join(CALENDAR)
             raise self._wrong(
-                "period", text, f"one of {known}, or a text such as 'rolling 24h'{_nearest(text, CALENDAR)}"
+                "period", text, f"one of {known}, or a text such as 'rolling 24h'{nearest(text, CALENDAR)}"
             )
         return period
 
@@ -133,7 +132,7 @@ class _Entry:
     def _dimension(self, key: str, name: Any) -> str:
         if isinstance(name, str) and (name in DIMENSIONS or (name.startswith(TAG_PREFIX) and len(name) > 4)):
             return name
-        raise self._wrong(key, name, f"one of {', '.join(DIMENSIONS)}, tag.NAME{_nearest(name, DIMENSIONS)}")
+        raise self._wrong(key, name, f"one of {', '.join(DIMENSIONS)}, tag.NAME{nearest(name, DIMENSIONS)}")
 
     def _thresholds(self) -> tuple[float, ...]:
         shares = self._entry.get("thresholds", [0.8])
@@ -151,15 +150,10 @@ class _Entry:
         for word in words:
             if value == word:
                 return word
-        raise self._wrong(key, value, f"one of {', '.join(words)}{_nearest(value, words)}")
-
-
-def _nearest(value: Any, known: Iterable[str]) -> str:
-    found = get_close_matches(value, known, n=1) if isinstance(value, str) else []
-    return f" (did you mean {found[0]}?)" if found else ""
+        raise self._wrong(key, value, f"one of {', '.join(words)}{nearest(value, words)}")
 
 
 def _zone(zone: str) -> str:
     from zoneinfo import available_timezones  # reads the whole database: only for the message
 
-    return _nearest(zone, available_timezones())
+    return nearest(zone, available_timezones())

@@ -10,7 +10,6 @@ by. Here such a table becomes a `Price`: one rate a unit, with nothing left to d
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import json
 import re
@@ -19,6 +18,7 @@ from dataclasses import dataclass, field
 from decimal import ROUND_HALF_EVEN, Context, Decimal, DivisionByZero, InvalidOperation, localcontext
 from typing import Final
 
+from outlay.errors import nearest
 from outlay.model import Terms
 from outlay.units import INPUT_UNITS, OUTPUT_UNITS, UNITS
 
@@ -135,8 +135,7 @@ def _read_key(key: str, value: object) -> tuple[str, str, int]:
         if bare != name and bare in UNITS and UNITS[bare].per == per:
             name = bare
     if name not in UNITS:
-        near = difflib.get_close_matches(name, UNITS, n=1)
-        raise BadRate(key, value, f"a unit's name ({f'perhaps {near[0]}' if near else ', '.join(UNITS)})")
+        raise BadRate(key, value, f"a unit's name{nearest(name, UNITS) or ': one of ' + ', '.join(UNITS)}")
     return name, tier, above
 
 

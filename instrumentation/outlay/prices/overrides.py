@@ -6,7 +6,6 @@ table of `entry`), `same_as` (the model whose price this name has; rates beside 
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time
@@ -14,11 +13,10 @@ from decimal import Decimal, InvalidOperation
 from fnmatch import fnmatchcase
 from typing import Final
 
-from outlay.errors import ConfigError
+from outlay.errors import ConfigError, nearest
 from outlay.prices.entry import ALWAYS, ALWAYS_NS, NEVER_NS, BadRate, Entry, Period, RateTable, entry_id, read_rates
 from outlay.prices.match import names_of
 from outlay.providers.registry import canonical_provider
-from outlay.units import UNITS
 
 _OWN_KEYS: Final = ("provider", "model", "from", "until", "same_as", "discount")
 
@@ -94,7 +92,8 @@ def _read(entry: Mapping[str, object], path: str, source: str) -> Override:
     try:
         read_rates(rates)
     except BadRate as bad:
-        raise wrong(bad.key, _own_key_like(bad.key) or bad.expected) from None
+        near = nearest(bad.key, _OWN_KEYS)
+        raise wrong(bad.key, f"a rate or a key of a price{near}" if near else bad.expected) from None
     provider = entry.get("provider")
     if not isinstance(provider, str) or not provider:
         raise wrong("provider", 'the name of a provider, such as "openai", or "*" for all')
@@ -118,11 +117,6 @@ def _read(entry: Mapping[str, object], path: str, source: str) -> Override:
         discount=discount,
         source=f"{source} {path}",
     )
-
-
-def _own_key_like(key: str) -> str | None:
-    near = difflib.get_close_matches(key, [*_OWN_KEYS, *UNITS], n=1)
-    return f"a rate or the key {near[0]}" if near and near[0] in _OWN_KEYS else None
 
 
 def _read_period(entry: Mapping[str, object], wrong: Callable[[str, str], ConfigError]) -> Period:
