@@ -106,14 +106,14 @@ def test_doctor_finds_what_is_there_and_fails_where_no_collector_is(collector: s
     ("amount", "shown"),
     [
         (None, "-"),
-        ("0", "$0.0000"),
-        ("0.000000001", "<$0.0001"),
-        ("0.04940025", "$0.0494"),
-        ("1234567.5", "$1,234,567.5000"),
-        (Decimal("-0.5"), "-$0.5000"),
+        ("0", "$0.00"),
+        ("0.000000001", "$0.000000001"),
+        ("0.04940025", "$0.04940025"),
+        ("1234567.5", "$1,234,567.50"),
+        (Decimal("-0.5"), "-$0.50"),
     ],
 )
-def test_money_is_four_decimals_and_never_rounded_to_nothing(amount: str | Decimal | None, shown: str) -> None:
+def test_money_is_shown_to_its_last_digit_and_at_least_to_the_cent(amount: str | Decimal | None, shown: str) -> None:
     assert money(amount) == shown
 
 

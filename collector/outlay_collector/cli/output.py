@@ -15,7 +15,7 @@ from rich.table import Table
 
 JsonOption = Annotated[bool, typer.Option("--json", help="One JSON document on stdout, and nothing else.")]
 
-_SMALLEST_SHOWN: Final = Decimal("0.0001")
+_CENTS: Final = 2
 
 
 def write_json(document: Any) -> None:
@@ -43,15 +43,20 @@ def table(
     return made
 
 
-def money(cost_usd: str | Decimal | None) -> str:
-    """An amount to read: four decimals, `<$0.0001` below that, a dash where it is unknown. JSON has all digits."""
+def money(cost_usd: str | Decimal | None, places: int = _CENTS) -> str:
+    """An amount with every digit it has, and at least `places` decimals; a dash where it is unknown."""
     if cost_usd is None:
         return "-"
     amount = Decimal(cost_usd)
-    sign = "-" if amount < 0 else ""
-    if 0 < abs(amount) < _SMALLEST_SHOWN:
-        return f"{sign}<${_SMALLEST_SHOWN}"
-    return f"{sign}${abs(amount):,.4f}"
+    return f"{'-' if amount < 0 else ''}${abs(amount):,.{max(places, decimals(amount))}f}"
+
+
+def decimals(cost_usd: str | Decimal | None) -> int:
+    """How many decimals it takes to write an amount to the last digit: as many for a column keep it in line."""
+    if cost_usd is None:
+        return 0
+    exponent = Decimal(cost_usd).normalize().as_tuple().exponent
+    return max(0, -exponent) if isinstance(exponent, int) else 0
 
 
 def count(number: int | None) -> str:

@@ -12,7 +12,7 @@ from rich.console import Console
 
 from outlay_collector.cli import CommandError
 from outlay_collector.cli.connection import Api, ApiKeyOption, DbOption, EndpointOption, connect
-from outlay_collector.cli.output import JsonOption, console, count, money, table, write_json
+from outlay_collector.cli.output import JsonOption, console, count, decimals, money, table, write_json
 from outlay_collector.cli.window import FromOption, TimezoneOption, ToOption, Window, window
 
 app = typer.Typer(add_completion=False)
@@ -91,8 +91,9 @@ def show_spend(document: Mapping[str, Any], period: Window, screen: Console) -> 
         ("cost", True),
     ]
     total = document["total"]
-    rows = [[*(_named(row[name]) for name in dimensions), *_figures(row)] for row in document["rows"]]
-    footer = ["total", *[""] * (len(dimensions) - 1), *_figures(total)] if dimensions else None
+    places = max(2, *(decimals(row["cost_usd"]) for row in document["rows"]))
+    rows = [[*(_named(row[name]) for name in dimensions), *_figures(row, places)] for row in document["rows"]]
+    footer = ["total", *[""] * (len(dimensions) - 1), *_figures(total, places)] if dimensions else None
     screen.print(table(columns, rows, footer))
     unpriced = total["unpriced_calls"]
     if unpriced:
@@ -100,9 +101,9 @@ def show_spend(document: Mapping[str, Any], period: Window, screen: Console) -> 
         screen.print(f"{money(total['cost_usd'])} and {count(unpriced)} {calls} without a price: outlay prices missing")
 
 
-def _figures(row: Mapping[str, Any]) -> list[str]:
+def _figures(row: Mapping[str, Any], places: int) -> list[str]:
     unpriced = row["unpriced_calls"]
-    cost = money(row["cost_usd"])
+    cost = money(row["cost_usd"], places)
     return [*(count(row[name]) for name in _COUNTS), f"{cost} + {unpriced} unpriced" if unpriced else cost]
 
 
