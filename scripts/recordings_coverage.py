@@ -5,6 +5,12 @@
 The folder holds gzip JSON lines, one exchange a line: `provider`, `api`, `model`, `recorded_at`, `streaming`,
 `stream_format`, `request{method,path,body}`, `response{status,body,body_kind}`, `usage_raw`. By default it is
 `recordings` in the reference data beside this checkout. Fails where a reading disagrees with the provider's own totals.
+
+Three shares are printed. *Read*: of the calls whose usage has a number in it; the others that are refused contradict
+themselves, and `--verbose` says how. *Priced*: of those read. *Priced of those still sold*: left out, priced or not,
+are the models their makers have retired (`RETIRED`, as LiteLLM 1.109.1 dates them or no longer lists them) and what
+nobody sells at a public price: models on the caller's own machine, gateways on hosts nobody knows, and names that only
+the caller's account can resolve.
 """
 
 from __future__ import annotations
@@ -20,15 +26,25 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from outlay.model import CostStatus, Usage
 from outlay.prices import PriceBook
 from outlay.providers.base import Reading, Request
 from outlay.providers.eventstream import decode_events
 from outlay.providers.registry import canonical_provider, reader_for
+from outlay.providers.sse import decode_sse
 
-REPOSITORY = Path(__file__).parent.parent
+REPOSITORY: Final = Path(__file__).parent.parent
+RETIRED: Final = re.compile(
+    r"(?:.*[./])?(?:ada|babbage.*|davinci.*|dall-e-\d|gpt-3\.5-.*|gpt-4-0613|gpt-4o-2024-05-13|gpt-4\.1-nano.*"
+    r"|o3-mini.*|o4-mini.*|gpt-4o-.*search-preview.*|text-moderation-.*"
+    r"|claude-(?:v?2|instant|3).*|claude-(?:opus|sonnet)-4-20250514.*|gemini-(?:1|2\.0).*|deepseek-(?:chat|reasoner)"
+    r"|titan-tg1.*|flan-ul2|command(?:-light|-r)?|rerank-english-v2\.0|llama-?3-.*|llama-3\.3-70b.*)",
+    re.IGNORECASE,
+)
+UNSOLD: Final = re.compile(r"local/.*|gateway/.*|.*:application-inference-profile/.*")
+FORM_MODEL: Final = re.compile(rb'name="model"\r?\n\r?\n([^\r\n]+)')
 Exchange = Mapping[str, Any]
 
 
@@ -45,18 +61,13 @@ def exchanges(folder: Path) -> Iterator[Exchange]:
 def events(exchange: Exchange) -> Iterator[Mapping[str, Any]]:
     """The decoded events of a streamed exchange."""
     body = exchange["response"]["body"]
-    stream_format = exchange.get("stream_format")
-    if stream_format == "aws-eventstream":
-        yield from decode_events(base64.b64decode(body))
-        return
-    separator = r"\n" if stream_format == "ndjson" else r"\r?\n\r?\n"
-    for block in re.split(separator, body):
-        lines = [line.strip() for line in block.splitlines()]
-        data = block if stream_format == "ndjson" else "\n".join(s[5:].strip() for s in lines if s.startswith("data:"))
-        if data.strip() and data != "[DONE]":
-            event = json.loads(data)
-            if isinstance(event, dict):
-                yield event
+    match exchange.get("stream_format"):
+        case "aws-eventstream":
+            yield from decode_events(base64.b64decode(body))
+        case "ndjson":
+            yield from (json.loads(line) for line in body.splitlines() if line.strip())
+        case _:
+            yield from decode_sse(body)
 
 
 def request_of(exchange: Exchange) -> Request | None:
@@ -64,8 +75,23 @@ def request_of(exchange: Exchange) -> Request | None:
     sent = exchange["request"]
     if sent["method"] != "POST":
         return None
-    body = sent["body"] if isinstance(sent["body"], dict) else {}
-    return reader_for(exchange["provider"]).read_request(sent["path"], body)
+    return reader_for(exchange["provider"]).read_request(sent["path"], body_of(sent))
+
+
+def body_of(sent: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The body of a request; of a form, the model it names."""
+    body = sent["body"]
+    if not isinstance(body, dict):
+        form = FORM_MODEL.search(base64.b64decode(body)) if sent["body_kind"] == "base64" else None
+        return {"model": form[1].decode()} if form else {}
+    return body
+
+
+def has_counts(usage: Any) -> bool:
+    """Whether a usage object has a number in it: some say no more than who served the call."""
+    if isinstance(usage, dict | list):
+        return any(map(has_counts, usage.values() if isinstance(usage, dict) else usage))
+    return isinstance(usage, int | float)
 
 
 def reading_of(exchange: Exchange, request: Request | None) -> Reading:
@@ -112,7 +138,7 @@ class Coverage:
         request = request_of(exchange)
         reading = reading_of(exchange, request)
         row = self.rows[exchange["provider"], exchange["api"]]
-        has_usage = bool(exchange.get("usage_raw"))
+        has_usage = has_counts(exchange.get("usage_raw"))
         if request is None:
             row["no call"] += 1
         elif reading.usage is None:
@@ -138,7 +164,10 @@ class Coverage:
             provider_cost_usd=reading.provider_cost_usd,
             reason_unread=reading.reason_unread,
         )
-        row["priced" if cost.nano_usd is not None else "unpriced"] += 1
+        outcome = "priced" if cost.nano_usd is not None else "unpriced"
+        row[outcome] += 1
+        if not (RETIRED.fullmatch(model or "") or UNSOLD.fullmatch(f"{provider}/{model}")):
+            row[f"sold {outcome}"] += 1
         if cost.status in (CostStatus.UNPRICED, CostStatus.PARTIAL):
             self.unpriced[f"{provider}/{model} ({cost.status}): {cost.reason}"] += 1
 
@@ -182,9 +211,13 @@ def _print_table(coverage: Coverage) -> None:
     total = coverage.total()
     for (provider, api), row in [*sorted(coverage.rows.items()), (("total", ""), total)]:
         print(f"{provider:16} {api:18}" + "".join(f"{row[column] or '':>14}" for column in COLUMNS))
-    with_usage = total["read"] + total["refused"]
-    print(f"\nread {total['read'] / with_usage:.2%} of {with_usage} calls that carry usage", end="")
-    print(f"; priced {total['priced'] / (total['priced'] + total['unpriced']):.2%} of those read")
+    print()
+    for share, done, left in (
+        ("read {:.2%} of {:,} calls that carry counts", "read", "refused"),
+        ("priced {:.2%} of {:,} calls read", "priced", "unpriced"),
+        ("priced {:.2%} of {:,} calls to models still sold", "sold priced", "sold unpriced"),
+    ):
+        print(share.format(total[done] / (total[done] + total[left]), total[done] + total[left]))
 
 
 if __name__ == "__main__":

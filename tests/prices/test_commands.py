@@ -55,6 +55,65 @@ def test_a_line_comes_back_with_its_cost_lines_and_price() -> None:
     assert out["price"]["source"].startswith("genai-prices ")
 
 
+EVENTS = [
+    {"type": "message_start", "message": {**MESSAGE, "usage": {"input_tokens": 10, "output_tokens": 1}}},
+    {"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": {"output_tokens": 60}},
+    {"type": "message_stop"},
+]
+"""10 x $3 + 60 x $15 a million: $0.00093."""
+AS_SENT = "".join(f"event: {event['type']}\ndata: {json.dumps(event)}\n\n" for event in EVENTS)
+
+
+@pytest.mark.parametrize("text", [json.dumps(EVENTS), json.dumps(EVENTS, indent=2), AS_SENT])
+def test_a_stream_is_a_response_as_its_events_or_as_it_came(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "stream"
+    file.write_text(text)
+
+    assert [out["cost_usd"] for out in run("price", str(file))] == ["0.00093"]
+    assert [out["cost_usd"] for out in run("price", stdin=json.dumps({"response": text}))] == [
+        "0.00093" if text == AS_SENT else None
+    ]
+
+
+COMPLETION = {
+    "id": "c",
+    "object": "chat.completion",
+    "model": "gpt-4o",
+    "choices": [],
+    "usage": {"prompt_tokens": 1000, "completion_tokens": 0, "total_tokens": 1000},
+}
+GENERATED = {
+    "candidates": [],
+    "modelVersion": "gemini-2.5-flash",
+    "usageMetadata": {"promptTokenCount": 1000, "totalTokenCount": 1000},
+}
+
+
+@pytest.mark.parametrize(
+    ("line", "cost"),
+    [
+        ({"custom_id": "a", "response": {"status_code": 200, "body": COMPLETION}, "error": None}, "0.00125"),
+        ({"key": "a", "response": GENERATED}, "0.00015"),
+        ({"custom_id": "a", "result": {"type": "succeeded", "message": MESSAGE}}, "0.024700125"),
+        ({"custom_id": "a", "response": None, "error": {"code": "batch_expired"}}, None),
+        ({"custom_id": "a", "provider": "openai", "response": COMPLETION}, "0.0025"),
+        ({**COMPLETION, "provider": "Google", "id": "gen-1", "model": "openai/gpt-4o"}, "0.0025"),
+        ({**COMPLETION, "provider": "groq", "model": "openai/gpt-oss-120b"}, "0.00015"),
+    ],
+    ids=["OpenAI", "Gemini", "Anthropic", "a failed one", "a line of ours", "OpenRouter", "a body with its provider"],
+)
+def test_a_line_is_known_for_what_it_is(line: dict[str, Any], cost: str | None) -> None:
+    assert [out["cost_usd"] for out in run("price", stdin=json.dumps(line))] == [cost]
+
+
+def test_what_is_no_text_spoils_its_own_line_and_no_other(tmp_path: Path) -> None:
+    file = tmp_path / "lines"
+    good = json.dumps({"provider": "anthropic", "response": {**MESSAGE, "content": "a\u2028b"}}, ensure_ascii=False)
+    file.write_bytes(b"\xef\xbb\xbf" + good.encode() + b"\n\xff\xfe\n" + good.encode() + b"\r\n")
+
+    assert [out["cost_usd"] for out in run("price", str(file))] == ["0.04940025", None, "0.04940025"]
+
+
 @pytest.mark.parametrize("indent", [None, 2])
 def test_a_response_alone_is_enough_where_it_shows_whose_it_is(tmp_path: Path, indent: int | None) -> None:
     file = tmp_path / "response.json"
@@ -77,8 +136,14 @@ def test_a_line_that_cannot_be_read_keeps_its_place_and_says_why() -> None:
     ("changes", "reason"),
     [
         ({"at": "2099-01-01T00:00:00Z"}, "at is 2099-01-01T00:00:00Z: in the future"),
-        ({"at": "noon"}, "at is 'noon': not a time"),
-        ({"at": 10**30}, f"at is {10**30}: not a time"),
+        ({"at": "noon"}, "at is 'noon': not a time (2026-06-15T12:00:00Z, or seconds since 1970)"),
+        ({"at": True}, "at is True: not a time (2026-06-15T12:00:00Z, or seconds since 1970)"),
+        ({"at": 1781524800000}, "at is 1781524800000: not a time (2026-06-15T12:00:00Z, or seconds since 1970)"),
+        ({"at": 20620}, "at is 20620: before anybody sold a model"),
+        ({"provider": 5}, 'provider is 5: expected a name, such as "openai"'),
+        ({"model": ["m"]}, "model is ['m']: expected a name, such as \"gpt-4o\""),
+        ({"request": "hello"}, "request is 'hello': expected the body of the request"),
+        ({"rates": "cheap"}, 'rates is \'cheap\': expected a table of rates, such as {"input": "2.5"}'),
         ({"rates": {"inptu": "3"}}, "rates.inptu = '3': expected a unit's name (did you mean input?)"),
         ({"rates": {"input": "-3"}}, "rates.input = '-3': expected a number of USD from 0 to 1,000,000,000"),
         ({"provider": None, "response": {}}, "the response does not show whose it is: name its provider"),

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import sys
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final, TextIO
 
 import orjson
 import typer
@@ -30,6 +31,8 @@ class NotALine:
 
 
 Line = Mapping[str, Any] | NotALine
+EVENTS: Final = ("data:", "event:", "id:", ":")
+"""What the text of a stream, as it came, begins with."""
 
 
 @app.command()
@@ -65,28 +68,50 @@ def configured_book(config: Path | None) -> PriceBook:
 
 def read(file: str) -> Iterator[Line]:
     """The lines of a file, or its one document where that spans lines. What cannot be read stands in its place."""
+    with opened(file) as lines:
+        numbered = enumerate(lines, 1)
+        first = next((each for each in numbered if each[1].strip()), None)
+        if first is None:
+            return
+        if isinstance(decode(*first), NotALine):
+            yield from whole([first, *numbered])
+            return
+        yield decode(*first)
+        yield from (decode(*each) for each in numbered if each[1].strip())
+
+
+def whole(numbered: Sequence[tuple[int, str]]) -> Iterator[Line]:
+    """Lines of which the first is none: the document or the stream they are together, else each by itself."""
+    text = "".join(line for _, line in numbered)
+    if text.startswith(EVENTS):
+        yield {"response": text}
+        return
+    document = decode(1, text)
+    if isinstance(document, NotALine):
+        yield from (decode(*each) for each in numbered if each[1].strip())
+    else:
+        yield document
+
+
+def opened(file: str) -> AbstractContextManager[TextIO]:
+    """The text of a file or of stdin. A byte that is no UTF-8 spoils its own line and no other."""
+    if file == "-":
+        return nullcontext(sys.stdin)
     try:
-        lines = iter(sys.stdin) if file == "-" else iter(Path(file).read_text(encoding="utf-8").splitlines())
+        return open(file, encoding="utf-8-sig", errors="surrogateescape")
     except OSError as error:
         raise OutlayError(f"{file} cannot be read: {error.strerror}") from error
-    numbered = ((number, line) for number, line in enumerate(lines, 1) if line.strip())
-    first = next(numbered, None)
-    if first is None:
-        return
-    if isinstance(decode(*first), NotALine):
-        rest = [first, *numbered]
-        document = decode(1, "\n".join(line for _, line in rest))
-        yield from (decode(*each) for each in rest) if isinstance(document, NotALine) else [document]
-        return
-    yield decode(*first)
-    yield from (decode(*each) for each in numbered)
 
 
 def decode(number: int, text: str) -> Line:
+    """One line; an array is the events of a stream, as Gemini's come without `alt=sse`."""
     try:
         document = orjson.loads(text)
     except ValueError as error:
-        return NotALine(f"line {number} is not JSON: {error}")
+        reason = f"{error.msg} at column {error.colno}" if isinstance(error, orjson.JSONDecodeError) else str(error)
+        return NotALine(f"line {number} is not JSON: {reason}")
+    if isinstance(document, list) and document and all(isinstance(event, dict) for event in document):
+        document = {"response": document}
     return document if isinstance(document, dict) else NotALine(f"line {number} is not a JSON object")
 
 

@@ -77,7 +77,7 @@ class Reader(Protocol):
     def read_request(self, path: str, body: Mapping[str, Any]) -> Request | None:
         """The call this request is, or None where it is not billable (listing models, polling a batch)."""
 
-    def read_response(self, request: Request | None, body: Mapping[str, Any]) -> Reading:
+    def read_response(self, request: Request | None, body: object) -> Reading:
         """The reading of one whole response. `request` is None where only the response is at hand."""
 
     def start_stream(self, request: Request | None) -> StreamReading:

@@ -18,6 +18,7 @@ from outlay.providers.tiers import served_terms
 from outlay.providers.wire import Asked, Body, WireFormat, unfinished
 
 _SEARCH_MODEL: Final = re.compile(r"-search-(?:preview|api)")
+_SONAR: Final = re.compile(r"sonar(?:-reasoning)?(?:-pro)?")
 
 
 def fits(body: Body) -> bool:
@@ -51,7 +52,7 @@ def _fees(raw: Mapping[str, Any], asked: Asked, model: str | None) -> dict[str, 
     """Charges that are no tokens.
 
     OpenAI's search models search once a call, whatever they answer. OpenRouter counts its searches in the usage, under
-    either of two names, Perplexity those of deep research. Its fee for the request itself needs no count.
+    either of two names, Perplexity those of deep research; its other models cost a fee a request.
     """
     tools = mapping(raw.get("server_tool_use_details")) or mapping(raw.get("server_tool_use"))
     if searches := count(tools, "web_search_requests"):
@@ -60,6 +61,8 @@ def _fees(raw: Mapping[str, Any], asked: Asked, model: str | None) -> dict[str, 
         return {"web_search_query": queries}
     if raw and asked.provider in ("openai", "azure") and _SEARCH_MODEL.search(model or ""):
         return {"web_search": 1}
+    if raw and asked.provider == "perplexity" and _SONAR.fullmatch(model or ""):
+        return {"request": 1}
     return {}
 
 

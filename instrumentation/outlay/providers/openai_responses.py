@@ -18,7 +18,7 @@ from outlay.providers.openai_usage import read_usage
 from outlay.providers.tiers import served_terms
 from outlay.providers.wire import Asked, Body, WireFormat
 
-_OBJECTS: Final = ("response", "response.compaction")
+_OBJECTS: Final = ("response", "response.compaction", "realtime.response")
 _TERMINAL: Final = ("response.completed", "response.incomplete", "response.failed", "response.cancelled")
 
 

@@ -25,11 +25,11 @@ from outlay.providers import (
     watsonx,
 )
 from outlay.providers.base import Reader, Reading, Request, StreamReading
-from outlay.providers.foreign import first_text, mapping, mappings
+from outlay.providers.foreign import NOTHING, first_text, mapping, mappings
 from outlay.providers.names import canonical_provider, provider_of_host
 from outlay.providers.wire import Asked, Body, WireFormat
 
-__all__ = ["ShapeReader", "canonical_provider", "provider_of_host", "reader_for", "sniff"]
+__all__ = ["ShapeReader", "batch_result", "canonical_provider", "provider_of_host", "reader_for", "sniff"]
 
 _FORMATS: Final[tuple[WireFormat, ...]] = (
     openai_chat.CHAT,
@@ -55,6 +55,7 @@ _FORMATS: Final[tuple[WireFormat, ...]] = (
 _MARKS: Final[tuple[tuple[str, Callable[[Body, Body], bool]], ...]] = (
     ("bedrock", lambda body, usage: str(body.get("id", "")).startswith("msg_bdrk_")),
     ("google-vertex", lambda body, usage: "trafficType" in mapping(body.get("usageMetadata"))),
+    ("openrouter", lambda body, usage: str(body.get("id", "")).startswith("gen-")),
     ("openrouter", lambda body, usage: "is_byok" in usage or ("cost_details" in usage and "cost" in usage)),
     ("perplexity", lambda body, usage: isinstance(usage.get("cost"), Mapping) or "search_context_size" in usage),
     ("groq", lambda body, usage: "x_groq" in body or "queue_time" in usage),
@@ -90,23 +91,36 @@ def sniff(response: object) -> str | None:
 
     Many speak OpenAI's formats, so there the marks a provider leaves decide, then a model only its maker names so.
     """
-    if not isinstance(response, Mapping):
+    if isinstance(response, list):
+        owner, body = _told_by_events(response)
+    elif isinstance(response, Mapping):
+        inner = batch_result(response)
+        body = response if inner is None else inner
+        found = _format_of(body)
+        owner = found.provider if found else None
+    else:
         return None
-    inner = _batch_result(response)
-    body = response if inner is None else inner
-    found = _format_of(body)
-    if found is None:
+    if owner is None:
         return None
     usage = mapping(body.get("usage"))
     for provider, marked in _MARKS:
         if marked(body, usage):
             return provider
-    if found.provider != "openai":
-        return found.provider
+    if owner != "openai":
+        return owner
     model = first_text(body, "model")
     if model is None:
         return "openai"
     return next((provider for provider, names in _MAKERS if names.match(model)), None)
+
+
+def _told_by_events(events: list[Any]) -> tuple[str | None, Body]:
+    """Whose format a stream has, and what its events say between them where a whole response would say it."""
+    found = next((each for each in map(_format_of_event, mappings(events)) if each), None)
+    if found is None:
+        return None, NOTHING
+    reading = ShapeReader(found.provider).read_response(None, events)
+    return found.provider, {"id": reading.response_id, "model": reading.model_served, "usage": reading.usage_raw}
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +142,7 @@ class ShapeReader:
             return stream.reading()
         if not isinstance(body, Mapping):
             return Reading(reason_unread=_UNKNOWN_SHAPE)
-        inner = _batch_result(body)
+        inner = batch_result(body)
         if inner is not None:
             found = self.read_response(request, inner)
             return replace(found, terms=replace(found.terms, batch=True))
@@ -145,7 +159,11 @@ def _format_of(body: Body) -> WireFormat | None:
     return next((each for each in _FORMATS if each.fits(body)), None)
 
 
-def _batch_result(line: Body) -> Mapping[str, Any] | None:
+def _format_of_event(event: Body) -> WireFormat | None:
+    return next((each for each in _FORMATS if each.fits_event and each.fits_event(event)), None)
+
+
+def batch_result(line: Body) -> Mapping[str, Any] | None:
     """The response inside one line of a batch's results, None where the body is no such line.
 
     OpenAI and Mistral: `response.body`. Anthropic: `result.message`. Gemini: `response`, beside a `key`. xAI:
@@ -181,16 +199,11 @@ class ShapeStream:
     def feed(self, event: Mapping[str, Any]) -> None:
         fold = self._fold
         if fold is None:
-            if not isinstance(event, Mapping) or (fold := self._told_by(event)) is None:
+            told_by = _format_of_event(event) if isinstance(event, Mapping) else None
+            if told_by is None or told_by.stream is None:
                 return
-            self._fold = fold
+            self._fold = fold = told_by.stream(self._asked)
         fold.feed(event)
-
-    def _told_by(self, event: Mapping[str, Any]) -> StreamReading | None:
-        for each in _FORMATS:
-            if each.fits_event and each.stream and each.fits_event(event):
-                return each.stream(self._asked)
-        return None
 
     def reading(self) -> Reading:
         return self._fold.reading() if self._fold else Reading(reason_unread="the stream ended before anything came")
