@@ -66,7 +66,8 @@ class BudgetState:
     """One budget, for one combination of its `per` dimensions. `spent` is in the limit's own unit.
 
     `thresholds` are the budget's own soft ones, shares of the limit. `resets_at` is None for a rolling window.
-    `refused`: calls are held back for want of room, though the limit itself is not reached.
+    `refused`: calls are held back for want of room, though the limit itself is not reached. `exhausts_at`: when the
+    limit is reached at the present pace, None where that is not before it resets, or there is too little to go by.
     """
 
     name: str
@@ -76,6 +77,7 @@ class BudgetState:
     thresholds: tuple[float, ...] = ()
     resets_at: datetime | None = None
     refused: bool = False
+    exhausts_at: datetime | None = None
 
 
 class Readers(Protocol):

@@ -22,8 +22,8 @@ from outlay_alerts.measurements import BudgetState, Match, Measurement, Percenti
 from outlay_alerts.rules import Rule
 from sqlalchemy import Engine
 
-from outlay_collector.budgets import BudgetState as StoredState
-from outlay_collector.budgets import budget_states
+from outlay_collector.budget_states import BudgetState as StoredState
+from outlay_collector.budget_states import budget_states
 from outlay_collector.periods import from_ns, to_ns
 from outlay_collector.settings import Settings
 from outlay_collector.store import query
@@ -200,4 +200,5 @@ def _budget_state(state: StoredState) -> BudgetState:
         thresholds=budget.thresholds,
         resets_at=state.window.end,
         refused=state.refused,
+        exhausts_at=None if state.projection is None else state.projection.exhausts_at,
     )

@@ -12,7 +12,20 @@ from fastapi import FastAPI
 from outlay.prices import PriceBook
 
 from outlay_collector import alerting
-from outlay_collector.api import alerts, budgets, calls, errors, export, health, repricings, summary, usage
+from outlay_collector.api import (
+    alerts,
+    budgets,
+    calls,
+    errors,
+    export,
+    health,
+    leases,
+    refusals,
+    repricings,
+    simulation,
+    summary,
+    usage,
+)
 from outlay_collector.api.dependencies import Running, running
 from outlay_collector.ingest import Writer
 from outlay_collector.metrics import Metrics
@@ -41,7 +54,20 @@ def create_app(settings: Settings, *, clock: Callable[[], int] = time.time_ns, t
     errors.install(app)
     if not trusted:
         app.add_middleware(KeyGate, keys=lambda request: running(request).keys)
-    for part in (otlp, usage, summary, calls, export, budgets, alerts, repricings, health):
+    for part in (
+        otlp,
+        usage,
+        summary,
+        calls,
+        export,
+        leases,
+        simulation,
+        budgets,
+        refusals,
+        alerts,
+        repricings,
+        health,
+    ):
         app.include_router(part.router)
     return app
 

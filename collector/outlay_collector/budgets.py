@@ -1,4 +1,4 @@
-"""The lender: how much of a budget each process may have at a time, and how a budget stands.
+"""The lender: how much of a budget each process may have at a time.
 
 A grant is worked out from what the account showed at a version, and happens only if the version is still the same: so
 spent and leased together never pass the limit by a grant, whoever else grants at the same time. Sizes shrink with what
@@ -13,10 +13,10 @@ import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any, Final, Literal
+from typing import Any, Final
 from weakref import WeakKeyDictionary
 
-from outlay.budgets.budget import Budget, Scope, scope_key
+from outlay.budgets.budget import Budget, scope_key
 from outlay.budgets.lease import Ask, Grant, LeaseAnswer, LeaseRequest, SettleAnswer, SettleRequest
 from outlay.budgets.period import Window
 from sqlalchemy import Engine, Row
@@ -30,8 +30,9 @@ from outlay_collector.store.budgets import (
     live_leases,
     standings,
 )
-from outlay_collector.store.definitions import Origin, definitions
+from outlay_collector.store.definitions import definitions
 from outlay_collector.store.engine import reading
+from outlay_collector.store.refusals import note_refusals
 
 _SHARE: Final = 8
 """One process alone is lent at most this part of what is left at once; each of n, an n-th of that."""
@@ -121,7 +122,7 @@ class _Look:
 def lend(engine: Engine, request: LeaseRequest, now_ns: int) -> LeaseAnswer:
     """The definitions a process has to keep, and an answer to each of its asks. Asks for budgets nobody defined any
     more get none. Raises `Contended`."""
-    blocking = _blocking(engine)
+    blocking = _blocking(engine, now_ns)
     version = _version(blocking)
     by_name = {budget.name: budget for budget in blocking}
     return LeaseAnswer(
@@ -140,15 +141,17 @@ def settle(engine: Engine, request: SettleRequest, now_ns: int) -> SettleAnswer:
     with engine.begin() as connection:
         leases.settle(connection, request.settlements, now_ns)
         ends = leases.renew(connection, request.renewals, now_ns)
+        note_refusals(connection, request.holder, request.refusals, now_ns)
     return SettleAnswer(
-        version=_version(_blocking(engine)),
+        version=_version(_blocking(engine, now_ns)),
         expires_in_s={lease: (end - now_ns) / NANO for lease, end in ends.items()},
     )
 
 
-def _blocking(engine: Engine) -> list[Budget]:
+def _blocking(engine: Engine, now_ns: int) -> list[Budget]:
     with reading(engine) as connection:
-        return [each.budget for each in definitions(connection) if each.budget.on_limit == "block"]
+        in_force = [each.in_force for each in definitions(connection, now_ns)]
+    return [budget for budget in in_force if budget.on_limit == "block"]
 
 
 def _version(budgets: Sequence[Budget]) -> str:
@@ -236,49 +239,3 @@ def _write(engine: Engine, asked: _Asked, look: _Look, more: int) -> bool:
         }
         leases.open_lease(connection, lease)
         return True
-
-
-@dataclass(frozen=True, slots=True)
-class BudgetState:
-    """How one scope of a budget stands in its current window. Amounts are in the budget's unit."""
-
-    budget: Budget
-    scope: Scope
-    window: Window
-    spent: int
-    leased: int
-    refused: bool
-    """Whether an ask found too little in this window, and would still."""
-    origin: Origin
-
-    @property
-    def remaining(self) -> int:
-        return max(0, self.budget.limit.amount - self.spent - self.leased)
-
-    @property
-    def state(self) -> Literal["ok", "warning", "exhausted"]:
-        limit = self.budget.limit.amount
-        if self.spent >= limit or self.refused:
-            return "exhausted"
-        return "warning" if any(self.spent >= share * limit for share in self.budget.thresholds) else "ok"
-
-
-def budget_states(engine: Engine, now_ns: int) -> list[BudgetState]:
-    """Every budget in its window around now: one state a scope anything stands against, one anyway for a budget that
-    all share."""
-    states = []
-    with reading(engine) as connection:
-        for definition in definitions(connection):
-            budget = definition.budget
-            window = budget.window(from_ns(now_ns))
-            found = standings(connection, budget, window, now_ns)
-            if not budget.per:
-                found.setdefault((), Standing())
-            refusals = leases.refusals(connection, budget.name, to_ns(window.start))
-            for scope, standing in sorted(found.items(), key=lambda item: (-item[1].spent, item[0])):
-                room = budget.limit.amount - standing.spent - standing.leased
-                refused = refusals.get(scope_key(scope), 0) > room
-                states.append(
-                    BudgetState(budget, scope, window, standing.spent, standing.leased, refused, definition.origin)
-                )
-    return states

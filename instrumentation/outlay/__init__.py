@@ -57,11 +57,18 @@ def uninstrument() -> None:
 
 
 def flush(timeout_s: float = 5) -> bool:
-    """Send the finished calls that wait, now. False where some could not be sent in time; they go on waiting."""
+    """Send the finished calls that wait, and what they cost their budgets, now. False where some could not be sent in
+    time; they go on waiting."""
+    import time
+
     from outlay.installation import runtime
 
-    running = runtime()
-    return running is None or running.delivery.flush(timeout_s)
+    running, began = runtime(), time.monotonic()
+    if running is None:
+        return True
+    settle = getattr(running.gate, "flush", None)
+    are_settled = settle is None or settle(timeout_s)
+    return running.delivery.flush(max(0, timeout_s - (time.monotonic() - began))) and bool(are_settled)
 
 
 def record(

@@ -11,7 +11,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, Literal
+
+RefusalReason = Literal["no_room", "unreachable", "unpriced", "untold"]
 
 
 class OutlayError(Exception):
@@ -23,7 +25,8 @@ class BudgetExceeded(OutlayError):
 
     `scope` holds the values of the budget's `per` dimensions that ran out, `{}` for a budget shared by all.
     Amounts are USD, or None where the budget counts tokens or calls. `resets_at` is aware UTC, None for a rolling
-    window.
+    window. `reason`: `no_room` is left; or the budget is strict and the collector `unreachable`, the model `unpriced`,
+    or the process still `untold` of its budgets.
     """
 
     def __init__(
@@ -36,6 +39,7 @@ class BudgetExceeded(OutlayError):
         spent_usd: Decimal | None,
         reserved_usd: Decimal | None,
         resets_at: datetime | None,
+        reason: RefusalReason = "no_room",
     ) -> None:
         super().__init__(message)
         self.budget = budget
@@ -44,6 +48,7 @@ class BudgetExceeded(OutlayError):
         self.spent_usd = spent_usd
         self.reserved_usd = reserved_usd
         self.resets_at = resets_at
+        self.reason = reason
 
 
 class ConfigError(OutlayError):

@@ -99,7 +99,7 @@ def test_the_command_sets_raises_lists_and_removes(url: str) -> None:
     assert (set_to["per"], set_to["thresholds"], set_to["period"]) == (["user"], [0.5, 0.9], "day")
     shown = outlay(url, "list")
     assert "daily" in shown
-    assert "$2.0000" in shown
+    assert "$2.00" in shown
     assert "chat: nothing spent yet by any user" in shown
     assert {each["name"] for each in json.loads(outlay(url, "list", "--json"))["definitions"]} == {"chat", "daily"}
     outlay(url, "remove", "chat")

@@ -9,6 +9,7 @@ import pytest
 from outlay.budgets.definition import read_budget
 from outlay.budgets.lease import Ask, LeaseRequest
 from outlay_collector import budgets
+from outlay_collector.budget_states import budget_states
 from outlay_collector.store.definitions import put_definition
 from outlay_collector.store.engine import open_engine
 from sqlalchemy import Engine
@@ -47,5 +48,5 @@ def test_collectors_that_lend_at_once_lend_all_of_it_and_no_more(
     for other in engines:
         other.dispose()
     assert sum(granted) == LIMIT
-    (state,) = budgets.budget_states(engine, NOON)
+    (state,) = budget_states(engine, NOON)
     assert (state.spent, state.leased, state.state) == (0, LIMIT, "exhausted")

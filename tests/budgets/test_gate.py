@@ -17,7 +17,8 @@ from outlay.budgets.remote import Remote, Unreachable
 from outlay.model import Attribution, Cost, CostStatus, Usage
 from outlay.prices import PriceBook
 from outlay.providers.base import Request
-from outlay_collector.budgets import budget_states, lend, settle
+from outlay_collector.budget_states import budget_states
+from outlay_collector.budgets import lend, settle
 from outlay_collector.store.budgets import LEASE_S
 from outlay_collector.store.definitions import put_definition
 from sqlalchemy import Engine

@@ -11,7 +11,8 @@ from outlay.budgets.budget import Budget
 from outlay.budgets.definition import read_budget
 from outlay.budgets.lease import Ask, Grant, LeaseAnswer, LeaseRequest, Renewal, Settlement, SettleRequest
 from outlay.model import ResponseCache
-from outlay_collector.budgets import BudgetState, budget_states, lend, settle, size
+from outlay_collector.budget_states import BudgetState, budget_states
+from outlay_collector.budgets import lend, settle, size
 from outlay_collector.periods import to_ns
 from outlay_collector.store.budgets import GRACE_S, LEASE_S
 from outlay_collector.store.definitions import put_definition

@@ -22,7 +22,8 @@ from outlay.model import Attribution, Call, Cost, CostStatus, Usage
 from outlay.prices import PriceBook
 from outlay.providers.base import Request
 from outlay_collector.billing import Report, Source
-from outlay_collector.budgets import budget_states, lend, settle
+from outlay_collector.budget_states import budget_states
+from outlay_collector.budgets import lend, settle
 from outlay_collector.store.budgets import GRACE_S, LEASE_S, SETTLEMENTS
 from outlay_collector.store.definitions import put_definition
 from outlay_collector.store.engine import open_engine, reading

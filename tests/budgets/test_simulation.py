@@ -69,9 +69,9 @@ def test_the_command_reads_a_file_of_budgets(
 ) -> None:
     arrive(time.time_ns() - HOUR, 3 * USD, user="ann")
     (tmp_path / "new.toml").write_text('[[budget]]\nname = "tight"\nlimit = { usd = 2 }\nper = ["user"]\n')
-    arguments = ["budgets", "simulate", "--config", str(tmp_path / "new.toml"), "--db", database]
+    arguments = ["budgets", "simulate", "--config", str(tmp_path / "new.toml"), "--since", "30d", "--db", database]
     shown = CliRunner().invoke(command, arguments, catch_exceptions=False)
     assert "user=ann" in shown.output
-    assert "$3.0000" in shown.output
+    assert "$3.00" in shown.output
     said = json.loads(CliRunner().invoke(command, [*arguments, "--json"], catch_exceptions=False).output)
     assert [(each["name"], each["calls"], each["cost_usd"]) for each in said["stopped"]] == [("tight", 1, "3")]

@@ -73,7 +73,7 @@ class BudgetRule(Rule):
             group=(("budget", state.name), *state.scope, ("threshold", format_figure(share, "ratio"))),
             outcome=Outcome.BREACHED if spent >= share or held_back else Outcome.OK,
             severity=severity,
-            reason=f"{_name(state)}: {_amounts(state)} spent ({words}){held}{_reset(state)}",
+            reason=f"{_name(state)}: {_amounts(state)} spent ({words}){held}{_exhaustion(state)}{_reset(state)}",
             unit="ratio",
             value=spent,
             threshold=share,
@@ -86,6 +86,10 @@ def _name(state: BudgetState) -> str:
 
 def _amounts(state: BudgetState) -> str:
     return f"{state.limit.text(state.spent)} of {state.limit.text(state.limit.amount)}"
+
+
+def _exhaustion(state: BudgetState) -> str:
+    return f"; at this pace gone {state.exhausts_at:%Y-%m-%d %H:%M} UTC" if state.exhausts_at else ""
 
 
 def _reset(state: BudgetState) -> str:

@@ -8,10 +8,10 @@ from zoneinfo import ZoneInfo
 from fastapi import APIRouter, Request
 
 from outlay_collector.api.asking import TIMEZONE_PARAMETER, read_timezone, refuse_unknown
-from outlay_collector.api.budgets import state_json
+from outlay_collector.api.budgets import states_json
 from outlay_collector.api.dependencies import EngineOf, NowNs, StoreOf
 from outlay_collector.api.usage import percentiles_json
-from outlay_collector.budgets import budget_states
+from outlay_collector.budget_states import budget_states
 from outlay_collector.money import usd_text
 from outlay_collector.periods import edges, rfc3339, start_of
 from outlay_collector.reports.projection import DAYS_SEEN, Projection, project
@@ -42,7 +42,7 @@ def get_summary(request: Request, store: StoreOf, engine: EngineOf, now_ns: NowN
             "low_usd": usd_text(projection.low),
             "high_usd": usd_text(projection.high),
         },
-        "budgets": [state_json(state) for state in budget_states(engine, now_ns)],
+        "budgets": states_json(budget_states(engine, now_ns)),
     }
 
 

@@ -1,9 +1,10 @@
-"""`outlay budgets`: how budgets stand, setting and removing them, and what new ones would have done."""
+"""`outlay budgets`: how budgets stand, setting, easing and removing them, and what new ones would have done."""
 
 from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import quote
@@ -11,17 +12,25 @@ from urllib.parse import quote
 import typer
 from outlay.budgets.budget import TAG_PREFIX, Budget
 from outlay.budgets.definition import read_budgets
-from rich.console import Console
+from outlay_alerts.duration import read_duration
 
 from outlay_collector.cli import CommandError
-from outlay_collector.cli.connection import ApiKeyOption, DbOption, EndpointOption, connect
-from outlay_collector.cli.output import JsonOption, console, count, money, table, write_json
+from outlay_collector.cli.budget_output import limit_text, show_budget, show_budgets, show_simulation
+from outlay_collector.cli.connection import Api, ApiKeyOption, DbOption, EndpointOption, connect
+from outlay_collector.cli.output import JsonOption, console, write_json
 
 app = typer.Typer(add_completion=False, no_args_is_help=True)
 
 NameArgument = Annotated[str, typer.Argument(help="The budget's name.", show_default=False)]
-_HEADINGS = ("budget", "of", "period", "limit", "spent", "leased", "remaining", "resets at", "on limit", "state")
-_NUMBERS = ("limit", "spent", "leased", "remaining")
+_NOT_WRITTEN = ("origin", "easing")
+_ASKED_FOR = ("model", "trace")
+"""Dimensions of which budgets know another value than reports: the model asked for, the trace."""
+_MOST_SPENDERS = 10
+_EPOCH = "1970-01-01T00:00:00Z"
+ForOption = Annotated[str | None, typer.Option("--for", help="For how long: 90m, 2h, 7d.", show_default=False)]
+UsdOption = Annotated[str | None, typer.Option(help="The limit in USD: 5.00")]
+TokensOption = Annotated[int | None, typer.Option(help="The limit in tokens, input and output.")]
+CallsOption = Annotated[int | None, typer.Option(help="The limit in calls.")]
 
 
 @app.command("list")
@@ -38,16 +47,46 @@ def list_budgets(
     if as_json:
         write_json(document)
     else:
-        _show(document, console())
+        show_budgets(document, console())
+
+
+@app.command("show")
+def show_one(
+    name: NameArgument,
+    *,
+    by: Annotated[str, typer.Option("--by", help="Who spends, by these dimensions, with commas.")] = "feature,user",
+    endpoint: EndpointOption = None,
+    api_key: ApiKeyOption = None,
+    db: DbOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """One budget: what stands against it, who spends it, which processes hold it, and what it held back."""
+    with connect(endpoint, api_key, db) as api:
+        definition = api.get(_path(name))
+        states = [each for each in api.get("/api/v1/budgets")["budgets"] if each["name"] == name]
+        since = min((each["starts_at"] for each in states), default=None)
+        document = {
+            "definition": definition,
+            "budgets": states,
+            "spenders": [] if since is None else _spenders(api, definition, since, by),
+            "holders": api.get(f"{_path(name)}/holders")["holders"],
+            "refusals": api.get("/api/v1/refusals", {"budget": name, "limit": "10", "from": since or _EPOCH})[
+                "refusals"
+            ],
+        }
+    if as_json:
+        write_json(document)
+    else:
+        show_budget(document, by.split(","), console())
 
 
 @app.command("set")
 def set_budget(
     name: NameArgument,
     *,
-    usd: Annotated[str | None, typer.Option(help="The limit in USD: 5.00")] = None,
-    tokens: Annotated[int | None, typer.Option(help="The limit in tokens, input and output.")] = None,
-    calls: Annotated[int | None, typer.Option(help="The limit in calls.")] = None,
+    usd: UsdOption = None,
+    tokens: TokensOption = None,
+    calls: CallsOption = None,
     period: Annotated[str | None, typer.Option(help="hour, day, week, month, or 'rolling 24h'.")] = None,
     timezone: Annotated[str | None, typer.Option(help="Whose days: Europe/Berlin.")] = None,
     match: Annotated[
@@ -64,12 +103,8 @@ def set_budget(
     as_json: JsonOption = False,
 ) -> None:
     """Set a budget. One that exists keeps what is not given, so that a limit is raised by naming it alone."""
-    limits = {"usd": usd, "tokens": tokens, "calls": calls}
-    limit = {unit: amount for unit, amount in limits.items() if amount is not None}
-    if len(limit) > 1:
-        raise CommandError("one limit at a time: --usd, --tokens or --calls")
     given = {
-        "limit": limit or None,
+        "limit": _limit(usd, tokens, calls),
         "period": period,
         "timezone": timezone,
         "match": None if match is None else _matched(match),
@@ -79,16 +114,69 @@ def set_budget(
         "when_unreachable": when_unreachable,
         "unpriced": unpriced,
     }
-    path = f"/api/v1/budgets/{quote(name, safe='')}"
     with connect(endpoint, api_key, db) as api:
         known = {each["name"]: each for each in api.get("/api/v1/budgets")["definitions"]}
-        before = {key: value for key, value in known.get(name, {}).items() if key != "origin"}
+        before = {key: value for key, value in known.get(name, {}).items() if key not in _NOT_WRITTEN}
         changes = {key: value for key, value in given.items() if value is not None}
-        budget = api.request("PUT", path, json={**before, **changes})
+        budget = api.request("PUT", _path(name), json={**before, **changes})
     if as_json:
         write_json(budget)
     else:
         console().print(f"Budget {name} {'changed' if before else 'set'}. Applications keep it within ten seconds.")
+
+
+@app.command("raise")
+def raise_budget(
+    name: NameArgument,
+    *,
+    usd: UsdOption = None,
+    tokens: TokensOption = None,
+    calls: CallsOption = None,
+    for_: ForOption = None,
+    endpoint: EndpointOption = None,
+    api_key: ApiKeyOption = None,
+    db: DbOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Give a budget another limit for a while: till its period ends, if not said otherwise. Those of outlay.toml
+    too."""
+    limit = _limit(usd, tokens, calls)
+    if limit is None:
+        raise CommandError("expected the limit to hold: --usd, --tokens or --calls")
+    with connect(endpoint, api_key, db) as api:
+        eased = api.request("PUT", f"{_path(name)}/easing", json={"limit": limit, "for_s": _seconds("--for", for_)})
+    _tell(eased, as_json, f"Budget {name} has a limit of {limit_text(eased['easing']['limit'])}")
+
+
+@app.command("pause")
+def pause_budget(
+    name: NameArgument,
+    *,
+    for_: ForOption = None,
+    endpoint: EndpointOption = None,
+    api_key: ApiKeyOption = None,
+    db: DbOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Have a budget hold nothing back, until `outlay budgets resume`. It goes on counting and telling."""
+    with connect(endpoint, api_key, db) as api:
+        eased = api.request("PUT", f"{_path(name)}/easing", json={"for_s": _seconds("--for", for_)})
+    _tell(eased, as_json, f"Budget {name} is paused")
+
+
+@app.command("resume")
+def resume_budget(
+    name: NameArgument,
+    *,
+    endpoint: EndpointOption = None,
+    api_key: ApiKeyOption = None,
+    db: DbOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """End a pause or a raise: the definition holds again."""
+    with connect(endpoint, api_key, db) as api:
+        definition = api.request("DELETE", f"{_path(name)}/easing")
+    _tell(definition, as_json, f"Budget {name} holds as it is defined")
 
 
 @app.command("remove")
@@ -101,7 +189,7 @@ def remove_budget(
 ) -> None:
     """Remove a budget. What calls cost is not forgotten."""
     with connect(endpoint, api_key, db) as api:
-        api.request("DELETE", f"/api/v1/budgets/{quote(name, safe='')}")
+        api.request("DELETE", _path(name))
     console().print(f"Budget {name} removed. Applications stop keeping it within ten seconds.")
 
 
@@ -109,7 +197,7 @@ def remove_budget(
 def simulate_budgets(
     *,
     config: Annotated[Path, typer.Option("--config", help="A file with [[budget]] entries.")],
-    since: Annotated[int, typer.Option("--since-days", min=1, help="How many days to look back.")] = 30,
+    since: Annotated[str, typer.Option("--since", help="How far to look back: 12h, 30d.")] = "30d",
     endpoint: EndpointOption = None,
     api_key: ApiKeyOption = None,
     db: DbOption = None,
@@ -118,21 +206,49 @@ def simulate_budgets(
     """What budgets would have stopped of the calls that were made."""
     budgets = [budget.entry() for budget in _budgets_of(config)]
     with connect(endpoint, api_key, db) as api:
-        asked = {"budgets": budgets, "since_s": since * 86_400}
+        asked = {"budgets": budgets, "since_s": _seconds("--since", since)}
         document = api.request("POST", "/api/v1/budgets/simulate", json=asked)
     if as_json:
         write_json(document)
         return
-    screen = console()
-    if not document["stopped"]:
-        screen.print(f"Nothing since {document['from']} would have been stopped.")
+    show_simulation(document, console())
+
+
+def _path(name: str) -> str:
+    return f"/api/v1/budgets/{quote(name, safe='')}"
+
+
+def _limit(usd: str | None, tokens: int | None, calls: int | None) -> dict[str, str | int] | None:
+    limits = {"usd": usd, "tokens": tokens, "calls": calls}
+    given = {unit: amount for unit, amount in limits.items() if amount is not None}
+    if len(given) > 1:
+        raise CommandError("one limit at a time: --usd, --tokens or --calls")
+    return given or None
+
+
+def _seconds(option: str, text: str | None) -> int | None:
+    if text is None:
+        return None
+    try:
+        return int(read_duration(text).total_seconds())
+    except ValueError as error:
+        raise CommandError(f"{option} {text!r}: expected {error}") from None
+
+
+def _spenders(api: Api, definition: Mapping[str, Any], since: str, by: str) -> list[dict[str, Any]]:
+    """Who spent most since then of what the budget matches on, as far as the usage API knows its dimensions."""
+    match = {name: values for name, values in definition["match"].items() if name not in _ASKED_FOR}
+    rows = api.get("/api/v1/usage", {"from": since, "group_by": by, **match})["rows"]
+    return sorted(rows, key=lambda row: Decimal(row["cost_usd"] or 0), reverse=True)[:_MOST_SPENDERS]
+
+
+def _tell(definition: Mapping[str, Any], as_json: bool, done: str) -> None:
+    if as_json:
+        write_json(definition)
         return
-    headings = [("budget", False), ("of", False), ("calls stopped", True), ("their cost", True), ("first at", False)]
-    rows = [
-        [each["name"], _named(each["scope"]), count(each["calls"]), money(each["cost_usd"]), each["first_at"]]
-        for each in document["stopped"]
-    ]
-    screen.print(table(headings, rows))
+    easing = definition["easing"]
+    until = f" until {easing['until']}" if easing and easing["until"] else ""
+    console().print(f"{done}{until}. Applications keep to it within ten seconds.")
 
 
 def _budgets_of(path: Path) -> tuple[Budget, ...]:
@@ -141,37 +257,6 @@ def _budgets_of(path: Path) -> tuple[Budget, ...]:
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise CommandError(f"--config {path}: {error}") from None
     return read_budgets(document.get("budget", []), str(path))
-
-
-def _named(scope: Mapping[str, str]) -> str:
-    return ", ".join(f"{dimension}={value}" for dimension, value in scope.items())
-
-
-def _show(document: Mapping[str, Any], screen: Console) -> None:
-    if not document["definitions"]:
-        screen.print("No budgets. Set one: outlay budgets set chat-daily --usd 5 --period day --match feature=chat")
-        return
-    rows = [
-        [
-            budget["name"],
-            _named(budget["scope"]),
-            budget["period"],
-            *(_amount(budget, figure) for figure in _NUMBERS),
-            budget["resets_at"] or "",
-            budget["on_limit"],
-            budget["state"],
-        ]
-        for budget in document["budgets"]
-    ]
-    screen.print(table([(heading, heading in _NUMBERS) for heading in _HEADINGS], rows))
-    seen = {budget["name"] for budget in document["budgets"]}
-    for each in document["definitions"]:
-        if each["name"] not in seen:
-            screen.print(f"{each['name']}: nothing spent yet by any {', '.join(each['per'])}")
-
-
-def _amount(budget: Mapping[str, Any], figure: str) -> str:
-    return money(budget[figure]) if budget["unit"] == "usd" else f"{count(budget[figure])} {budget['unit']}"
 
 
 def _matched(texts: Sequence[str]) -> dict[str, list[str]]:

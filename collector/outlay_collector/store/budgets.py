@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
-from outlay.budgets.budget import DIMENSIONS, TAG_PREFIX, Budget, Scope, read_scope_key, scope_key
+from outlay.budgets.budget import DIMENSIONS, TAG_PREFIX, TRACE, Budget, Scope, read_scope_key, scope_key
 from outlay.budgets.period import Window
 from sqlalchemy import (
     BigInteger,
@@ -225,6 +225,8 @@ def dimension_column(dimension: str) -> ColumnElement[Any]:
     if dimension.startswith(TAG_PREFIX):
         tag: ColumnElement[Any] = CALLS.c.tags[dimension.removeprefix(TAG_PREFIX)].as_string()
         return tag
+    if dimension == TRACE:
+        return case((CALLS.c.parent_span_id.is_not(None), CALLS.c.trace_id))
     if dimension == "model":
         return func.coalesce(CALLS.c.model_requested, CALLS.c.model)
     return CALLS.c[dimension]
@@ -250,7 +252,8 @@ def _bounds(window: Window) -> tuple[int, int | None]:
 
 def past_calls(connection: Connection, from_ns: int, to_ns: int) -> Iterator[PastCall]:
     """The calls that reached a provider and began in `[from_ns, to_ns)`, in the order they began."""
-    named = [dimension_column(dimension).label(f"dimension_{dimension}") for dimension in DIMENSIONS]
+    dimensions = (*DIMENSIONS, TRACE)
+    named = [dimension_column(dimension).label(f"dimension_{dimension}") for dimension in dimensions]
     known = [CALLS.c.started_at_ns, CALLS.c.cost_nano_usd, CALLS.c.input_tokens, CALLS.c.output_tokens, CALLS.c.tags]
     statement = (
         select(*known, *named)
@@ -259,10 +262,10 @@ def past_calls(connection: Connection, from_ns: int, to_ns: int) -> Iterator[Pas
         .execution_options(yield_per=5_000)
     )
     for at_ns, cost, input_tokens, output_tokens, tags, *values in connection.execute(statement):
-        dimensions = dict(zip(DIMENSIONS, values, strict=True))
-        dimensions.update({TAG_PREFIX + name: value for name, value in (tags or {}).items()})
+        said = dict(zip(dimensions, values, strict=True))
+        said.update({TAG_PREFIX + name: value for name, value in (tags or {}).items()})
         counted = [tokens for tokens in (input_tokens, output_tokens) if tokens is not None]
-        yield PastCall(at_ns, dimensions, cost, sum(counted) if counted else None)
+        yield PastCall(at_ns, said, cost, sum(counted) if counted else None)
 
 
 def _reached_a_provider() -> ColumnElement[bool]:

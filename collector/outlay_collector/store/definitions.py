@@ -11,6 +11,7 @@ from outlay.budgets.definition import read_budget
 from sqlalchemy import Connection, Engine, delete, select
 
 from outlay_collector.store.budgets import BUDGETS
+from outlay_collector.store.easings import Easing, easings, end_easing
 
 Origin = Literal["file", "api"]
 _SOURCE: Final = "the database"
@@ -18,19 +19,30 @@ _SOURCE: Final = "the database"
 
 @dataclass(frozen=True, slots=True)
 class Definition:
+    """`budget` is what was written; what holds now is `in_force`."""
+
     budget: Budget
     origin: Origin
+    easing: Easing | None = None
+
+    @property
+    def in_force(self) -> Budget:
+        return self.budget if self.easing is None else self.easing.applied_to(self.budget)
 
 
-def definitions(connection: Connection) -> list[Definition]:
+def definitions(connection: Connection, now_ns: int) -> list[Definition]:
     """All of them, by name."""
+    eased = easings(connection, now_ns)
     found = connection.execute(select(BUDGETS.c.entry, BUDGETS.c.origin).order_by(BUDGETS.c.name))
-    return [Definition(read_budget(entry, _SOURCE), origin) for entry, origin in found]
+    read = ((read_budget(entry, _SOURCE), origin) for entry, origin in found)
+    return [Definition(budget, origin, eased.get(budget.name)) for budget, origin in read]
 
 
-def find_definition(connection: Connection, name: str) -> Definition | None:
+def find_definition(connection: Connection, name: str, now_ns: int) -> Definition | None:
     found = connection.execute(select(BUDGETS.c.entry, BUDGETS.c.origin).where(BUDGETS.c.name == name)).first()
-    return None if found is None else Definition(read_budget(found.entry, _SOURCE), found.origin)
+    if found is None:
+        return None
+    return Definition(read_budget(found.entry, _SOURCE), found.origin, easings(connection, now_ns).get(name))
 
 
 def put_definition(connection: Connection, budget: Budget, origin: Origin, now_ns: int) -> None:
@@ -42,6 +54,7 @@ def put_definition(connection: Connection, budget: Budget, origin: Origin, now_n
 
 def remove_definition(connection: Connection, name: str) -> bool:
     """False where there was none. Its leases run out by themselves."""
+    end_easing(connection, name)
     return connection.execute(delete(BUDGETS).where(BUDGETS.c.name == name)).rowcount > 0
 
 

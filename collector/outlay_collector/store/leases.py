@@ -8,13 +8,25 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
+from outlay.budgets.budget import Budget, Scope, read_scope_key
 from outlay.budgets.lease import Renewal, Settlement
+from outlay.budgets.period import Window
 from sqlalchemy import Connection, Row, and_, case, func, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 
-from outlay_collector.store.budgets import ACCOUNTS, GRACE_S, LEASE_S, LEASES, NANO, SETTLEMENTS
+from outlay_collector.store.budgets import (
+    ACCOUNTS,
+    GRACE_S,
+    LEASE_S,
+    LEASES,
+    NANO,
+    SETTLEMENTS,
+    live_leases,
+    outstanding,
+)
+from outlay_collector.store.inserting import insert_new
 
 
 def account_version(connection: Connection, budget: str, scope: str) -> int:
@@ -26,7 +38,7 @@ def account_version(connection: Connection, budget: str, scope: str) -> int:
 def raise_version(connection: Connection, budget: str, scope: str, seen: int) -> bool:
     """Claim the account for a change worked out from `seen`. False where another change came first."""
     if seen == 0:
-        _insert_new(connection, ACCOUNTS, [{"budget": budget, "scope": scope, "version": 0}])
+        insert_new(connection, ACCOUNTS, [{"budget": budget, "scope": scope, "version": 0}])
     claimed = connection.execute(
         update(ACCOUNTS)
         .where(ACCOUNTS.c.budget == budget, ACCOUNTS.c.scope == scope, ACCOUNTS.c.version == seen)
@@ -37,7 +49,7 @@ def raise_version(connection: Connection, budget: str, scope: str, seen: int) ->
 
 def note_refusal(connection: Connection, budget: str, scope: str, needed: int, now_ns: int) -> None:
     """Remember that an ask found too little."""
-    _insert_new(connection, ACCOUNTS, [{"budget": budget, "scope": scope, "version": 0}])
+    insert_new(connection, ACCOUNTS, [{"budget": budget, "scope": scope, "version": 0}])
     connection.execute(
         update(ACCOUNTS)
         .where(ACCOUNTS.c.budget == budget, ACCOUNTS.c.scope == scope)
@@ -82,7 +94,7 @@ def settle(connection: Connection, settlements: Sequence[Settlement], now_ns: in
     rows = [_row(each, leases[each.lease], now_ns) for each in settlements if each.lease in leases]
     sums: defaultdict[str, int] = defaultdict(int)
     new = 0
-    for row in _insert_new(connection, SETTLEMENTS, rows, SETTLEMENTS.c.lease, SETTLEMENTS.c.amount):
+    for row in insert_new(connection, SETTLEMENTS, rows, SETTLEMENTS.c.lease, SETTLEMENTS.c.amount):
         sums[row.lease] += row.amount
         new += 1
     for lease, amount in sorted(sums.items()):  # one order for all, or two batches could wait for each other
@@ -135,13 +147,23 @@ def others_holding(connection: Connection, live: Any, lease: str) -> int:
     return connection.scalar(select(func.count()).select_from(LEASES).where(live, LEASES.c.id != lease)) or 0
 
 
-def _insert_new(connection: Connection, table: Any, rows: list[dict[str, Any]], *returning: Any) -> list[Row[Any]]:
-    """Insert the rows whose key is not there yet, and return those columns of them."""
-    if not rows:
-        return []
-    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-    statement: Any = dialect.insert(table).on_conflict_do_nothing()
-    if not returning:
-        connection.execute(statement, rows)
-        return []
-    return list(connection.execute(statement.returning(*returning), rows).all())
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """What one process holds of one scope of a budget, and what it has settled of it."""
+
+    holder: str
+    scope: Scope
+    leased: int
+    settled: int
+    expires_at_ns: int
+
+
+def holders(connection: Connection, budget: Budget, window: Window, now_ns: int) -> list[Holder]:
+    """Those whose leases still count, who holds most first."""
+    rest = outstanding().label("rest")
+    found = connection.execute(
+        select(LEASES.c.holder, LEASES.c.scope, rest, LEASES.c.settled, LEASES.c.expires_at_ns)
+        .where(live_leases(budget, window, now_ns, None), rest > 0)
+        .order_by(rest.desc(), LEASES.c.id)
+    )
+    return [Holder(row.holder, read_scope_key(row.scope), row.rest, row.settled, row.expires_at_ns) for row in found]

@@ -25,6 +25,8 @@ Scope = tuple[str, ...]
 """The values of a budget's `per` dimensions, in their order; empty where all share one limit."""
 
 DIMENSIONS: Final = ("service", "environment", "provider", "model", "operation", "feature", "user", "tenant", "session")
+TRACE: Final = "trace"
+"""The trace a call is part of. A call that begins a trace of its own has none: nothing runs away in it."""
 TAG_PREFIX: Final = "tag."
 
 
@@ -68,6 +70,10 @@ class Budget:
     def window(self, now: datetime) -> Window:
         return self.period.window(now)
 
+    @property
+    def asks_for_trace(self) -> bool:
+        return TRACE in self.per or TRACE in self.match
+
     def scope_of(self, call: Mapping[str, str | None]) -> Scope | None:
         """Whose limit a call of these dimensions draws on, None where the budget does not cover it.
 
@@ -106,7 +112,9 @@ class Budget:
         }
 
 
-def dimensions_of(provider: str, operation: str, model: str | None, attribution: Attribution) -> dict[str, str | None]:
+def dimensions_of(
+    provider: str, operation: str, model: str | None, attribution: Attribution, trace: str | None = None
+) -> dict[str, str | None]:
     """A call in the words budgets match on. `model` is the one asked for: what is known before the call is sent."""
     call: dict[str, str | None] = {
         "service": attribution.service,
@@ -118,6 +126,7 @@ def dimensions_of(provider: str, operation: str, model: str | None, attribution:
         "user": attribution.user,
         "tenant": attribution.tenant,
         "session": attribution.session,
+        TRACE: trace,
     }
     for name, value in attribution.tags.items():
         call[TAG_PREFIX + name] = value

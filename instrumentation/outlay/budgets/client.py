@@ -19,14 +19,18 @@ from datetime import UTC, datetime
 from typing import Final
 from uuid import uuid4
 
+from opentelemetry.trace import format_trace_id, get_current_span
+
 from outlay.budgets import refusal
 from outlay.budgets.account import Account, Demand
 from outlay.budgets.budget import Budget, dimensions_of
 from outlay.budgets.estimate import Estimator
 from outlay.budgets.gate import OpenGate, Reservation, SpanKey
+from outlay.budgets.held_back import HeldBack, Kind
 from outlay.budgets.keeper import Clock, Keeper, steady_s
 from outlay.budgets.ledger import HeldReservation, Ledger
 from outlay.budgets.remote import Remote
+from outlay.errors import BudgetExceeded
 from outlay.model import Attribution, Cost, Usage
 from outlay.prices import PriceBook
 from outlay.providers.base import Request
@@ -85,7 +89,8 @@ class LeasedGate:
     def _start_afresh(self, budgets: Sequence[Budget]) -> None:
         self._ledger = Ledger(f"{socket.gethostname()}:{os.getpid()}:{uuid4().hex[:8]}")
         self._ledger.define(budgets)
-        self._keeper = Keeper(self._remote, self._ledger, self._clock)
+        self._held_back = HeldBack(self._ledger.holder)
+        self._keeper = Keeper(self._remote, self._ledger, self._held_back, self._clock)
         self._starting = threading.Lock()
         self._started = False
 
@@ -117,15 +122,53 @@ class LeasedGate:
                 raise refusal.untold(self._keeper.down_why)
             return _OPEN.reserve(provider, request, attribution)
         attribution = _completed(attribution, request.attribution)
-        accounts = ledger.covering(dimensions_of(provider, request.operation, request.model, attribution))
-        at_ns = time.time_ns()
-        demands = self._demands(accounts, provider, request, at_ns) if accounts else []
-        if not demands:
+        trace = _trace_id() if ledger.asks_for_trace else None
+        accounts = ledger.covering(dimensions_of(provider, request.operation, request.model, attribution, trace))
+        if not accounts:
             return _OPEN.reserve(provider, request, attribution)
-        taken = ledger.take(demands, self._clock(), at_ns)
-        if isinstance(taken, Demand):
-            taken = self._take_more(demands, taken, at_ns)
+        at_ns = time.time_ns()
+        try:
+            taken = self._taken(accounts, provider, request, at_ns)
+        except BudgetExceeded as refused:
+            self._note(refused, accounts, provider, request, attribution, at_ns)
+            raise
+        if taken is None:
+            return _OPEN.reserve(provider, request, attribution)
         return CallReservation(taken, self._estimator, provider, request)
+
+    def _taken(
+        self, accounts: Sequence[Account], provider: str, request: Request, at_ns: int
+    ) -> HeldReservation | None:
+        """What the call has set aside; None where it needs nothing."""
+        demands = self._demands(accounts, provider, request, at_ns)
+        if not demands:
+            return None
+        taken = self._ledger.take(demands, self._clock(), at_ns)
+        return self._take_more(demands, taken, at_ns) if isinstance(taken, Demand) else taken
+
+    def _note(
+        self,
+        refused: BudgetExceeded,
+        accounts: Sequence[Account],
+        provider: str,
+        request: Request,
+        attribution: Attribution,
+        at_ns: int,
+    ) -> None:
+        """Have the collector told of a call that was held back."""
+        scope = next((a.scope for a in accounts if a.budget.name == refused.budget), ())
+        kind = Kind(
+            budget=refused.budget,
+            scope=scope,
+            reason=refused.reason,
+            provider=provider,
+            model=request.model,
+            service=attribution.service,
+            feature=attribution.feature,
+            user=attribution.user,
+        )
+        tokens = self._estimator.tokens(provider, request)
+        self._held_back.note(kind, self._estimator.nano_usd(provider, request, tokens, at_ns), at_ns)
 
     def _start(self) -> None:
         with self._starting:
@@ -186,6 +229,12 @@ def _completed(attribution: Attribution, said: Attribution) -> Attribution:
     if user == attribution.user and session == attribution.session:
         return attribution
     return replace(attribution, user=user, session=session)
+
+
+def _trace_id() -> str | None:
+    """The trace under way, None where the call would begin one."""
+    span = get_current_span().get_span_context()
+    return format_trace_id(span.trace_id) if span.is_valid else None
 
 
 def _at_the_end(gate: LeasedGate) -> None:

@@ -10,7 +10,18 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal, InvalidOperation
 from typing import Any, Final, TypeVar, get_args
 
-from outlay.budgets.budget import DIMENSIONS, TAG_PREFIX, UNITS, Budget, Limit, OnLimit, Unit, Unpriced, WhenUnreachable
+from outlay.budgets.budget import (
+    DIMENSIONS,
+    TAG_PREFIX,
+    TRACE,
+    UNITS,
+    Budget,
+    Limit,
+    OnLimit,
+    Unit,
+    Unpriced,
+    WhenUnreachable,
+)
 from outlay.budgets.period import CALENDAR, Period
 from outlay.errors import ConfigError, nearest
 from outlay.model import NANO_USD_PER_USD
@@ -18,6 +29,7 @@ from outlay.model import NANO_USD_PER_USD
 _KEYS: Final = (
     "name", "limit", "period", "timezone", "match", "per", "thresholds", "on_limit", "when_unreachable", "unpriced",
 )  # fmt: skip
+_DIMENSIONS: Final = (*DIMENSIONS, TRACE)
 _MAX_NAME: Final = 200
 _MAX_AMOUNT: Final = 2**63 - 1
 Word = TypeVar("Word", bound=str)
@@ -39,6 +51,11 @@ def read_budget(entry: Mapping[str, Any], source: str, path: str = "") -> Budget
     return _Entry(entry, source, path).budget()
 
 
+def read_limit(limit: Any, source: str) -> Limit:
+    """A limit by itself, as it stands in an entry."""
+    return _Entry({"limit": limit}, source, "").limit()
+
+
 class _Entry:
     """One entry being read; knows where it stands, so that every complaint can say so."""
 
@@ -53,7 +70,7 @@ class _Entry:
                 raise self._wrong(key, self._entry[key], f"a key of a budget{nearest(key, _KEYS)}")
         return Budget(
             name=self._name(),
-            limit=self._limit(),
+            limit=self.limit(),
             period=self._period(),
             match=self._match(),
             per=self._per(),
@@ -72,7 +89,7 @@ class _Entry:
             raise self._wrong("name", name, f"a name of 1 to {_MAX_NAME} printable characters without a slash")
         return name
 
-    def _limit(self) -> Limit:
+    def limit(self) -> Limit:
         limit = self._entry.get("limit")
         if not isinstance(limit, Mapping) or len(limit) != 1:
             raise self._wrong("limit", limit, "one of { usd = 5.00 }, { tokens = 1_000_000 }, { calls = 10_000 }")
@@ -130,7 +147,7 @@ class _Entry:
         return tuple(self._dimension(f"per[{index}]", name) for index, name in enumerate(per))
 
     def _dimension(self, key: str, name: Any) -> str:
-        if isinstance(name, str) and (name in DIMENSIONS or (name.startswith(TAG_PREFIX) and len(name) > 4)):
+        if isinstance(name, str) and (name in _DIMENSIONS or (name.startswith(TAG_PREFIX) and len(name) > 4)):
             return name
         raise self._wrong(key, name, f"one of {', '.join(DIMENSIONS)}, tag.NAME{nearest(name, DIMENSIONS)}")
 

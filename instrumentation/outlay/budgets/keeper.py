@@ -17,6 +17,7 @@ from typing import Final
 from outlay.budgets.account import Demand
 from outlay.budgets.budget import Budget
 from outlay.budgets.definition import read_budget
+from outlay.budgets.held_back import HeldBack
 from outlay.budgets.lease import Ask, LeaseAnswer, LeaseRequest, Renewal, SettleRequest
 from outlay.budgets.ledger import Ledger
 from outlay.budgets.remote import Remote, Unreachable
@@ -51,11 +52,12 @@ def steady_s() -> float:
 class Keeper:
     """The conversation of one ledger with one collector. `start` it once; `close` it at the process's end."""
 
-    def __init__(self, remote: Remote, ledger: Ledger, clock: Clock) -> None:
+    def __init__(self, remote: Remote, ledger: Ledger, held_back: HeldBack, clock: Clock) -> None:
         self._clock = clock
         self.down_why = ""
         self._remote = remote
         self._ledger = ledger
+        self._held_back = held_back
         self._version: str | None = None
         self._down_until = float("-inf")
         self._refresh_at = float("-inf")
@@ -169,7 +171,7 @@ class Keeper:
         try:
             if now >= self._refresh_at or short:
                 self._lease([self._ask(Demand(each, 0), 0, each.target) for each in short], _BACKGROUND_TIMEOUT_S)
-            if now >= self._renew_at or self._ledger.has_news:
+            if now >= self._renew_at or self._ledger.has_news or not self._held_back.is_empty:
                 self._settle(self._ledger.renewals(), _BACKGROUND_TIMEOUT_S)
                 self._renew_at = now + _RENEW_S
         except Unreachable:
@@ -178,18 +180,21 @@ class Keeper:
 
     def _settle(self, renewals: list[Renewal], timeout_s: float) -> None:
         with self._sending:
-            unsent = self._ledger.unsent()
-            while unsent or renewals:
+            unsent, refusals = self._ledger.unsent(), self._held_back.take()
+            while unsent or renewals or refusals:
                 sent_at = self._clock()
-                request = SettleRequest(holder=self._ledger.holder, settlements=unsent[:_BATCH], renewals=renewals)
+                request = SettleRequest(
+                    holder=self._ledger.holder, settlements=unsent[:_BATCH], renewals=renewals, refusals=refusals
+                )
                 try:
                     answer = self._remote.settle(request, timeout_s)
                 except Unreachable as error:
                     self._ledger.put_back(unsent)
+                    self._held_back.put_back(refusals)
                     self._down(error)
                     raise
                 self._ledger.renewed(answer.expires_in_s, [each.lease for each in renewals], sent_at)
-                unsent, renewals = unsent[_BATCH:], []
+                unsent, renewals, refusals = unsent[_BATCH:], [], []
                 if answer.version != self._version:
                     self._refresh_at = float("-inf")
 

@@ -92,10 +92,32 @@ class Renewal:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Refusal:
+    """Calls of one kind that a budget held back, from `at_ns` on for about a second. `id` makes them count once.
+
+    `avoided_nano_usd` is their worst case: what they would have cost at most. None where their model has no price.
+    """
+
+    id: str
+    budget: str
+    scope: list[str]
+    reason: str
+    provider: str
+    model: str | None
+    service: str | None
+    feature: str | None
+    user: str | None
+    calls: int
+    avoided_nano_usd: int | None
+    at_ns: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SettleRequest:
     holder: str
     settlements: list[Settlement] = field(default_factory=list)
     renewals: list[Renewal] = field(default_factory=list)
+    refusals: list[Refusal] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -50,6 +50,7 @@ class Ledger:
         self._lock = threading.Lock()
         self._accounts: dict[tuple[str, Scope], Account] = {}
         self._budgets: tuple[Budget, ...] = ()
+        self.asks_for_trace = False
         self._numbers = itertools.count()
         self._pending: list[tuple[str, int, int, SpanKey | None]] = []
         self._unsent: list[Settlement] = []
@@ -70,6 +71,7 @@ class Ledger:
         back with the next renewal."""
         with self._lock:
             self._budgets = tuple(budgets)
+            self.asks_for_trace = any(budget.asks_for_trace for budget in self._budgets)
             defined = {budget.name: budget for budget in self._budgets}
             kept = {}
             for key, account in self._accounts.items():

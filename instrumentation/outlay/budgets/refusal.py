@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 from outlay.budgets.budget import Budget, Limit, Scope
 from outlay.budgets.lease import Grant
-from outlay.errors import BudgetExceeded
+from outlay.errors import BudgetExceeded, RefusalReason
 
 _NANO: Final = 10**9
 
@@ -43,6 +43,7 @@ def unreachable(budget: Budget, scope: Scope, why: str) -> BudgetExceeded:
     return _blind(
         budget,
         scope,
+        "unreachable",
         f"cannot be checked: {why}; it has when_unreachable = {budget.when_unreachable!r}, "
         "start the collector or set it to 'open'",
     )
@@ -59,6 +60,7 @@ def untold(why: str) -> BudgetExceeded:
         spent_usd=None,
         reserved_usd=None,
         resets_at=None,
+        reason="untold",
     )
 
 
@@ -67,12 +69,13 @@ def unpriced(budget: Budget, scope: Scope, provider: str, model: str | None) -> 
     return _blind(
         budget,
         scope,
+        "unpriced",
         f"cannot cover {provider}/{model}: the model has no known price; "
         "give it a [[price]] entry (0 where it is free) or set unpriced = 'pass' in the budget",
     )
 
 
-def _blind(budget: Budget, scope: Scope, what: str) -> BudgetExceeded:
+def _blind(budget: Budget, scope: Scope, reason: RefusalReason, what: str) -> BudgetExceeded:
     return BudgetExceeded(
         f"budget {_name(budget, scope)} {what}",
         budget=budget.name,
@@ -81,6 +84,7 @@ def _blind(budget: Budget, scope: Scope, what: str) -> BudgetExceeded:
         spent_usd=None,
         reserved_usd=None,
         resets_at=None,
+        reason=reason,
     )
 
 
