@@ -14,23 +14,33 @@ import json
 import random
 import statistics
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import anthropic
 import httpx2
 import openai
-import outlay
 from opentelemetry import trace
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
 from opentelemetry.trace import SpanKind
-from outlay import installation
+from outlay.budgets.gate import OpenGate
 from outlay.emit import span_attributes, span_name
-from outlay.export import Finished
+from outlay.export import Delivery, Finished
+from outlay.intercept import SDKS, patch_sdk
+from outlay.patches import Patches
+from outlay.prices import PriceBook
+from outlay.runtime import Runtime
+from outlay.settings import Settings, read_settings
+from outlay.transport import patch_transport
 
-QUESTION = [{"role": "user", "content": "Name three rivers of Europe and say where each of them ends. " * 8}]
+QUESTION: Any = [{"role": "user", "content": "Name three rivers of Europe and say where each of them ends. " * 8}]
 SIZES = (10, 110)
+CALLS_A_SECOND = 20
+"""How many calls come together before the delivery's thread looks at them, once a second."""
+
+Call = Callable[[], Any]
 
 
 class Nowhere(SpanExporter):
@@ -83,7 +93,7 @@ def anthropic_answer(request: httpx2.Request) -> httpx2.Response:
         "id": "msg_1",
         "type": "message",
         "role": "assistant",
-        "model": "claude-sonnet-4-5-20250929",
+        "model": "claude-sonnet-4-6",
         "content": [{"type": "text", "text": "The Rhine, the Danube and the Rhône. " * 10}],
         "stop_reason": "end_turn",
         "stop_sequence": None,
@@ -93,7 +103,7 @@ def anthropic_answer(request: httpx2.Request) -> httpx2.Response:
         return httpx2.Response(200, headers={"request-id": "req_1"}, json=message)
     opening = {**message, "content": [], "stop_reason": None, "usage": {**usage, "output_tokens": 1}}
     delta = {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "Rhine "}}
-    parts = [
+    parts: list[dict[str, Any]] = [
         {"type": "message_start", "message": opening},
         {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}},
         *[delta] * (asked["max_tokens"]),
@@ -104,17 +114,17 @@ def anthropic_answer(request: httpx2.Request) -> httpx2.Response:
     return events((part["type"], part) for part in parts)
 
 
-def openai_calls() -> dict[str, Callable[[], Any]]:
+def openai_calls() -> dict[str, Call]:
     transport = httpx2.MockTransport(openai_answer)
     client = openai.OpenAI(api_key="none", http_client=httpx2.Client(transport=transport))
 
     def unary() -> Any:
         return client.chat.completions.create(model="gpt-4o", messages=QUESTION)
 
-    def streamed(chunks: int) -> Callable[[], Any]:
+    def streamed(chunks: int) -> Call:
         def call() -> Any:
             last = None
-            options = {"include_usage": True}
+            options: Any = {"include_usage": True}
             for chunk in client.chat.completions.create(
                 model="gpt-4o", messages=QUESTION, stream=True, stream_options=options, seed=chunks
             ):
@@ -126,18 +136,18 @@ def openai_calls() -> dict[str, Callable[[], Any]]:
     return {"unary": unary, **{f"stream of {size}": streamed(size) for size in SIZES}}
 
 
-def anthropic_calls() -> dict[str, Callable[[], Any]]:
+def anthropic_calls() -> dict[str, Call]:
     transport = httpx2.MockTransport(anthropic_answer)
     client = anthropic.Anthropic(api_key="none", http_client=httpx2.Client(transport=transport), open_telemetry=False)
 
     def unary() -> Any:
-        return client.messages.create(model="claude-sonnet-4-5", max_tokens=100, messages=QUESTION)
+        return client.messages.create(model="claude-sonnet-4-6", max_tokens=100, messages=QUESTION)
 
-    def streamed(chunks: int) -> Callable[[], Any]:
+    def streamed(chunks: int) -> Call:
         def call() -> Any:
             last = None
             for event in client.messages.create(
-                model="claude-sonnet-4-5", max_tokens=chunks, messages=QUESTION, stream=True
+                model="claude-sonnet-4-6", max_tokens=chunks, messages=QUESTION, stream=True
             ):
                 last = event
             return last
@@ -147,41 +157,57 @@ def anthropic_calls() -> dict[str, Callable[[], Any]]:
     return {"unary": unary, **{f"stream of {size}": streamed(size) for size in SIZES}}
 
 
-class Sink:
-    """Stands for the delivery: what its thread would work out is worked out, then forgotten."""
+class Sink(Delivery):
+    """Does what the delivery's thread does, as often as it does it, and throws the outcome away."""
 
-    def __init__(self) -> None:
+    def __init__(self, settings: Settings) -> None:
+        super().__init__(settings)
         self.last: Finished | None = None
+        self._tasks: list[Callable[[], object]] = []
+
+    def do_later(self, task: Callable[[], object]) -> int:
+        self._tasks.append(task)
+        if len(self._tasks) >= CALLS_A_SECOND:
+            self.catch_up()
+        return 0
+
+    def catch_up(self) -> None:
+        for task in self._tasks:
+            task()
+        self._tasks.clear()
 
     def put(self, finished: Finished) -> None:
         self.last = finished
         span_attributes(finished.call)
 
-    def close(self) -> None:
-        pass
-
 
 class Contenders:
-    """The three ways of making a call, for one call after the other."""
+    """The three ways of making a call."""
 
     def __init__(self, tracers: TracerProvider) -> None:
         self._tracer = tracers.get_tracer("by hand")
-        running = installation.runtime()
-        assert running is not None
-        self._running = running
-        self._sink = Sink()
-        running.delivery.close()
-        vars(running)["delivery"] = self._sink
+        settings = read_settings({})
+        self._sink = Sink(settings)
+        self._runtime = Runtime(settings, PriceBook.bundled(), OpenGate(), self._sink)
 
-    def bare(self, call: Callable[[], Any]) -> Callable[[], Any]:
-        return call
+    @contextmanager
+    def bare(self) -> Iterator[None]:
+        yield
 
-    def outlay(self, call: Callable[[], Any]) -> Callable[[], Any]:
-        return self._watched(call)
+    @contextmanager
+    def outlay(self) -> Iterator[None]:
+        patches = Patches()
+        patch_transport(patches, httpx2._client)
+        patch_sdk(patches, SDKS["openai"], self._runtime, openai._base_client)
+        patch_sdk(patches, SDKS["anthropic"], self._runtime, anthropic._base_client)
+        yield
+        patches.undo()
 
-    def by_hand(self, call: Callable[[], Any]) -> Callable[[], Any]:
+    def by_hand(self, call: Call) -> Call:
         """What a careful person writes around the call: one span, the attributes Outlay gives it, set at once."""
-        self._watched(call)()
+        with self.outlay():
+            call()
+            self._sink.catch_up()
         assert self._sink.last is not None
         name, attributes = span_name(self._sink.last.call), dict(span_attributes(self._sink.last.call))
 
@@ -193,17 +219,8 @@ class Contenders:
 
         return spanned
 
-    def _watched(self, call: Callable[[], Any]) -> Callable[[], Any]:
-        def watched() -> Any:
-            self._running.is_active = True
-            answer = call()
-            self._running.is_active = False
-            return answer
 
-        return watched
-
-
-def block_us(call: Callable[[], Any], times: int) -> float:
+def block_us(call: Call, times: int) -> float:
     """CPU time of all threads for one call, in microseconds."""
     began = time.process_time_ns()
     for _ in range(times):
@@ -211,18 +228,24 @@ def block_us(call: Callable[[], Any], times: int) -> float:
     return (time.process_time_ns() - began) / times / 1000
 
 
-def added_us(contenders: Contenders, call: Callable[[], Any], rounds: int, times: int) -> dict[str, list[float]]:
-    """The cost of each contender over the bare call made just before it, round for round."""
-    ways = {"bare": contenders.bare(call), "by hand": contenders.by_hand(call), "outlay": contenders.outlay(call)}
+def added_us(contenders: Contenders, call: Call, rounds: int, times: int) -> dict[str, list[float]]:
+    """The cost of the bare call, and of each contender over the bare call of the same round."""
+    ways = {
+        "bare": (contenders.bare, call),
+        "by hand": (contenders.bare, contenders.by_hand(call)),
+        "outlay": (contenders.outlay, call),
+    }
     costs: dict[str, list[float]] = {name: [] for name in ways}
-    for way in ways.values():
-        block_us(way, times)
-    for _ in range(rounds):
-        order = random.sample(list(ways), len(ways))
-        round_us = {name: block_us(ways[name], times) for name in order}
-        costs["bare"].append(round_us["bare"])
-        for name in ("by hand", "outlay"):
-            costs[name].append(round_us[name] - round_us["bare"])
+    for number in range(rounds + 1):
+        round_us = {}
+        for name in random.sample(list(ways), len(ways)):
+            patched, way = ways[name]
+            with patched():
+                round_us[name] = block_us(way, times)
+        if number:  # the first warms up
+            costs["bare"].append(round_us["bare"])
+            for name in ("by hand", "outlay"):
+                costs[name].append(round_us[name] - round_us["bare"])
     return costs
 
 
@@ -244,7 +267,6 @@ def main() -> None:
     tracers.add_span_processor(BatchSpanProcessor(Nowhere()))
     if arguments.traced:
         trace.set_tracer_provider(tracers)
-    outlay.instrument(endpoint="http://127.0.0.1:9")
     contenders = Contenders(tracers)
     print(f"{'':24}{'bare us':>10}{'by hand adds':>24}{'outlay adds':>24}{'ratio':>8}")
     for sdk, calls in (("openai", openai_calls()), ("anthropic", anthropic_calls())):
@@ -253,7 +275,6 @@ def main() -> None:
             bare, hand, ours = (interval(costs[name]) for name in ("bare", "by hand", "outlay"))
             spans = [f"{middle:.1f} [{low:.1f}..{high:.1f}]" for middle, low, high in (hand, ours)]
             print(f"{sdk + ' ' + kind:24}{bare[0]:>10.1f}{spans[0]:>24}{spans[1]:>24}{ours[0] / hand[0]:>8.2f}")
-    outlay.uninstrument()
     tracers.shutdown()
 
 

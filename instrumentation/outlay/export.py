@@ -1,6 +1,6 @@
 """Finished calls on their way to the collector: a bounded queue, one thread, and patience.
 
-Putting a call in takes no lock and no network, so it is safe wherever the garbage collector may end a call. A batch
+Leaving something for it takes no lock and no network, so it is safe wherever the garbage collector may strike. A batch
 is encoded once and sent, the same bytes again, until the collector has taken it: the collector counts a call once
 however often it comes. What the queue cannot hold is counted in `dropped`.
 """
@@ -55,11 +55,10 @@ class Finished:
 class Delivery:
     """The queue and the thread that empties it. The thread starts with the first call."""
 
-    def __init__(self, settings: Settings, before_sending: Callable[[], None]) -> None:
+    def __init__(self, settings: Settings) -> None:
         self.dropped = 0
         """Calls lost so far: the queue was full, or the collector refused them for good."""
         self._settings = settings
-        self._before_sending = before_sending
         self._post = _Post(settings)
         self._is_closed = False
         self._start_empty()
@@ -68,6 +67,7 @@ class Delivery:
 
     def _start_empty(self) -> None:
         self._waiting: deque[Finished] = deque()
+        self._undone: deque[Callable[[], object]] = deque()
         self._batch: tuple[bytes, int] | None = None
         self._bell: SimpleQueue[None] = SimpleQueue()
         self._sending = threading.Lock()
@@ -79,9 +79,24 @@ class Delivery:
             self.dropped += 1
             return
         self._waiting.append(finished)
-        self.wake()
+        self._wake()
 
-    def wake(self) -> None:
+    def do_later(self, task: Callable[[], object]) -> int:
+        """Have the thread do something that will put a call in, before it sends. Gives how much there is to do."""
+        self._undone.append(task)
+        self._wake()
+        return len(self._undone)
+
+    def catch_up(self) -> None:
+        """Do now what was left for later."""
+        while True:
+            try:
+                task = self._undone.popleft()
+            except IndexError:
+                return
+            task()
+
+    def _wake(self) -> None:
         """See to it that the thread looks at what there is to do, within the export interval."""
         if self._is_awake:
             return
@@ -153,7 +168,7 @@ class Delivery:
     def _send_all(self, until: float | None) -> float | None:
         """Send batch after batch. None where nothing waits any more, else how long the collector asked to be left
         alone: 0 where it said nothing."""
-        self._before_sending()
+        self.catch_up()
         while (batch := self._next_batch()) is not None:
             timeout_s = self._settings.export_timeout_s
             if until is not None:

@@ -12,7 +12,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from outlay import guard
+from outlay.budgets.client import connect
 from outlay.errors import NotInstrumentable
+from outlay.export import Delivery
 from outlay.intercept import SDKS, Sdk, patch_sdk
 from outlay.patches import Patches
 from outlay.prices import PriceBook, read_overrides
@@ -67,7 +69,8 @@ def instrument(
             book = PriceBook.bundled()
             if prices:
                 book = book.overridden(read_overrides(prices, "instrument(prices=...)"))
-            _installed = Installation(Runtime(settings, book))
+            gate = connect(settings.endpoint, settings.api_key, book, required=settings.budgets_required)
+            _installed = Installation(Runtime(settings, book, gate, Delivery(settings)))
         for sdk in sdks:
             _installed.add(sdk)
 

@@ -222,7 +222,6 @@ class _Sending:
 
 
 _failed = shielded(LiveCall.end)
-_payload = shielded(LiveCall.payload)
 
 
 def _wrap_decoder(original: Callable[..., Any]) -> Callable[..., Any]:
@@ -230,7 +229,7 @@ def _wrap_decoder(original: Callable[..., Any]) -> Callable[..., Any]:
     def decode(client: Any, *args: Any, **kwargs: Any) -> Any:
         call = getattr(kwargs.get("response"), MARK, None)
         if call is not None and call.body is None:
-            _payload(call, kwargs.get("data"))
+            call.payload(kwargs.get("data"))
         return original(client, *args, **kwargs)
 
     return decode

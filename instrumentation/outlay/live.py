@@ -14,6 +14,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 from weakref import ReferenceType
 
+from outlay.guard import report
 from outlay.headers import RawHeaders, read_headers, retry_after_s
 from outlay.interrupted import estimated
 from outlay.model import Attempt, Attribution, Call, Cost, CostStatus, StreamEnd
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
 
 _UNSENT: Final = frozenset({"ConnectError", "ConnectTimeout", "PoolTimeout", "UnsupportedProtocol", "ProxyError"})
 """Errors of httpx that mean that no request reached anybody."""
-_NOTHING: Final[Mapping[str, Any]] = {}
 
 
 class LiveCall:
@@ -39,10 +39,12 @@ class LiveCall:
         "_began_ns",
         "_ended",
         "_ended_after_ns",
+        "_error_type",
         "_first_chunk_after_ns",
         "_fold",
         "_headers",
         "_request",
+        "_stream_end",
         "asks_for_usage",
         "attribution",
         "body",
@@ -55,7 +57,6 @@ class LiveCall:
         "server_address",
         "span",
         "started_at_ns",
-        "stream_end",
         "tap",
     )
 
@@ -87,16 +88,17 @@ class LiveCall:
         """Reads the payload from the body's bytes, where the SDK may never decode it."""
         self.is_reading = False
         """Whether the next piece of the body is being read just now: a body closed meanwhile has ended by itself."""
-        self.stream_end: StreamEnd | None = None
         self.tap: ReferenceType[Any] | None = None
         """What stands between the SDK's stream and its consumer; dead once the consumer has dropped the stream."""
         self._request = request
         self._began_ns = time.perf_counter_ns()
         self._ended = threading.Lock()
-        self._ended_after_ns: int | None = None
+        self._ended_after_ns = 0
+        self._error_type: str | None = None
+        self._stream_end: StreamEnd | None = None
         self._attempts: list[Attempt] = []
         self._headers: RawHeaders = ()
-        self._answer: Mapping[str, Any] | None = None
+        self._answer: Any = None
         self._fold: StreamReading | None = None
         self._first_chunk_after_ns: int | None = None
 
@@ -115,24 +117,28 @@ class LiveCall:
         self._fold = self.reader.start_stream(self._request)
 
     def payload(self, data: Any) -> None:
-        """A decoded body, or the next event of a stream."""
-        if self._fold is None:
-            if isinstance(data, Mapping):
-                self._answer = data
+        """A decoded body, or the next event of a stream. Raises nothing: it runs in the SDK's own decoding."""
+        fold = self._fold
+        if fold is None:
+            self._answer = data
             return
         if self._first_chunk_after_ns is None:
             self._first_chunk_after_ns = time.perf_counter_ns() - self._began_ns
         if type(data) is dict:
             if self.asks_for_usage:
                 self._hide_usage(data)
-            self._fold.feed(data)
+            try:
+                fold.feed(data)
+            except Exception as error:  # noqa: BLE001 - guarded here: a wrapper more would be felt at every chunk
+                report("feed", error)
 
     def _hide_usage(self, chunk: dict[str, Any]) -> None:
         """Take away what only asking for usage adds: a null in every chunk, and a chunk without choices."""
-        if chunk.get("usage", _NOTHING) is None:
-            del chunk["usage"]
-        elif "usage" in chunk and not chunk.get("choices"):
-            self.hides_next = True
+        if "usage" in chunk:
+            if chunk["usage"] is None:
+                del chunk["usage"]
+            elif not chunk.get("choices"):
+                self.hides_next = True
 
     @property
     def is_streaming(self) -> bool:
@@ -142,25 +148,28 @@ class LiveCall:
     def has_ended(self) -> bool:
         return self._ended.locked()
 
-    def stop(self, stream_end: StreamEnd) -> None:
-        """Fix the moment and the manner of a stream's end; `end` may then follow from another thread."""
-        self.stream_end = stream_end
-        self._ended_after_ns = time.perf_counter_ns() - self._began_ns
-
-    def end(self, error: BaseException | None = None) -> None:
-        """Read, price, settle and report the call: the first time only."""
+    def end(
+        self, error: BaseException | None = None, stream_end: StreamEnd | None = None, *, is_collecting: bool = False
+    ) -> None:
+        """The call is over; only the first end counts. `is_collecting`: the garbage collector has ended it, which it
+        may do at any point of the program, inside any lock."""
         if not self._ended.acquire(blocking=False):
             return
-        if self._ended_after_ns is None:
-            self._ended_after_ns = time.perf_counter_ns() - self._began_ns
+        self._ended_after_ns = time.perf_counter_ns() - self._began_ns
+        self._error_type = None if error is None else type(error).__name__
+        self._stream_end = stream_end
+        self.runtime.over(self, is_collecting=is_collecting)
+
+    def conclude(self) -> None:
+        """Once, after the end: read the call, price it, settle it and report it."""
         try:
-            call = self._call(error)
+            call = self._call()
         except BaseException:
             self.reservation.settle(Cost.unpriced("the call could not be read"))
             raise
         finally:
             self._answer = self._fold = None
-        self.runtime.finish(self, call)
+        self.runtime.report_live(self, call)
 
     def abandon(self) -> None:
         """Nothing reached the provider and nothing came back: there is no call to report."""
@@ -177,8 +186,8 @@ class LiveCall:
 
     # What it was.
 
-    def _call(self, error: BaseException | None) -> Call:
-        ended_at_ns = self.started_at_ns + (self._ended_after_ns or 0)
+    def _call(self) -> Call:
+        ended_at_ns = self.started_at_ns + self._ended_after_ns
         status = self._attempts[-1].status if self._attempts else None
         reading = self._reading(status)
         request_id, rate_limits = read_headers(self._headers, ended_at_ns)
@@ -194,11 +203,11 @@ class LiveCall:
             request_id=request_id,
             server_address=self.server_address,
             streamed=request.streamed or self.is_streaming,
-            stream_end=self._stream_end(),
+            stream_end=self._how_it_ended(),
             time_to_first_chunk_ms=None if self._first_chunk_after_ns is None else self._first_chunk_after_ns / 1e6,
             finish_reasons=reading.finish_reasons,
             http_status=status,
-            error_type=None if error is None else type(error).__name__,
+            error_type=self._error_type,
             attempts=tuple(self._attempts),
             usage=reading.usage,
             usage_raw=reading.usage_raw,
@@ -209,20 +218,16 @@ class LiveCall:
             rate_limits=rate_limits,
         )
 
-    def _stream_end(self) -> StreamEnd | None:
-        if (
-            self.stream_end in (StreamEnd.CLOSED, StreamEnd.COLLECTED)
-            and self._fold is not None
-            and self._fold.finished
-        ):
-            return StreamEnd.DRAINED
-        return self.stream_end
+    def _how_it_ended(self) -> StreamEnd | None:
+        """A stream left after its last event was drained, whatever its consumer did with the rest of the body."""
+        left = self._stream_end in (StreamEnd.CLOSED, StreamEnd.COLLECTED)
+        return StreamEnd.DRAINED if left and self._fold is not None and self._fold.finished else self._stream_end
 
     def _reading(self, status: int | None) -> Reading:
         if self._fold is not None:
             fold = self._fold
             return estimated(fold.reading(), self._request, fold.output_characters, fold.finished)
-        if self._answer is not None:
+        if isinstance(self._answer, Mapping):
             return self.reader.read_response(self._request, self._answer)
         if status is not None and status < 400:
             return self.reader.read_response(self._request, {})  # speech is billed by what went in

@@ -53,8 +53,13 @@ class OpenSpan:
         self.span = span
         self.ids = SpanIds(own.trace_id, own.span_id, parent.span_id if parent.is_valid else None, own.trace_flags)
 
+    @property
+    def is_recorded(self) -> bool:
+        """Whether the application has a tracer provider that records this span."""
+        return self.span.is_recording()
+
     def end(self, call: Call) -> None:
-        """Tell the application's tracer provider what the call was, where it has one that records this span."""
+        """Tell the application's tracer provider what the call was."""
         span = self.span
         if not span.is_recording():
             return

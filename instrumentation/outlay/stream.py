@@ -1,8 +1,6 @@
 """How a streamed body ends: drained, failed, cancelled, closed by its consumer, or dropped.
 
 The SDK's stream object stays what it is; only what it iterates over is replaced by a tap that passes everything on.
-An end noticed by the garbage collector may come at any point of the program, inside any lock: it is only noted, and
-the runtime's own thread ends the call.
 """
 
 from __future__ import annotations
@@ -21,8 +19,7 @@ from outlay.model import StreamEnd
 @shielded
 def ended(call: LiveCall, error: BaseException | None = None) -> None:
     """The iteration is over: without an error it has been drained."""
-    call.stop(_manner(error))
-    call.end(error)
+    call.end(error, _manner(error))
 
 
 def _manner(error: BaseException | None) -> StreamEnd:
@@ -33,13 +30,12 @@ def _manner(error: BaseException | None) -> StreamEnd:
 
 def body_closed(call: LiveCall) -> None:
     """The response is closing: by its consumer, unless it is being read, or dropped, or no stream at all."""
-    if call.is_reading or call.has_ended or not (call.is_streaming or call.body):
+    if call.is_reading or not (call.is_streaming or call.body):
         return
     if _is_dropped(call):
         collected(call)
-        return
-    call.stop(StreamEnd.CLOSED)
-    call.end()
+    else:
+        call.end(None, StreamEnd.CLOSED)
 
 
 def _is_dropped(call: LiveCall) -> bool:
@@ -50,10 +46,7 @@ def _is_dropped(call: LiveCall) -> bool:
 
 @shielded
 def collected(call: LiveCall) -> None:
-    if call.has_ended:
-        return
-    call.stop(StreamEnd.COLLECTED)
-    call.runtime.end_later(call)
+    call.end(None, StreamEnd.COLLECTED, is_collecting=True)
 
 
 class Watch:

@@ -123,8 +123,8 @@ def test_what_the_queue_cannot_hold_is_counted_as_dropped(
     monkeypatch.setenv("OUTLAY_EXPORT_INTERVAL_S", "60")
     outlay.instrument(endpoint=receiver.url)
     ids = ask(client, 5)
-    assert delivery().dropped == 3
     assert outlay.flush()
+    assert delivery().dropped == 3
     outlay.uninstrument()
     assert response_ids(receiver) == ids[:2]
 

@@ -6,7 +6,7 @@ leases) is chosen once, in `instrument()`.
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Final, Protocol
 
 from outlay.model import Attribution, Cost, Usage
 from outlay.providers.base import Request
@@ -43,7 +43,8 @@ class OpenGate:
     """No budgets: every call may pass."""
 
     def reserve(self, provider: str, request: Request, attribution: Attribution) -> Reservation:
-        return _FREE
+        return FREE
 
 
-_FREE = _Free()
+FREE: Final[Reservation] = _Free()
+"""What a call holds that no budget covers: nothing waits for it to be settled."""
