@@ -30,7 +30,9 @@ def database(tmp_path: Path, request: pytest.FixtureRequest, _postgres_ledger: l
     if not _postgres_ledger:
         _postgres_ledger.append(request.getfixturevalue("postgres_url"))
         return _postgres_ledger[0]
-    tables = "reports, calls, budget_settlements, budget_leases, budget_accounts, budgets"
+    tables = (
+        "reports, calls, budget_settlements, budget_leases, budget_accounts, budget_refusals, budget_easings, budgets"
+    )
     engine = open_engine(_postgres_ledger[0])
     with engine.begin() as connection:
         connection.exec_driver_sql(f"TRUNCATE {tables} CASCADE")
@@ -59,6 +61,7 @@ def arrive(engine: Engine) -> Callable[..., None]:
         provider: str = "openai",
         usage: dict[str, int] | None = None,
         cache: ResponseCache | None = None,
+        parent: str | None = None,
         **attribution: Any,
     ) -> None:
         trace_id, span_id = span or (f"trace{next(numbers)}", f"span{next(numbers)}")
@@ -79,7 +82,7 @@ def arrive(engine: Engine) -> Callable[..., None]:
             call=call,
             trace_id=trace_id,
             span_id=span_id,
-            parent_span_id=None,
+            parent_span_id=parent,
             dialect="outlay",
             scope="outlay",
             source=Source.OUTLAY,

@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Any
 
 import outlay
 import pytest
+from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags, use_span
 from outlay.budgets.client import LeasedGate
 from outlay.budgets.definition import read_budget
 from outlay.budgets.estimate import Estimator
@@ -369,3 +371,45 @@ def test_a_process_told_to_wait_for_its_budgets_lets_nothing_pass_before(engine:
     remote.away = False
     gate.tick()
     gate.reserve("openai", CALL, WHO).settle(cost(1))
+
+
+def test_an_agent_that_runs_away_is_stopped_within_its_trace(
+    gate: LeasedGate, remote: Direct, define: Callable[..., None]
+) -> None:
+    define(limit={"calls": 2}, per=["trace"])
+
+    def within(trace: int) -> AbstractContextManager[Any]:
+        return use_span(NonRecordingSpan(SpanContext(trace, 7, is_remote=False, trace_flags=TraceFlags(1))))
+
+    with within(0xA):
+        for _ in range(2):
+            gate.reserve("openai", CALL, WHO).settle(cost(1))
+        with pytest.raises(outlay.BudgetExceeded) as caught:
+            gate.reserve("openai", CALL, WHO)
+    assert caught.value.scope == {"trace": f"{0xA:032x}"}
+    with within(0xB):
+        gate.reserve("openai", CALL, WHO).settle(cost(1))
+    for _ in range(3):
+        gate.reserve("openai", CALL, WHO).settle(cost(1))  # each a trace of its own
+
+
+def test_refusals_are_told_with_their_reason_even_after_an_outage(
+    gate: LeasedGate, remote: Direct, define: Callable[..., None]
+) -> None:
+    define(when_unreachable="closed", unpriced="block")
+    remote.away = True
+    for _ in range(2):
+        with pytest.raises(outlay.BudgetExceeded) as caught:
+            gate.reserve("openai", CALL, WHO)
+    assert caught.value.reason == "unreachable"
+    with pytest.raises(outlay.BudgetExceeded) as caught:
+        gate.reserve("nobody", Request(operation="chat", model="made-up"), WHO)
+    assert caught.value.reason == "unpriced"
+    assert not gate.flush(1)
+    remote.away = False
+    assert gate.flush(1)
+    told = remote.asked[-1]
+    assert isinstance(told, SettleRequest)
+    lines = [(each.reason, each.model, each.calls, each.avoided_nano_usd) for each in told.refusals]
+    assert lines == [("unreachable", "gpt-4o", 2, 2 * WORST), ("unpriced", "made-up", 1, None)]
+    assert {each.service for each in told.refusals} == {"bot"}

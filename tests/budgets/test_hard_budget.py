@@ -3,7 +3,12 @@ of clients. Nothing that is refused reaches the provider."""
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -125,3 +130,99 @@ def test_what_was_spent_is_counted_once_when_the_calls_arrive(
     assert int(float(shown["spent_usd"]) * 10**9 + 0.5) == nano
     assert shown["leased_usd"] == "0"
     assert httpx2.get(f"{collector}/api/v1/summary").json()["today"]["calls"] == 5
+
+
+def test_calls_held_back_are_shown_with_what_they_would_have_cost(client: openai.OpenAI, collector: str) -> None:
+    put(collector, "bot", limit={"usd": "0.01"})
+    outlay.instrument("openai", endpoint=collector, service="shop")
+    with outlay.context(user="ann", feature="chat"):
+        for _ in range(3):
+            with pytest.raises(outlay.BudgetExceeded) as caught:
+                chat(client)
+    assert caught.value.reason == "no_room"
+    assert outlay.flush()
+    # as above: at most 10,045,000 nano-dollars each
+    shown = budget(collector, "bot")
+    assert (shown["held_back_calls"], shown["avoided_usd"]) == (3, "0.030135")
+    told = httpx2.get(f"{collector}/api/v1/refusals?budget=bot").json()["refusals"]
+    assert sum(each["calls"] for each in told) == 3
+    assert {(each["reason"], each["provider"], each["model"]) for each in told} == {("no_room", "openai", "gpt-4o")}
+    assert {(each["service"], each["feature"], each["user"]) for each in told} == {("shop", "chat", "ann")}
+    assert httpx2.get(f"{collector}/api/v1/summary").json()["budgets"][0]["held_back_calls"] == 3
+
+
+def test_flushing_reports_what_calls_cost_their_budgets(client: openai.OpenAI, collector: str) -> None:
+    put(collector, "bot", limit={"calls": 10})
+    outlay.instrument("openai", endpoint=collector)
+    chat(client)
+    assert outlay.flush()
+    assert budget(collector, "bot")["spent"] == 1
+
+
+def test_a_price_put_right_frees_the_budget_it_had_blocked(
+    client: openai.OpenAI, collector: str, fake_provider: Any
+) -> None:
+    models = ("gpt-4o", "gpt-4o-2024-11-20")  # asked for, and served
+    wrong = [{"provider": "openai", "model": name, "input": 2_500, "output": 10_000} for name in models]
+    put(collector, "bot", limit={"usd": 12})
+    outlay.instrument("openai", endpoint=collector, prices=wrong)  # a thousand times too dear
+    chat(client)  # 18 and 1,000 tokens at most: $10.045 set aside
+    put(collector, "bot", limit={"usd": 0.05})
+    outlay.uninstrument()
+    outlay.instrument("openai", endpoint=collector)
+    with pytest.raises(outlay.BudgetExceeded):
+        chat(client)
+    now = datetime.now(UTC)
+    window = {"from": (now - timedelta(hours=1)).isoformat(), "to": (now + timedelta(hours=1)).isoformat()}
+    done = httpx2.post(f"{collector}/api/v1/repricings", json=window).json()
+    assert (done["calls"], done["changed"]) == (1, 1)
+    (entry,) = fake_provider.log.entries
+    cached = entry.usage["prompt_tokens_details"]["cached_tokens"]
+    fresh, output = entry.usage["prompt_tokens"] - cached, entry.usage["completion_tokens"]
+    nano = fresh * 2_500 + cached * 1_250 + output * 10_000
+    assert Decimal(budget(collector, "bot")["spent_usd"]) == Decimal(nano) / 10**9
+    outlay.uninstrument()
+    outlay.instrument("openai", endpoint=collector)
+    chat(client)
+    assert len(fake_provider.log.entries) == 2
+
+
+FORKING = """
+import os, sys
+import openai, outlay
+
+collector, provider = sys.argv[1:]
+outlay.instrument("openai", endpoint=collector)
+
+def calls():
+    client, made = openai.OpenAI(base_url=provider, api_key="sk-test", max_retries=0), 0
+    while True:
+        try:
+            client.chat.completions.create(model="gpt-4o", messages=[{"role": "user", "content": "hello"}])
+        except outlay.BudgetExceeded:
+            return made
+        made += 1
+        if made == 2:
+            return made
+
+first = calls()
+child = os.fork()
+if child == 0:
+    made = calls()
+    outlay.uninstrument()
+    os._exit(made)
+_, status = os.waitpid(child, 0)
+outlay.flush()
+print(first, os.waitstatus_to_exitcode(status), calls())
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_a_process_and_its_forked_child_share_the_limit(collector: str, fake_provider: Any) -> None:
+    put(collector, "bot", limit={"calls": 5}, when_unreachable="closed")
+    command = [sys.executable, "-c", FORKING, collector, fake_provider.openai]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout.split() == ["2", "2", "1"]
+    assert len(fake_provider.log.entries) == 5
+    shown = budget(collector, "bot")
+    assert (shown["spent"], shown["leased"]) == (5, 0)
