@@ -21,7 +21,7 @@ from collections.abc import Callable
 from contextvars import Token
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal
 from urllib.parse import urlsplit
 
 from opentelemetry import context as otel_context
@@ -36,11 +36,12 @@ if TYPE_CHECKING:
     import urllib.request
 
 _LOG: Final = logging.getLogger("outlay.export")
-_BATCH: Final = 512
+_MOST_AT_ONCE: Final = 512
 _FIRST_WAIT_S: Final = 0.5
 _LONGEST_WAIT_S: Final = 30.0
-_REFUSED: Final = frozenset({400, 413, 415, 422})
+_REFUSED: Final = frozenset({400, 415, 422})
 """Answers that the same bytes would get again."""
+_TOO_LARGE: Final = 413
 _LOOPBACK: Final = ("localhost", "127.", "::1")
 
 
@@ -53,7 +54,7 @@ class Finished:
 
 
 class Delivery:
-    """The queue and the thread that empties it. The thread starts with the first call."""
+    """The queue and the thread that empties it."""
 
     def __init__(self, settings: Settings) -> None:
         self.dropped = 0
@@ -68,17 +69,32 @@ class Delivery:
     def _start_empty(self) -> None:
         self._waiting: deque[Finished] = deque()
         self._undone: deque[Callable[[], object]] = deque()
-        self._batch: tuple[bytes, int] | None = None
+        self._batch: tuple[bytes, list[Finished]] | None = None
+        self._most_at_once = _MOST_AT_ONCE
         self._bell: SimpleQueue[None] = SimpleQueue()
         self._sending = threading.Lock()
+        self._starting = threading.Lock()
         self._thread: threading.Thread | None = None
         self._is_awake = False
+
+    def start(self) -> None:
+        """Start the thread, unless it has been. Before the first call, not when one ends: that may be in a destructor,
+        where no thread can be started."""
+        if self._thread is not None or self._is_closed:
+            return
+        with self._starting:
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="outlay-export", daemon=True)
+                # None can start while the interpreter ends either; the flush at its exit sends what waits.
+                with contextlib.suppress(RuntimeError):
+                    self._thread.start()
 
     def put(self, finished: Finished) -> None:
         if self._is_closed or len(self._waiting) >= self._settings.queue_calls:
             self.dropped += 1
             return
         self._waiting.append(finished)
+        self.start()
         self._wake()
 
     def do_later(self, task: Callable[[], object]) -> int:
@@ -98,15 +114,9 @@ class Delivery:
 
     def _wake(self) -> None:
         """See to it that the thread looks at what there is to do, within the export interval."""
-        if self._is_awake:
-            return
-        self._is_awake = True
-        if self._thread is None:
-            self._thread = threading.Thread(target=self._run, name="outlay-export", daemon=True)
-            # No thread can start while the interpreter ends; the flush at its exit sends what waits.
-            with contextlib.suppress(RuntimeError):
-                self._thread.start()
-        self._bell.put(None)
+        if not self._is_awake:
+            self._is_awake = True
+            self._bell.put(None)
 
     def flush(self, timeout_s: float) -> bool:
         """Send all that waits, now and in this thread. False where some of it is still waiting."""
@@ -128,7 +138,7 @@ class Delivery:
         self.flush(self._settings.exit_flush_s)
         self._is_closed = True
         self._bell.put(None)
-        left = len(self._waiting) + (self._batch[1] if self._batch else 0)
+        left = len(self._waiting) + (len(self._batch[1]) if self._batch else 0)
         if left:
             self.dropped += left
             _LOG.warning("%d calls could not be sent to %s and are lost", left, self._settings.endpoint)
@@ -176,18 +186,25 @@ class Delivery:
             outcome = self._post.send(batch[0], timeout_s) if timeout_s > 0 else 0.0
             if isinstance(outcome, float):
                 return outcome
-            if not outcome:
-                self.dropped += batch[1]
             self._batch = None
+            if outcome == "too large" and len(batch[1]) > 1:
+                self._most_at_once = len(batch[1]) // 2
+                self._waiting.extendleft(reversed(batch[1]))
+            elif outcome != "taken":
+                self.dropped += len(batch[1])
         return None
 
-    def _next_batch(self) -> tuple[bytes, int] | None:
+    def _next_batch(self) -> tuple[bytes, list[Finished]] | None:
         if self._batch is None and self._waiting:
             from outlay.otlp import encode
 
-            calls = [self._waiting.popleft() for _ in range(min(_BATCH, len(self._waiting)))]
-            self._batch = (encode(calls), len(calls))
+            calls = [self._waiting.popleft() for _ in range(min(self._most_at_once, len(self._waiting)))]
+            self._batch = (encode(calls), calls)
         return self._batch
+
+
+Outcome = Literal["taken", "refused", "too large"] | float
+"""What became of a batch; seconds where it can be sent again after as many."""
 
 
 class _Post:
@@ -200,8 +217,7 @@ class _Post:
         self._headers = {**settings.headers, "Content-Type": "application/x-protobuf", "User-Agent": "outlay"}
         self._said: set[str] = set()
 
-    def send(self, body: bytes, timeout_s: float) -> bool | float:
-        """True where the collector took the batch, False where it never will; else seconds it asked to wait."""
+    def send(self, body: bytes, timeout_s: float) -> Outcome:
         import http.client
         import urllib.request
 
@@ -218,10 +234,12 @@ class _Post:
             return 0.0
         if 200 <= status < 300:
             self._said.clear()
-            return True
+            return "taken"
+        if status == _TOO_LARGE:
+            return "too large"
         if status in _REFUSED:
             self._say_once(str(status), "%s refused a batch for good (status %s); its calls are lost", status)
-            return False
+            return "refused"
         self._say_once(str(status), "%s answered %s; calls wait and are sent later%s", status, _advice(status))
         return float(wait) if wait.isdigit() else 0.0
 

@@ -24,7 +24,6 @@ from outlay.body import Body
 from outlay.guard import shielded
 from outlay.live import LiveCall
 from outlay.patches import Patches
-from outlay.providers.base import Request
 from outlay.providers.registry import provider_of_host, reader_for
 from outlay.runtime import Runtime
 from outlay.spans import open_span
@@ -80,10 +79,10 @@ class _ChokePoint:
             call = self._start(client, options)
             if call is None:
                 return original(client, cast_to, options, *args, **kwargs)
-            refused = False
             with _Sending(call):
+                refused = None
                 try:
-                    result = original(client, cast_to, self._asking_for_usage(call, options), *args, **kwargs)
+                    result = original(client, cast_to, _to_send(call, options), *args, **kwargs)
                 except Exception as error:
                     refused = self._refuses_usage(call, error)
                     if not refused:
@@ -101,10 +100,10 @@ class _ChokePoint:
             call = self._start(client, options)
             if call is None:
                 return await original(client, cast_to, options, *args, **kwargs)
-            refused = False
             with _Sending(call):
+                refused = None
                 try:
-                    result = await original(client, cast_to, self._asking_for_usage(call, options), *args, **kwargs)
+                    result = await original(client, cast_to, _to_send(call, options), *args, **kwargs)
                 except Exception as error:
                     refused = self._refuses_usage(call, error)
                     if not refused:
@@ -130,33 +129,16 @@ class _ChokePoint:
         if request is None:
             return None
         attribution = runtime.attribution()
+        asks_for_usage = request.streamed and host not in runtime.refusing_usage and _may_ask_for_usage(options)
+        runtime.delivery.start()
         reservation = runtime.gate.reserve(provider, request, attribution)
         started_at_ns = time.time_ns()
         span = open_span(provider, request, started_at_ns)
         call = LiveCall(runtime, provider, reader, request, attribution, reservation, span, started_at_ns, host)
-        call.asks_for_usage = self._may_ask_for_usage(call, request, options)
+        call.asks_for_usage = asks_for_usage
         return call
 
-    def _may_ask_for_usage(self, call: LiveCall, request: Request, options: Any) -> bool:
-        """Chat streams of OpenAI's format only say what they used where they are asked to."""
-        if not request.streamed or not options.url.endswith("/chat/completions") or _is_raw(options):
-            return False
-        if call.server_address in self._runtime.refusing_usage or not isinstance(options.json_data, Mapping):
-            return False
-        asked = _body_of(options).get("stream_options")
-        return not (isinstance(asked, Mapping) and asked.get("include_usage"))
-
-    @staticmethod
-    def _asking_for_usage(call: LiveCall, options: Any) -> Any:
-        """The options to send: a copy that asks for the usage of the stream, where that is to be done."""
-        if not call.asks_for_usage:
-            return options
-        options = copy.copy(options)
-        asked = options.json_data.get("stream_options")
-        asked = {**asked, "include_usage": True} if isinstance(asked, Mapping) else {"include_usage": True}
-        options.json_data = {**options.json_data, "stream_options": asked}
-        return options
-
+    @shielded
     def _refuses_usage(self, call: LiveCall, error: Exception) -> bool:
         """Whether the request was turned down for the one thing that was added to it. It is then sent as it was made,
         and the host not asked again."""
@@ -165,8 +147,7 @@ class _ChokePoint:
         if "stream_options" not in str(error) and "include_usage" not in str(error):
             return False
         call.asks_for_usage = False
-        if call.server_address is not None:
-            self._runtime.refusing_usage.add(call.server_address)
+        self._runtime.refusing_usage.add(call.server_address)
         return True
 
     @shielded
@@ -181,6 +162,25 @@ class _ChokePoint:
             call.abandon()  # answered by the application's own middleware
         elif not (_is_raw(options) and _read_raw(call, result)):
             call.end()
+
+
+def _may_ask_for_usage(options: Any) -> bool:
+    """Chat streams of OpenAI's format only say what they used where they are asked to. What is taken raw is not ours
+    to add to."""
+    if not options.url.endswith("/chat/completions") or _is_raw(options) or not isinstance(options.json_data, Mapping):
+        return False
+    asked = _body_of(options).get("stream_options")
+    return asked is None or (isinstance(asked, Mapping) and not asked.get("include_usage"))
+
+
+def _to_send(call: LiveCall, options: Any) -> Any:
+    """The options as they are, or a copy that asks for the usage of the stream."""
+    if not call.asks_for_usage:
+        return options
+    options = copy.copy(options)
+    asked = _body_of(options).get("stream_options") or {}
+    options.json_data = {**options.json_data, "stream_options": {**asked, "include_usage": True}}
+    return options
 
 
 def _read_raw(call: LiveCall, result: Any) -> bool:

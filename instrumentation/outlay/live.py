@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 _UNSENT: Final = frozenset({"ConnectError", "ConnectTimeout", "PoolTimeout", "UnsupportedProtocol", "ProxyError"})
 """Errors of httpx that mean that no request reached anybody."""
+_NEVER_SENT: Final = "no request reached the provider"
 
 
 class LiveCall:
@@ -70,7 +71,7 @@ class LiveCall:
         reservation: Reservation,
         span: OpenSpan,
         started_at_ns: int,
-        server_address: str | None,
+        server_address: str,
     ) -> None:
         self.runtime = runtime
         self.provider = provider
@@ -143,10 +144,6 @@ class LiveCall:
     @property
     def is_streaming(self) -> bool:
         return self._fold is not None
-
-    @property
-    def has_ended(self) -> bool:
-        return self._ended.locked()
 
     def end(
         self, error: BaseException | None = None, stream_end: StreamEnd | None = None, *, is_collecting: bool = False
@@ -234,12 +231,11 @@ class LiveCall:
         return Reading(terms=self._request.terms)
 
     def _cost(self, reading: Reading, status: int | None) -> Cost:
-        if status is not None and status >= 400:
-            return _free(f"the provider answered {status}, which it does not bill")
-        if status is None and reading.usage is None:
-            if all(attempt.error in _UNSENT for attempt in self._attempts):
-                return _free("no request reached the provider")
-            return Cost.unpriced("no response came: whether the provider billed the call is unknown")
+        if reading.usage is None and (status is None or status >= 400):
+            if not all(map(_is_unbilled, self._attempts)):
+                return Cost.unpriced("an attempt got no answer: whether the provider billed it is unknown")
+            reason = f"the provider answered {status}, which it does not bill" if status else _NEVER_SENT
+            return Cost(nano_usd=0, status=CostStatus.EXACT, reason=reason)
         return self.runtime.book.cost(
             reading.usage,
             provider=self.provider,
@@ -256,8 +252,8 @@ def is_free(cost: Cost) -> bool:
     return cost.nano_usd == 0 and not cost.lines
 
 
-def _free(reason: str) -> Cost:
-    return Cost(nano_usd=0, status=CostStatus.EXACT, reason=reason)
+def _is_unbilled(attempt: Attempt) -> bool:
+    return attempt.error in _UNSENT if attempt.status is None else attempt.status >= 400
 
 
 def _completed(said: Attribution, request: Attribution) -> Attribution:

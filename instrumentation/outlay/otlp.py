@@ -13,6 +13,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, Sp
 
 from outlay import attributes as at
 from outlay.emit import AttributeValue, span_attributes, span_name
+from outlay.guard import shielded
 from outlay.model import Attribution
 
 if TYPE_CHECKING:
@@ -26,7 +27,8 @@ def encode(calls: Iterable[Finished]) -> bytes:
     by_resource: dict[tuple[str | None, str | None], list[Span]] = {}
     for finished in calls:
         who = finished.call.attribution
-        by_resource.setdefault((who.service, who.environment), []).append(_span(finished))
+        if (span := _span(finished)) is not None:
+            by_resource.setdefault((who.service, who.environment), []).append(span)
     request = ExportTraceServiceRequest(
         resource_spans=[
             ResourceSpans(
@@ -45,6 +47,7 @@ def _resource(who: Attribution) -> Resource:
     return Resource(attributes=_pairs({name: value for name, value in said.items() if value is not None}))
 
 
+@shielded
 def _span(finished: Finished) -> Span:
     call, ids = finished.call, finished.ids
     failed = call.error_type is not None

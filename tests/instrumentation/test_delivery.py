@@ -116,6 +116,17 @@ def test_a_batch_the_collector_will_never_take_is_counted_as_dropped(client: ope
     outlay.uninstrument()
 
 
+def test_a_batch_that_is_too_large_is_sent_in_halves(client: openai.OpenAI, receiver: Receiver) -> None:
+    receiver.statuses = [413, 413, 200, 200]
+    outlay.instrument(endpoint=receiver.url)
+    ids = ask(client, 4)
+    assert outlay.flush()
+    assert delivery().dropped == 0
+    outlay.uninstrument()
+    assert response_ids(receiver) == ids
+    assert receiver.requests == 2 + 4
+
+
 def test_what_the_queue_cannot_hold_is_counted_as_dropped(
     client: openai.OpenAI, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
