@@ -30,6 +30,7 @@ from outlay_collector.api.dependencies import Running, running
 from outlay_collector.ingest import Writer
 from outlay_collector.metrics import Metrics
 from outlay_collector.otlp import http as otlp
+from outlay_collector.retention import pruning
 from outlay_collector.rolling import rolling
 from outlay_collector.security import KeyGate, Keys
 from outlay_collector.settings import Settings
@@ -87,6 +88,7 @@ def _run(settings: Settings, clock: Callable[[], int]) -> Iterator[Running]:
             ThreadPoolExecutor(1, thread_name_prefix="outlay-decoder") as decoders,
             alerting.running(settings, store, engine, clock),
             rolling(engine, clock),
+            pruning(engine, settings.retention, clock),
         ):
             writer.start()
             try:

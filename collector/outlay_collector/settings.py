@@ -44,6 +44,9 @@ def _read_duration(value: object) -> object:
 Duration = Annotated[timedelta, BeforeValidator(_read_duration)]
 
 
+Kept = Annotated[Duration, Field(ge=timedelta(days=1))]
+
+
 class Section(BaseModel):
     """A table of outlay.toml. The text under a field is its line in docs/configuration.md."""
 
@@ -78,9 +81,12 @@ class Store(Section):
 class Retention(Section):
     """`[retention]`: how long each class of data is kept."""
 
-    content: Duration = timedelta(days=7)
-    spans: Duration = timedelta(days=30)
-    calls: Duration = timedelta(seconds=3 * _SECONDS["y"])
+    content: Kept = timedelta(days=7)
+    """Prompts and answers. This version stores none, whatever a span brings, so there is nothing to remove."""
+    spans: Kept = timedelta(days=30)
+    """Which spans told of a call and what each said, and with them past alerts, silences and events of budgets."""
+    calls: Kept = timedelta(days=3 * 365)
+    """The calls themselves, with their spans. Their sums by quarter of an hour and day stay for good."""
 
 
 class Alerts(Section):

@@ -28,7 +28,7 @@ COMMANDS: Final[dict[str, str]] = {
     "prices": "What the price book holds, and what it lacks.",
     "reprice": "History at today's knowledge of its prices, and what that changes.",
     "keys": "API keys: create, list, revoke.",
-    "db": "The database itself: migrate, stats, verify, rollup, backup.",
+    "db": "The database itself: migrate, stats, verify, rollup, prune, backup.",
     "doctor": "Check this machine's set-up and say what to do.",
 }
 """Every command and its line in `outlay --help`."""

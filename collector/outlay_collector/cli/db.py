@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -17,6 +17,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from outlay_collector.cli import CommandError
 from outlay_collector.cli.output import JsonOption, console, count, table, write_json
 from outlay_collector.periods import rfc3339
+from outlay_collector.retention import prune as remove_old
+from outlay_collector.retention import would_prune
 from outlay_collector.rolling import sum_up_all
 from outlay_collector.settings import read_settings
 from outlay_collector.store.engine import open_engine, reading
@@ -54,9 +56,8 @@ def stats(*, db: DbOption = None, as_json: JsonOption = False) -> None:
     if as_json:
         write_json(document)
         return
-    rows = [(name, count(number)) for name, number in document["rows"].items()]
     screen = console()
-    screen.print(table((("table", False), ("rows", True)), rows))
+    screen.print(table((("table", False), ("rows", True)), _counted(document["rows"])))
     screen.print(f"calls from {document['first_call_at'] or '-'} to {document['last_call_at'] or '-'}")
     screen.print(f"size {count(document['bytes'])} bytes, {count(document['bytes_per_call'])} a call")
     screen.print(f"schema {document['schema']}; rollups to bring up to date: {count(document['stale_periods'])}")
@@ -87,6 +88,28 @@ def rollup(*, db: DbOption = None, as_json: JsonOption = False) -> None:
         write_json({"periods": done})
     else:
         console().print(f"{done} periods summed up.")
+
+
+@app.command()
+def prune(
+    *,
+    config: Annotated[Path | None, typer.Option("--config", help="outlay.toml in this folder if not given.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be removed.")] = False,
+    db: DbOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Remove what is older than `[retention]` keeps. Sums stay as they were. A running collector does so by itself."""
+    settings = read_settings(config)
+    with open_database(db or settings.store.url) as engine:
+        work = would_prune if dry_run else remove_old
+        rows = work(engine, settings.retention, time.time_ns())
+    found = {name: number for name, number in rows.items() if number}
+    if as_json:
+        write_json({"dry_run": dry_run, "rows": found})
+    elif found:
+        console().print(table((("table", False), ("older than kept" if dry_run else "removed", True)), _counted(found)))
+    else:
+        console().print("Nothing is older than it is kept.")
 
 
 @app.command()
@@ -127,6 +150,10 @@ def open_database(db: str | None, *, create: bool = False) -> Iterator[Engine]:
         raise CommandError(f"the database failed: {type(error).__name__}: {str(error).splitlines()[0]}") from None
     finally:
         engine.dispose()
+
+
+def _counted(rows: Mapping[str, int]) -> list[tuple[str, str]]:
+    return [(name, count(number)) for name, number in rows.items()]
 
 
 def _stats(engine: Engine) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from typing import Any, Final
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     Column,
     ColumnElement,
     Connection,
@@ -25,6 +26,7 @@ from sqlalchemy import (
     Select,
     case,
     delete,
+    false,
     func,
     insert,
     literal,
@@ -57,6 +59,8 @@ class PeriodRow(SQLModel, table=True):
     length_ns: int = Field(sa_column=Column(BigInteger, primary_key=True, autoincrement=False))
     start_ns: int = Field(sa_column=Column(BigInteger, primary_key=True, autoincrement=False))
     stale: bool
+    closed: bool = Field(default=False, sa_column=Column(Boolean, nullable=False, server_default=false()))
+    """Its calls may be gone, so it is never summed up again: `store.closing`."""
 
 
 class RollupRow(SQLModel, table=True):
@@ -145,13 +149,15 @@ def measures_of_rollups() -> list[ColumnElement[Any]]:
 
 def mark_stale(connection: Connection, times_ns: Iterable[int]) -> None:
     """Say that calls of these times are written or changed in this transaction. Whoever touches `calls` must."""
-    if connection.dialect.name == "postgresql":
-        connection.execute(select(func.pg_advisory_xact_lock_shared(_LOCK)))
+    share_periods(connection)
     touched = {(length, at - at % length) for at in times_ns for length in (QUARTER_NS, DAY_NS)}
     for some in _chunks(sorted(touched)):
         these = tuple_(PERIODS.c.length_ns, PERIODS.c.start_ns).in_(some)
-        known = {(row.length_ns, row.start_ns): row.stale for row in connection.execute(select(PERIODS).where(these))}
-        clean = [period for period, stale in known.items() if not stale]
+        known = {
+            (row.length_ns, row.start_ns): row.stale or row.closed
+            for row in connection.execute(select(PERIODS).where(these))
+        }
+        clean = [period for period, settled in known.items() if not settled]
         if clean:
             these = tuple_(PERIODS.c.length_ns, PERIODS.c.start_ns).in_(clean)
             connection.execute(update(PERIODS).where(these).values(stale=True))
@@ -167,6 +173,18 @@ def mark_stale(connection: Connection, times_ns: Iterable[int]) -> None:
             )
 
 
+def share_periods(connection: Connection) -> None:
+    """Until the end of this transaction no period is summed up or closed. SQLite has one writer anyway."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(select(func.pg_advisory_xact_lock_shared(_LOCK)))
+
+
+def hold_periods(connection: Connection) -> None:
+    """Until the end of this transaction no other writer is between its calls and its mark."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(select(func.pg_advisory_xact_lock(_LOCK)))
+
+
 def next_stale(connection: Connection, now_ns: int) -> tuple[int, int] | None:
     """The earliest period to sum up, as length and start: quarters first, then days whose quarters all are."""
     over = PERIODS.c.start_ns + PERIODS.c.length_ns < now_ns - _SETTLED_NS
@@ -177,8 +195,7 @@ def next_stale(connection: Connection, now_ns: int) -> tuple[int, int] | None:
 
 def sum_up(connection: Connection, length_ns: int, start_ns: int) -> None:
     """Sum one period up and take it off the stale ones. A day is the sum of its quarters."""
-    if connection.dialect.name == "postgresql":
-        connection.execute(select(func.pg_advisory_xact_lock(_LOCK)))  # no writer is between its calls and its mark
+    hold_periods(connection)
     period = (ROLLUPS.c.length_ns == length_ns) & (ROLLUPS.c.start_ns == start_ns)
     connection.execute(delete(BINS).where(BINS.c.rollup_id.in_(select(ROLLUPS.c.id).where(period))))
     connection.execute(delete(ROLLUPS).where(period))

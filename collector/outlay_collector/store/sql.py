@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final
 
 from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError
 
 from outlay_collector.billing import Report
+from outlay_collector.store.closing import still_open
 from outlay_collector.store.engine import reading
 from outlay_collector.store.query import CallsQuery, StoredCall, StoredReport, UsageQuery, UsageRow
 from outlay_collector.store.reading import first_call_at_ns, read_call, read_calls, read_trace, read_usage
@@ -35,7 +37,9 @@ class SqlStore:
 
     def _write(self, reports: Sequence[Report], received_at_ns: int) -> Written:
         with self._engine.begin() as connection:
-            return write_reports(connection, reports, received_at_ns)
+            taken = still_open(connection, reports, received_at_ns)
+            written = write_reports(connection, taken, received_at_ns)
+        return replace(written, repeated=written.repeated + len(reports) - len(taken))
 
     def usage(self, query: UsageQuery) -> list[UsageRow]:
         with reading(self._engine) as connection:

@@ -1,0 +1,98 @@
+"""How long data is kept: what `[retention]` comes to at a given time, and the job that removes what is older.
+
+The ledger survives: the sums of calls that are removed stay as they were. Nothing is removed that a budget still
+counts, however short a time it is to be kept.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from itertools import chain
+from typing import Final
+
+from sqlalchemy import Connection, Engine
+
+from outlay_collector.periods import from_ns, to_ns
+from outlay_collector.settings import Retention
+from outlay_collector.store.definitions import definitions
+from outlay_collector.store.engine import reading
+from outlay_collector.store.pruning import count_calls, count_spans, prune_calls, prune_spans
+
+log = logging.getLogger(__name__)
+
+EVERY_S: Final = 3_600.0
+_LONGEST_PAUSE_S: Final = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Horizons:
+    """What lies before these times, in nanoseconds since the epoch, is to be removed."""
+
+    spans_ns: int
+    calls_ns: int
+
+
+def horizons(connection: Connection, retention: Retention, now_ns: int) -> Horizons:
+    """Never within the present window of a budget: its spend is counted from calls, and from settlements that reports
+    tell the calls of."""
+    counted = [to_ns(each.budget.window(from_ns(now_ns)).start) for each in definitions(connection, now_ns)]
+    spans_ns = min([now_ns - _ns(retention.spans), *counted])
+    calls_ns = min([now_ns - _ns(retention.calls), *counted])
+    return Horizons(max(spans_ns, calls_ns), calls_ns)
+
+
+def _ns(length: timedelta) -> int:
+    return length // timedelta(microseconds=1) * 1_000
+
+
+def would_prune(engine: Engine, retention: Retention, now_ns: int) -> dict[str, int]:
+    """How many rows of each table are older than they are kept."""
+    with reading(engine) as connection:
+        before = horizons(connection, retention, now_ns)
+        return {**count_spans(connection, before.spans_ns), **count_calls(connection, before.calls_ns)}
+
+
+def prune(
+    engine: Engine, retention: Retention, now_ns: int, pause: Callable[[float], bool] = lambda _seconds: False
+) -> dict[str, int]:
+    """Remove them; how many rows of each table. After each batch `pause` is given the seconds it took, and ends the
+    work by answering True; what is left is removed the next time."""
+    with reading(engine) as connection:
+        before = horizons(connection, retention, now_ns)
+    removed: Counter[str] = Counter()
+    began = time.monotonic()
+    for table, rows in chain(prune_spans(engine, before.spans_ns), prune_calls(engine, before.calls_ns)):
+        removed[table] += rows
+        if pause(min(time.monotonic() - began, _LONGEST_PAUSE_S)):
+            break
+        began = time.monotonic()
+    return dict(removed)
+
+
+@contextmanager
+def pruning(engine: Engine, retention: Retention, clock: Callable[[], int]) -> Iterator[None]:
+    """Prunes every hour while the block runs, resting as long as it works."""
+    stop = threading.Event()
+
+    def run() -> None:
+        while not stop.wait(EVERY_S):
+            try:
+                if removed := prune(engine, retention, clock(), stop.wait):
+                    log.info("removed what is older than it is kept: %s", removed)
+            except Exception:
+                log.exception("what is older than it is kept could not be removed; it is tried again")
+
+    thread = threading.Thread(target=run, name="outlay-retention", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()

@@ -1,0 +1,80 @@
+"""Days that are final: summed up for good, so that their calls may be removed and no figure changes by it.
+
+What is told of them later is let go: a period without its calls cannot be summed up again. The same goes for a report
+of a call whose reports are gone already. It is known by its response id or by being the very same span; the nesting of
+spans tells nothing any more.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from typing import Final
+
+from sqlalchemy import ColumnElement, Connection, exists, select, update
+
+from outlay_collector.billing import Report
+from outlay_collector.store.rollups import DAY_NS, PERIODS, QUARTER_NS, hold_periods, share_periods, sum_up
+from outlay_collector.store.schema import CALLS, REPORTS
+
+log = logging.getLogger(__name__)
+
+YOUNGEST_NS: Final = DAY_NS
+"""Nothing younger is ever removed, so what arrives in its own day is not looked up."""
+_MOST_PARAMETERS: Final = 500
+
+
+def close_day(connection: Connection, day_ns: int) -> None:
+    """Sum the day up as far as it is not, and make that final. Raises `LookupError` where no call was ever marked."""
+    hold_periods(connection)
+    within = _within(day_ns)
+    listed = connection.execute(select(PERIODS.c.length_ns, PERIODS.c.start_ns, PERIODS.c.stale).where(within)).all()
+    if DAY_NS not in {period.length_ns for period in listed}:
+        raise LookupError("a day with calls is not listed among the periods: `outlay db verify` says which")
+    for period in sorted(listed):
+        if period.stale:
+            sum_up(connection, period.length_ns, period.start_ns)
+    connection.execute(update(PERIODS).where(within).values(closed=True))
+
+
+def still_open(connection: Connection, reports: Sequence[Report], received_at_ns: int) -> Sequence[Report]:
+    """Those that can still be told from what was removed, in their order; the others are let go, and logged."""
+    late = [report for report in reports if report.call.started_at_ns < received_at_ns - YOUNGEST_NS]
+    if not late:
+        return reports
+    share_periods(connection)
+    closed = _closed_days(connection, {_day(report) for report in late})
+    forgotten = _forgotten(connection, {report.bill_key for report in late})
+    gone = {id(report) for report in late if _day(report) in closed or report.bill_key in forgotten}
+    if gone:
+        log.warning("%d reports of calls that were removed long ago were let go", len(gone))
+    return [report for report in reports if id(report) not in gone]
+
+
+def _day(report: Report) -> int:
+    at_ns = report.call.started_at_ns
+    return at_ns - at_ns % DAY_NS
+
+
+def _within(day_ns: int) -> ColumnElement[bool]:
+    return PERIODS.c.length_ns.in_((QUARTER_NS, DAY_NS)) & PERIODS.c.start_ns.between(day_ns, day_ns + DAY_NS - 1)
+
+
+def _closed_days(connection: Connection, days: set[int]) -> set[int]:
+    closed = select(PERIODS.c.start_ns).where(
+        PERIODS.c.length_ns == DAY_NS, PERIODS.c.closed, PERIODS.c.start_ns >= min(days)
+    )
+    return days.intersection(connection.execute(closed.where(PERIODS.c.start_ns <= max(days))).scalars())
+
+
+def _forgotten(connection: Connection, keys: set[str]) -> set[str]:
+    """The keys of calls that are kept without any report."""
+    bare = select(CALLS.c.bill_key).where(~exists().where(REPORTS.c.call_id == CALLS.c.id))
+    wanted = sorted(keys)
+    return {
+        key
+        for place in range(0, len(wanted), _MOST_PARAMETERS)
+        for key in connection.execute(
+            bare.where(CALLS.c.bill_key.in_(wanted[place : place + _MOST_PARAMETERS]))
+        ).scalars()
+    }
