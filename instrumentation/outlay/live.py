@@ -14,7 +14,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 from weakref import ReferenceType
 
-from outlay.guard import report
+from outlay.guard import report, shielded
 from outlay.headers import RawHeaders, read_headers, retry_after_s
 from outlay.interrupted import estimated
 from outlay.model import Attempt, Attribution, Call, Cost, CostStatus, StreamEnd
@@ -210,7 +210,7 @@ class LiveCall:
             usage_raw=reading.usage_raw,
             reason_unread=reading.reason_unread,
             terms=reading.terms,
-            cost=self._cost(reading, status),
+            cost=self._cost(reading, status) or Cost.unpriced("pricing the call failed"),
             attribution=_completed(self.attribution, request.attribution),
             rate_limits=rate_limits,
         )
@@ -230,6 +230,7 @@ class LiveCall:
             return self.reader.read_response(self._request, {})  # speech is billed by what went in
         return Reading(terms=self._request.terms)
 
+    @shielded
     def _cost(self, reading: Reading, status: int | None) -> Cost:
         if reading.usage is None and (status is None or status >= 400):
             if not all(map(_is_unbilled, self._attempts)):

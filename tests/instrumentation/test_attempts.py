@@ -84,6 +84,24 @@ def test_a_call_that_timed_out_may_have_been_billed(fake_provider: Provider, ins
     assert "outlay.cost.nano_usd" not in call
 
 
+def test_one_attempt_without_an_answer_makes_a_refused_call_unpriced(instrumented: Receiver) -> None:
+    outcomes = iter([None, httpx2.Response(429, headers={"retry-after-ms": "1"}, json={})])
+
+    def lose_the_first(request: httpx2.Request) -> httpx2.Response:
+        answer = next(outcomes)
+        if answer is None:
+            raise httpx2.ReadTimeout("no answer in time")
+        return answer
+
+    with httpx2.Client(transport=httpx2.MockTransport(lose_the_first)) as http:
+        client = openai.OpenAI(api_key="none", http_client=http, max_retries=1)
+        with pytest.raises(openai.RateLimitError):
+            client.chat.completions.create(model="gpt-4.1", messages=QUESTION)
+    call = instrumented.only_call()
+    assert [attempt["status"] for attempt in json.loads(call["outlay.attempts"])] == [None, 429]
+    assert call["outlay.cost.status"] == "unpriced"
+
+
 def test_an_exception_leaves_as_the_object_it_was(instrumented: Receiver) -> None:
     trouble = RuntimeError("the transport of the application is out of order")
 
