@@ -133,7 +133,7 @@ def _add_rate_limit(found: dict[str, AttributeValue | None], name: str, limit: R
     found[prefix + "reset_s"] = limit.reset_s
 
 
-# Written out by hand in a third of the time an encoder takes; names of units and of classes need no escaping.
+# Written out by hand in a third of the time an encoder takes; names of units need no escaping.
 
 
 def _line_json(line: CostLine) -> str:
@@ -146,7 +146,7 @@ def _line_json(line: CostLine) -> str:
 
 def _attempt_json(attempt: Attempt) -> str:
     status = "null" if attempt.status is None else attempt.status
-    error = "" if attempt.error is None else f',"error":"{attempt.error}"'
+    error = "" if attempt.error is None else f',"error":{_encode(attempt.error)}'
     wait = "" if attempt.retry_after_s is None else f',"retry_after_s":{attempt.retry_after_s!r}'
     return f'{{"status":{status},"ms":{attempt.duration_ms:.3f}{error}{wait}}}'
 
