@@ -1,0 +1,201 @@
+"""How many calls a second the collector takes, durable and queryable, beside the least that the work can cost.
+
+The floor is the same bodies parsed, every attribute walked, a row inserted under the same indexes and an hour's sums
+kept, in one process without a server: what Python and SQLite need however the collector is written. Both are held to
+one core, and take turns; what is compared is the CPU time they use for a span. The collector is the real `outlay up`,
+asked over HTTP by as many senders as an application has, and a call counts once a query has found it.
+
+    python benchmarks/ingest.py [--spans 20480] [--batch 512] [--senders 4] [--rounds 3]
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sqlite3
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+from typing import Any, Final
+
+import httpx2
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from outlay_collector.store.engine import open_engine
+from outlay_collector.store.migrate import migrate
+from outlay_collector.store.rows import COLUMNS
+from traffic import body_of, calls
+
+HOUR_NS: Final = 3600 * 1_000_000_000
+TICKS: Final = os.sysconf("SC_CLK_TCK")
+NAMES: Final = {
+    "gen_ai.provider.name": "provider",
+    "gen_ai.operation.name": "operation",
+    "gen_ai.request.model": "model_requested",
+    "gen_ai.response.model": "model_served",
+    "gen_ai.response.id": "response_id",
+    "gen_ai.usage.input_tokens": "input_tokens",
+    "gen_ai.usage.output_tokens": "output_tokens",
+    "gen_ai.usage.cache_read.input_tokens": "cache_read_tokens",
+    "outlay.cost.nano_usd": "cost_nano_usd",
+    "outlay.cost.status": "cost_status",
+    "outlay.cost.lines": "cost_lines",
+    "outlay.cost.price_id": "price_id",
+    "outlay.usage": "usage",
+    "outlay.usage.raw": "usage_raw",
+    "outlay.attempts": "attempts",
+    "outlay.feature": "feature",
+    "outlay.tenant": "tenant",
+    "outlay.request.id": "request_id",
+    "user.id": "user",
+    "session.id": "session",
+    "server.address": "server_address",
+    "http.response.status_code": "http_status",
+    "error.type": "error_type",
+}
+"""What the floor knows of a span: as many columns as the collector fills."""
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One contender's turn. `seconds` of wall time, `rss` and `size` in bytes, None where there is nothing to say."""
+
+    cpu_seconds: float
+    seconds: float
+    rss: int | None = None
+    size: int | None = None
+
+
+def floor(bodies: Sequence[bytes], folder: Path) -> Run:
+    """Parse, walk, insert and sum, each body in a transaction of its own."""
+    path = folder / "floor.db"
+    engine = open_engine(f"sqlite:///{path}")
+    migrate(engine)
+    engine.dispose()
+    connection = sqlite3.connect(path, isolation_level=None)
+    connection.execute("PRAGMA synchronous=FULL")
+    connection.execute(
+        "CREATE TABLE sums (hour INTEGER, model TEXT, feature TEXT, calls INTEGER, cost INTEGER, "
+        "PRIMARY KEY (hour, model, feature)) WITHOUT ROWID"
+    )
+    names = ", ".join(f'"{name}"' for name in COLUMNS)
+    insert = f"INSERT INTO calls ({names}) VALUES ({', '.join('?' * len(COLUMNS))})"
+    add = (
+        "INSERT INTO sums VALUES (?, ?, ?, 1, ?) "
+        "ON CONFLICT DO UPDATE SET calls = calls + 1, cost = cost + excluded.cost"
+    )
+    wall, cpu = time.perf_counter(), time.process_time()
+    for body in bodies:
+        rows = walk(body)
+        connection.execute("BEGIN IMMEDIATE")
+        connection.executemany(insert, [tuple(map(row.get, COLUMNS)) for row in rows])
+        sums = ((r["started_at_ns"] // HOUR_NS, r["model_served"], r["feature"], r["cost_nano_usd"]) for r in rows)
+        connection.executemany(add, sums)
+        connection.execute("COMMIT")
+    run = Run(time.process_time() - cpu, time.perf_counter() - wall)
+    connection.close()
+    return run
+
+
+def walk(body: bytes) -> list[dict[str, Any]]:
+    """A row for each span, from every attribute it has."""
+    rows: list[dict[str, Any]] = []
+    for resource in ExportTraceServiceRequest.FromString(body).resource_spans:
+        for scope in resource.scope_spans:
+            for span in scope.spans:
+                row: dict[str, Any] = dict.fromkeys(("retries", "rate_limited", "streamed", "received_at_ns"), 0)
+                for attribute in span.attributes:
+                    kind = attribute.value.WhichOneof("value")
+                    if (name := NAMES.get(attribute.key)) and kind:
+                        row[name] = getattr(attribute.value, kind)
+                row["started_at_ns"], row["ended_at_ns"] = span.start_time_unix_nano, span.end_time_unix_nano
+                row["duration_ms"] = (span.end_time_unix_nano - span.start_time_unix_nano) / 1e6
+                row["latency_bin"], row["status"] = 80, "ok"
+                row["trace_id"], row["span_id"] = span.trace_id.hex(), span.span_id.hex()
+                row["bill_key"] = f"{row['provider']}:{row['response_id']}"
+                rows.append(row)
+    return rows
+
+
+def collector(bodies: Sequence[bytes], folder: Path, senders: int, spans: int, core: int) -> Run:
+    """The same bodies sent to `outlay up`, which answers once they are committed."""
+    outlay = Path(sys.executable).with_name("outlay")
+    command = [str(outlay), "up", "--no-dashboard", "--db", f"sqlite:///{folder}/outlay.db", "--port", "0"]
+    process = subprocess.Popen(["taskset", "-c", str(core), *command], cwd=folder, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    try:
+        url = next(line.split()[1] for line in process.stdout if line.startswith("Collector"))
+        before, began = _cpu_seconds(process.pid), time.perf_counter()
+        with ThreadPoolExecutor(senders) as pool:
+            list(pool.map(lambda n: _send(url, bodies[n::senders]), range(senders)))
+        seconds = time.perf_counter() - began
+        cpu_seconds = _cpu_seconds(process.pid) - before
+        window = {"from": "2020-01-01T00:00:00Z", "to": "2040-01-01T00:00:00Z"}
+        (row,) = httpx2.get(f"{url}/api/v1/usage", params=window).json()["rows"]
+        assert row["calls"] == spans, f"{row['calls']} of {spans} calls are there"
+        rss = _rss(process.pid)
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.wait(30)
+    return Run(cpu_seconds, seconds, rss, sum(file.stat().st_size for file in folder.glob("outlay.db*")))
+
+
+def _send(url: str, bodies: Sequence[bytes]) -> None:
+    with httpx2.Client(headers={"content-type": "application/x-protobuf"}, timeout=60) as client:
+        for body in bodies:
+            client.post(f"{url}/v1/traces", content=body).raise_for_status()
+
+
+def _cpu_seconds(pid: int) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / TICKS
+
+
+def _rss(pid: int) -> int:
+    status = Path(f"/proc/{pid}/status").read_text()
+    return int(status.partition("VmHWM:")[2].split()[0]) * 1024
+
+
+def bodies_of(spans: int, batch: int) -> list[bytes]:
+    now = time.time_ns()
+    numbered = list(zip(count(), calls(spans, now - 24 * HOUR_NS, now), strict=False))
+    return [body_of(numbered[n : n + batch]) for n in range(0, spans, batch)]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    for name, value in (("--spans", 20_480), ("--batch", 512), ("--senders", 4), ("--rounds", 3)):
+        parser.add_argument(name, type=int, default=value)
+    options = parser.parse_args()
+    bodies = bodies_of(options.spans, options.batch)
+    print(f"{options.spans} spans of {sum(map(len, bodies)) // options.spans} bytes, {options.batch} a request")
+    cores = sorted(os.sched_getaffinity(0))
+    runs: dict[str, list[Run]] = {"floor": [], "collector": []}
+    for _ in range(options.rounds):
+        with tempfile.TemporaryDirectory() as folder:
+            runs["floor"].append(floor(bodies, Path(folder)))
+            runs["collector"].append(collector(bodies, Path(folder), options.senders, options.spans, cores[-1]))
+    report(runs, options.spans)
+
+
+def report(runs: dict[str, list[Run]], spans: int) -> None:
+    print(f"{'':12}{'spans/s':>10}{'CPU us/span':>13}{'CPU s/100k':>12}{'peak RSS MB':>13}{'bytes/call':>12}")
+    cpu = {name: statistics.median(run.cpu_seconds for run in turns) / spans for name, turns in runs.items()}
+    for name, turns in runs.items():
+        last = turns[-1]
+        rate = spans / statistics.median(run.seconds for run in turns)
+        rss = f"{last.rss / 1e6:.0f}" if last.rss else "-"
+        size = f"{last.size / spans:.0f}" if last.size else "-"
+        print(f"{name:12}{rate:>10.0f}{cpu[name] * 1e6:>13.1f}{cpu[name] * 1e5:>12.2f}{rss:>13}{size:>12}")
+    print(f"\nthe collector does {cpu['floor'] / cpu['collector']:.2f} of what the floor does with the same CPU time")
+
+
+if __name__ == "__main__":
+    main()
