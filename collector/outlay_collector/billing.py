@@ -7,7 +7,7 @@ is taken whole from one report, never mixed. Pure: the database is in `store`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from decimal import Decimal
 from enum import IntEnum
@@ -93,15 +93,15 @@ def is_shadow(own: Report, other: Report) -> bool:
     )
 
 
-def merge(reports: Iterable[Report]) -> Report:
+def merge(reports: Sequence[Report]) -> Report:
     """One report out of several of one call. The order they come in does not matter.
 
     Among equal sources the span that started last, the innermost, is the better: it is the one nearer the provider.
     """
+    if len(reports) == 1:
+        return reports[0]
     ranked = sorted(reports, key=lambda r: (r.source, -r.call.started_at_ns, r.trace_id, r.span_id))
     best = ranked[0]
-    if len(ranked) == 1:
-        return best
     calls = [report.call for report in ranked]
     billed = _billed(calls)
     changes = {name: getattr(billed, name) for name in _BILL}

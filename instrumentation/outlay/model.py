@@ -7,7 +7,7 @@ responses into a `Usage`, `prices` makes a `Cost`, `intercept` a whole `Call`, a
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
@@ -121,7 +121,7 @@ class Cost:
     nano_usd: int | None
     status: CostStatus
     reason: str | None = None
-    lines: tuple[CostLine, ...] = ()
+    lines: Sequence[CostLine] = ()
     price_id: str | None = None
     source: str | None = None
     computed_nano_usd: int | None = None

@@ -65,6 +65,8 @@ def first(attributes: Mapping[str, Any], names: Iterable[str]) -> Any:
 def text(value: object) -> str | None:
     """A short text, None where there is none. Cut at `LONGEST_TEXT`; without NUL, which Postgres cannot hold."""
     if isinstance(value, str):
+        if len(value) <= LONGEST_TEXT and "\0" not in value:
+            return value or None
         return value[:LONGEST_TEXT].replace("\0", "") or None
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         return str(value)[:LONGEST_TEXT]

@@ -5,18 +5,19 @@ The call comes whole and priced. A part that is damaged is left out; a cost that
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 from typing import Any, Final, TypeVar
 
 import orjson
 from outlay import attributes as at
-from outlay.model import Call, Cost, CostStatus, RateLimit, ResponseCache, StreamEnd, Terms
+from outlay.model import Call, Cost, CostLine, CostStatus, RateLimit, ResponseCache, StreamEnd, Terms
 from outlay.providers.registry import canonical_provider
 
 from outlay_collector.billing import Report, Source
-from outlay_collector.dialects.base import attribution_of, count, http_status, milliseconds, text
+from outlay_collector.dialects.base import SHARED_KEYS, attribution_of, count, http_status, milliseconds, text
 from outlay_collector.otlp.span import Span
+from outlay_collector.store.lines import WrittenLines
 from outlay_collector.store.parts import read_attempts, read_lines, read_terms, read_usage
 
 T = TypeVar("T")
@@ -29,7 +30,14 @@ class Outlay:
     """`gen_ai.*` and `outlay.*` of a span in the scope `outlay`."""
 
     name = "outlay"
-    keys = frozenset(at.ATTRIBUTES)
+    keys = SHARED_KEYS | {
+        *(at.PROVIDER, at.OPERATION, at.REQUEST_MODEL, at.RESPONSE_MODEL, at.RESPONSE_ID, at.REQUEST_ID),
+        *(at.SERVER_ADDRESS, at.REQUEST_STREAM, at.STREAM_END, at.TIME_TO_FIRST_CHUNK, at.FINISH_REASONS),
+        *(at.HTTP_STATUS, at.ERROR_TYPE, at.ATTEMPTS, at.USAGE, at.USAGE_RAW, at.USAGE_UNREAD, at.TERMS),
+        *(at.COST_STATUS, at.COST_NANO_USD, at.COST_REASON, at.COST_LINES, at.COST_PRICE_ID, at.COST_PRICE_SOURCE),
+        *(at.COST_COMPUTED_NANO_USD, at.CACHE_STATUS, at.AVOIDED_NANO_USD),
+    }
+    """Not the counts and totals it also writes, for those who know the conventions alone: they stand in its JSON."""
     prefixes = (at.RATE_LIMIT_PREFIX, at.TAG_PREFIX)
 
     def claims(self, span: Span) -> bool:
@@ -90,11 +98,16 @@ def _cost(attributes: Mapping[str, Any]) -> Cost:
         nano_usd=nano_usd,
         status=status,
         reason=reason,
-        lines=_document(attributes.get(at.COST_LINES), read_lines) or (),
+        lines=_lines(attributes.get(at.COST_LINES)),
         price_id=text(attributes.get(at.COST_PRICE_ID)),
         source=text(attributes.get(at.COST_PRICE_SOURCE)),
         computed_nano_usd=_nano_usd(attributes.get(at.COST_COMPUTED_NANO_USD)),
     )
+
+
+def _lines(value: object) -> Sequence[CostLine]:
+    written = WrittenLines.of(value) if isinstance(value, str) else None
+    return written if written is not None else _document(value, read_lines) or ()
 
 
 def _rate_limits(families: Mapping[str, Any]) -> dict[str, RateLimit]:

@@ -34,8 +34,9 @@ def decode_json(body: bytes, wanted: Wanted) -> Decoded:
         for scope_spans in _objects(resource_spans, "scopeSpans"):
             scope = _object(scope_spans, "scope")
             origin = Origin(resource, str(scope.get("name") or ""), str(scope.get("version") or ""))
+            of_spans = wanted.within(origin.scope_name)
             for span in _objects(scope_spans, "spans"):
-                _decode_span(span, origin, wanted, decoded)
+                _decode_span(span, origin, of_spans, decoded)
     return decoded
 
 

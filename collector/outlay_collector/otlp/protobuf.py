@@ -30,8 +30,9 @@ def decode_protobuf(body: bytes, wanted: Wanted) -> Decoded:
         resource = _read(resource_spans.resource.attributes, wanted)
         for scope_spans in resource_spans.scope_spans:
             origin = Origin(resource, scope_spans.scope.name, scope_spans.scope.version)
+            of_spans = wanted.within(origin.scope_name)
             for message in scope_spans.spans:
-                _decode_span(message, origin, wanted, decoded)
+                _decode_span(message, origin, of_spans, decoded)
     return decoded
 
 

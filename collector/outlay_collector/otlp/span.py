@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -15,11 +16,17 @@ _LONGEST_SCOPE: Final = 256
 class Wanted:
     """The attributes some dialect reads: by name, and families by prefix.
 
-    The others are never looked at: on a span that carries its prompt they are most of its bytes.
+    The others are never looked at: on a span that carries its prompt they are most of its bytes. `of_scope` has the
+    scopes whose spans one dialect alone reads, and what that one reads.
     """
 
     names: frozenset[str]
     prefixes: tuple[str, ...]
+    of_scope: Mapping[str, Wanted] = field(default_factory=dict)
+
+    def within(self, scope_name: str) -> Wanted:
+        """What is wanted of the spans of a scope."""
+        return self.of_scope.get(scope_name, self)
 
 
 @dataclass(slots=True)

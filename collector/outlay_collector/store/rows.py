@@ -14,9 +14,9 @@ from outlay.units import CACHE_READ_UNITS, CACHE_WRITE_UNITS, INPUT_UNITS, OUTPU
 
 from outlay_collector.billing import Report, Source
 from outlay_collector.store.bins import bin_of
+from outlay_collector.store.lines import lines_column
 from outlay_collector.store.parts import (
     attempts_json,
-    lines_json,
     read_attempts,
     read_lines,
     read_terms,
@@ -38,7 +38,7 @@ COLUMNS: Final = tuple(column.name for column in CALLS.columns if column.name !=
 
 
 def columns_of(report: Report, received_at_ns: int) -> dict[str, Any]:
-    """Every column of the call's row but its id."""
+    """Every column of the call's row but its id. Documents are what `engine.json_text` takes."""
     call, cost, who = report.call, report.call.cost, report.call.attribution
     usage, totals = call.usage, _totals(call.usage)
     return {
@@ -78,7 +78,7 @@ def columns_of(report: Report, received_at_ns: int) -> dict[str, Any]:
         "cost_nano_usd": cost.nano_usd,
         "cost_status": cost.status.value,
         "cost_reason": cost.reason,
-        "cost_lines": lines_json(cost.lines) or None,
+        "cost_lines": lines_column(cost.lines),
         "price_id": cost.price_id,
         "response_cache": call.response_cache and call.response_cache.value,
         "prompt_cache": _prompt_cache(totals) if usage else None,

@@ -26,7 +26,7 @@ T = TypeVar("T")
 
 _MOST_PARAMETERS: Final = 500
 _LONGEST_CALL_NS: Final = 600 * 1_000_000_000
-_JSON_COLUMNS: Final = frozenset(column.name for column in CALLS.columns if isinstance(column.type, JSON))
+_DOCUMENTS: Final = tuple(n for n, column in enumerate(CALLS.columns) if isinstance(column.type, JSON))
 _REPORT_COLUMNS: Final = tuple(column.name for column in REPORTS.columns)
 
 
@@ -223,8 +223,10 @@ def _change(connection: Connection, group: _Group, received_at_ns: int) -> None:
 
 def _call_row(group: _Group, received_at_ns: int) -> tuple[Any, ...]:
     (call_id,) = group.call_ids
-    columns = columns_of(merge(group.members), received_at_ns)
-    return (call_id, *(_json(value) if name in _JSON_COLUMNS else value for name, value in columns.items()))
+    row = [call_id, *columns_of(merge(group.members), received_at_ns).values()]
+    for place in _DOCUMENTS:
+        row[place] = _json(row[place])
+    return tuple(row)
 
 
 def _rows(group: _Group, received_at_ns: int) -> Iterator[tuple[Any, ...]]:
