@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import ipaddress
 from pathlib import Path
 from typing import Annotated, Final
@@ -19,6 +20,8 @@ from outlay_collector.settings import Settings, read_settings
 DASHBOARD_PORT: Final = 8501
 
 app = typer.Typer(add_completion=False)
+
+_OBJECTS_BETWEEN_COLLECTIONS: Final = 50_000
 
 
 @app.command()
@@ -47,8 +50,15 @@ def up(
         if wanted is None and not no_dashboard:
             screen.print("Dashboard  not installed: pip install 'outlay-collector\\[dashboard]'")
         running.announce_dashboard(screen, stopped)
+        _collect_garbage_seldom()
         screen.print("Ctrl-C to stop.")
         running.watch(screen, stopped)
+
+
+def _collect_garbage_seldom() -> None:
+    """What stands after the start stays, and calls leave no cycles: looking for some took a fifth of the CPU time."""
+    gc.freeze()
+    gc.set_threshold(_OBJECTS_BETWEEN_COLLECTIONS, 10, 10)
 
 
 def with_options(
