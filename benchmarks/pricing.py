@@ -21,8 +21,8 @@ from outlay.prices import PriceBook, nano_usd
 
 AT: Final = datetime(2026, 11, 20, 12, tzinfo=UTC)
 AT_NS: Final = int(AT.timestamp()) * 10**9
-ROUNDS: Final = 7
-CALLS: Final = 2_000
+ROUNDS: Final = 25
+CALLS: Final = 500
 
 
 @dataclass(frozen=True)

@@ -51,7 +51,7 @@ def main() -> None:
         for model in raw["models"]:
             for entry in model["prices"]:
                 entry["rates"] = complete(provider, model["id"], entry["rates"])
-    write({"checked": CHECKED, "sources": index_sources(lists), "lists": lists})
+    write({"checked": CHECKED, "sources": index_sources(lists), "lists": dict(sorted(lists.items()))})
 
 
 def add_prices(lists: dict[str, Any], overlay: Mapping[str, Any]) -> None:

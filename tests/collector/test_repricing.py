@@ -230,7 +230,7 @@ def test_the_command_reprices_a_database_with_the_entries_of_a_file(
     wet = CliRunner().invoke(cli, [*arguments, "--config", str(config), "--json"])
 
     assert dry.exit_code == 0, dry.output
-    assert "1 of 1 calls would change." in dry.stdout
+    assert "1 of 1 calls from 2026-06-15 00:00 to 2026-06-16 00:00 (UTC) would change." in dry.stdout
     assert wet.exit_code == 0, wet.output
     assert '"after_usd": "4"' in wet.stdout
 

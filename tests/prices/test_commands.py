@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from outlay.errors import OutlayError
 from outlay.prices import PriceBook, read_overrides
 from outlay.prices.quote import quote
 from outlay_collector.cli import app
+from outlay_collector.cli.output import console, table
 from typer.testing import CliRunner
 
 REPOSITORY = Path(__file__).parent.parent.parent
@@ -212,8 +214,33 @@ def test_what_changed_between_two_days_is_told_rate_by_rate() -> None:
     assert {change["model"] for change in changes} == {"gpt-5.6-sol"}
 
 
-def test_a_provider_without_a_list_is_refused() -> None:
-    assert CliRunner().invoke(app, ["prices", "list", "--provider", "nobody"]).exit_code != 0
+def test_days_between_which_nothing_changed_are_said_to_be_so() -> None:
+    out = CliRunner().invoke(app, ["prices", "diff", "--from", "2026-01-01", "--to", "2026-01-02"]).stdout
+
+    assert out == "Nothing in the book changed between these days.\n"
+
+
+def test_the_list_names_the_tables_of_a_price_and_json_the_days_they_are_of() -> None:
+    arguments = ["prices", "list", "--provider", "openai", "--model", "gpt-5.6-sol", "--at", "2026-11-20"]
+
+    (row,) = json.loads(CliRunner().invoke(app, [*arguments, "--json"]).stdout)["prices"]
+    line = next(line for line in CliRunner().invoke(app, arguments).stdout.splitlines() if "gpt-5.6-sol" in line)
+
+    assert row["source"].startswith("genai-prices 0.2.3 (2026-11-10); LiteLLM 1.109.1 (2026-11-20); ")
+    assert line.split()[2:] == ["2026-08-21", "4", "0.4", "20", "genai-prices,", "LiteLLM,", "Portkey"]
+
+
+def test_a_provider_without_a_list_is_refused_with_the_one_that_was_meant() -> None:
+    with pytest.raises(OutlayError, match=r"'opnai': expected one that has a price list \(did you mean openai\?\)"):
+        CliRunner().invoke(app, ["prices", "list", "--provider", "opnai"], catch_exceptions=False)
+
+
+def test_what_is_printed_stands_as_it_is() -> None:
+    screen = console()
+    with screen.capture() as captured:
+        screen.print(table((("model", False),), [["a [[price]] of [bold]m[/bold] :moon:"]]))
+
+    assert "a [[price]] of [bold]m[/bold] :moon:" in captured.get()
 
 
 def test_the_entries_on_the_page_about_prices_can_be_used() -> None:

@@ -24,9 +24,10 @@ def write_json(document: Any) -> None:
 
 
 def console() -> Console:
-    """Where people read. Wide where nobody looks, so that a pipe never gets folded cells."""
-    found = Console(highlight=False)
-    return found if found.is_terminal else Console(highlight=False, width=160)
+    """Where people read: what is printed there stands as it is, brackets too. Wide where nobody looks, so that a pipe
+    never gets folded cells."""
+    found = Console(highlight=False, markup=False, emoji=False)
+    return found if found.is_terminal else Console(highlight=False, markup=False, emoji=False, width=160)
 
 
 def table(

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, time
 from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
+from outlay.errors import nearest
 from outlay.prices import PriceBook, Unpriced
 from outlay.prices.entry import Entry
 from outlay.providers.registry import canonical_provider
@@ -27,6 +29,7 @@ ConfigOption = Annotated[
 ]
 
 _SHOWN: Final = ("input", "cache_read", "output")
+_TABLE: Final = re.compile(r"(?:^|[,;] )([A-Za-z][\w -]*?)(?= \d|[,;(]|$)")
 
 
 @app.command("list")
@@ -39,12 +42,12 @@ def list_prices(
     as_json: JsonOption = False,
 ) -> None:
     """The prices in the book, with their dates and sources."""
-    at_ns = _noon_ns(at, "--at") if at else None
-    rows = [
-        entry_document(listed, model_id, entry)
-        for listed, model_id, entry in entries(PriceBook.bundled(), provider, model)
-        if at_ns is None or entry.period.holds(at_ns)
-    ]
+    found = entries(PriceBook.bundled(), provider, model)
+    if at:
+        at_ns = _noon_ns(at, "--at")
+        found = iter({name[:2]: name for name in found if name[2].period.holds(at_ns)}.values())
+    rows = [entry_document(*each) for each in found]
+    rows.sort(key=lambda row: (row["provider"], row["model"]))
     if as_json:
         write_json({"checked": PriceBook.bundled().checked.isoformat(), "prices": rows})
         return
@@ -55,12 +58,13 @@ def list_prices(
             row["model"],
             row["from"] or "",
             *(row["rates"].get(unit, "") for unit in _SHOWN),
-            row["source"],
+            tables_in(row["source"]),
         ]
         for row in rows
     ]
-    console().print(table([*columns, ("source", False)], cells))
-    console().print(f"{len(rows)} prices, USD per million tokens; all rates with --json")
+    if cells:
+        console().print(table([*columns, ("source", False)], cells))
+    console().print(f"{len(rows)} prices, USD per million tokens; all rates and the days of the sources with --json")
 
 
 @app.command("missing")
@@ -115,6 +119,9 @@ def list_changes(
     if as_json:
         write_json({"changes": rows})
         return
+    if not rows:
+        console().print("Nothing in the book changed between these days.")
+        return
     columns = (("provider", False), ("model", False), ("rate", False), ("before", True), ("after", True))
     console().print(table(columns, [[str(row[name] or "-") for name, _ in columns] for row in rows]))
 
@@ -123,7 +130,8 @@ def entries(book: PriceBook, provider: str | None, model: str | None) -> Iterato
     """Every dated price, as (provider, model id, entry), of one provider and of models with that in their id."""
     wanted = canonical_provider(provider) if provider else None
     if wanted is not None and not any(book.models(wanted)):
-        raise CommandError(f"--provider {provider!r}: expected one of {', '.join(book.providers)}")
+        known = nearest(provider, book.providers) or f": {', '.join(book.providers)}"
+        raise CommandError(f"--provider {provider!r}: expected one that has a price list{known}")
     for name in book.providers if wanted is None else (wanted,):
         for listed in book.models(name):
             if model is None or model.lower() in listed.id:
@@ -140,6 +148,11 @@ def entry_document(provider: str, model: str, entry: Entry) -> dict[str, Any]:
         "source": entry.source,
         "rates": entry.table.flat(),
     }
+
+
+def tables_in(source: str) -> str:
+    """The names of the tables a source names, without versions and days: `genai-prices, LiteLLM`."""
+    return ", ".join(dict.fromkeys(found.strip() for found in _TABLE.findall(source)))
 
 
 def changes(

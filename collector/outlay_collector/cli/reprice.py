@@ -5,6 +5,7 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,7 +16,7 @@ from rich.console import Console
 from outlay_collector.cli import CommandError
 from outlay_collector.cli.connection import ApiKeyOption, DbOption, EndpointOption, connect
 from outlay_collector.cli.output import JsonOption, console, count, money, table, write_json
-from outlay_collector.cli.window import FromOption, TimezoneOption, ToOption, window
+from outlay_collector.cli.window import FromOption, TimezoneOption, ToOption, Window, window
 
 app = typer.Typer(add_completion=False)
 
@@ -51,7 +52,7 @@ def reprice(
     if as_json:
         write_json(document)
     else:
-        show(document, console())
+        show(document, period, console())
 
 
 def price_entries(config: Path) -> list[dict[str, Any]]:
@@ -64,7 +65,7 @@ def price_entries(config: Path) -> list[dict[str, Any]]:
     return found
 
 
-def show(document: Mapping[str, Any], screen: Console) -> None:
+def show(document: Mapping[str, Any], period: Window, screen: Console) -> None:
     """The groups that changed, and the whole."""
     columns = [
         *((name, False) for name in ("day", "provider", "model")),
@@ -78,7 +79,7 @@ def show(document: Mapping[str, Any], screen: Console) -> None:
     if rows:
         screen.print(table(columns, rows, ["total", "", "", *figures(document)]))
     verb = "would change" if document["dry_run"] else "changed"
-    screen.print(f"{count(document['changed'])} of {count(document['calls'])} calls {verb}.")
+    screen.print(f"{count(document['changed'])} of {count(document['calls'])} calls from {period} {verb}.")
 
 
 def figures(row: Mapping[str, Any]) -> list[str]:
@@ -87,4 +88,6 @@ def figures(row: Mapping[str, Any]) -> list[str]:
 
 
 def _cost(cost_usd: str, unpriced: int) -> str:
-    return f"{money(cost_usd)} + {unpriced} unpriced" if unpriced else money(cost_usd)
+    if not unpriced:
+        return money(cost_usd)
+    return f"{money(cost_usd)} + {unpriced} unpriced" if Decimal(cost_usd) else f"{unpriced} unpriced"

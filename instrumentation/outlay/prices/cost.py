@@ -18,6 +18,10 @@ _MOST_OF_A_UNIT: Final = 10**15
 MOST_USD: Final = Decimal(9_000_000_000)
 """What fits into 63 bits of nano-USD. A call that cost more did not happen."""
 _ONE: Final = Decimal(1)
+_PER: Final = {name: (unit.per, EXACTLY.divide(_ONE, unit.per)) for name, unit in UNITS.items()}
+"""How many of a unit its rate is for, and what share of that one of them is: a power of ten, so it multiplies exactly."""
+_times: Final = EXACTLY.multiply
+_plus: Final = EXACTLY.add
 
 
 def nano_usd(amount_usd: Decimal) -> int:
@@ -63,15 +67,17 @@ def cost_of(parts: Sequence[tuple[Usage, Price | Unpriced]]) -> Cost:
     lines: list[CostLine] = []
     missing: list[str] = []
     inferred: list[str] = []
+    first: Price | None = None
     for usage, price in parts:
         if isinstance(price, Unpriced):
             missing.append(price.reason)
             continue
+        first = first or price
         if without_rate := _add_lines(lines, usage, price):
             missing.append(f"no rate for {', '.join(without_rate)}")
         if usage.inferred or price.inferred:
             inferred += filter(None, (usage.inferred, price.inferred))
-    if missing and not lines:
+    if first is None or (missing and not lines):
         return Cost.unpriced("; ".join(missing))
     status, reason = CostStatus.EXACT, None
     if missing or inferred:
@@ -79,10 +85,9 @@ def cost_of(parts: Sequence[tuple[Usage, Price | Unpriced]]) -> Cost:
         reason = "; ".join(dict.fromkeys((*missing, *inferred)))
     total = _ZERO
     for line in lines:
-        total = EXACTLY.add(total, line.cost_usd)
+        total = _plus(total, line.cost_usd)
     if total > MOST_USD:
         return Cost.unpriced(f"{total:.0f} USD is more than any call can cost")
-    first = next(price for _, price in parts if isinstance(price, Price))
     return Cost(
         nano_usd=nano_usd(total),
         status=status,
@@ -103,8 +108,8 @@ def _add_lines(lines: list[CostLine], usage: Usage, price: Price) -> list[str]:
         if not quantity:
             continue
         if (rate := rates.get(unit)) is not None:
-            per = UNITS[unit].per
-            lines.append(CostLine(unit, quantity, rate, per, EXACTLY.divide(EXACTLY.multiply(rate, quantity), per)))
+            per, share = _PER[unit]
+            lines.append(CostLine(unit, quantity, rate, per, _times(_times(rate, quantity), share)))
         elif unit != "reasoning":  # inside output
             without_rate.append(unit)
     return without_rate
