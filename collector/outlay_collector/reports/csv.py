@@ -25,8 +25,8 @@ def usage_csv(rows: Iterable[Mapping[str, Any]], dimensions: Sequence[str], *, w
     for number, row in enumerate(rows, 1):
         writer.writerow([safe_cell(row[column]) for column in columns])
         if number % _ROWS_A_CHUNK == 0:
-            yield _taken(page)
-    yield _taken(page)
+            yield taken(page)
+    yield taken(page)
 
 
 def safe_cell(value: object) -> object:
@@ -36,7 +36,8 @@ def safe_cell(value: object) -> object:
     return value
 
 
-def _taken(page: io.StringIO) -> bytes:
+def taken(page: io.StringIO) -> bytes:
+    """What was written so far; the page is empty then."""
     written = page.getvalue().encode()
     page.seek(0)
     page.truncate()
