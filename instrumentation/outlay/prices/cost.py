@@ -19,7 +19,7 @@ MOST_USD: Final = Decimal(9_000_000_000)
 """What fits into 63 bits of nano-USD. A call that cost more did not happen."""
 _ONE: Final = Decimal(1)
 _PER: Final = {name: (unit.per, EXACTLY.divide(_ONE, unit.per)) for name, unit in UNITS.items()}
-"""How many of a unit its rate is for, and what share of that one of them is: a power of ten, so it multiplies exactly."""
+"""How many of a unit its rate is for, and what share of it is one of them: a power of ten, which multiplies exactly."""
 _times: Final = EXACTLY.multiply
 _plus: Final = EXACTLY.add
 
