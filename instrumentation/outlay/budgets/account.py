@@ -16,6 +16,8 @@ _PACE_KEPT: Final = 0.7
 _CARRIED_S: Final = 5
 """A process holds this many seconds of its traffic at worst; what is more it hands back."""
 _IDLE_S: Final = 10
+_AHEAD_CALLS: Final = 3
+_AHEAD_S: Final = 0.25
 
 
 @dataclass(slots=True, eq=False)
@@ -50,6 +52,8 @@ class Account:
     refused: int = 0
     """The need the collector had no room for, and until when there is no point in asking again."""
     refused_until: float = float("-inf")
+    asked_ahead_until: float = float("-inf")
+    """Until when the background need not be woken again to ask for more."""
     asking: threading.Lock = field(default_factory=threading.Lock)
     reserved: int = 0
     """Set aside since the last look, settled since or not: what the size of its lease follows."""
@@ -83,6 +87,13 @@ class Account:
 
     def has_room(self, amount: int, now: float) -> bool:
         return self.holding.available >= amount and now < self.holding.usable_until
+
+    def asks_ahead(self, amount: int, now: float) -> bool:
+        """Whether the lease will soon be too small for calls of this amount, and nobody was told lately."""
+        if self.holding.available >= _AHEAD_CALLS * amount or now < self.asked_ahead_until:
+            return False
+        self.asked_ahead_until = now + _AHEAD_S
+        return True
 
     def is_refused(self, amount: int, now: float) -> bool:
         return now < self.refused_until and amount >= self.refused

@@ -144,7 +144,11 @@ class LeasedGate:
         if not demands:
             return None
         taken = self._ledger.take(demands, self._clock(), at_ns)
-        return self._take_more(demands, taken, at_ns) if isinstance(taken, Demand) else taken
+        if isinstance(taken, Demand):
+            taken = self._take_more(demands, taken, at_ns)
+        if self._ledger.runs_short:
+            self._keeper.wake()
+        return taken
 
     def _note(
         self,

@@ -7,11 +7,13 @@ could not be sent is kept and sent later; the collector counts it once.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from typing import Final
 
 from outlay.budgets.account import Demand
@@ -28,6 +30,8 @@ FIRST_WAIT_S: Final = 2.0
 """How long a process's first call waits at most to learn whether there are budgets. A collector that is away says so at
 once; only one that is slow is waited for."""
 ASK_TIMEOUT_S: Final = 1.0
+LOOP_ASK_TIMEOUT_S: Final = 0.5
+"""In the thread of an event loop, where nothing else runs meanwhile."""
 _BACKGROUND_TIMEOUT_S: Final = 5.0
 _TICK_S: Final = 1.0
 _REFRESH_S: Final = 10.0
@@ -63,7 +67,8 @@ class Keeper:
         self._refresh_at = float("-inf")
         self._renew_at = float("-inf")
         self._heard = threading.Event()
-        self._stop = threading.Event()
+        self._stopped = False
+        self._wake = threading.Event()
         self._sending = threading.Lock()
         self._thread = threading.Thread(target=self._run, name="outlay-budgets", daemon=True)
 
@@ -74,7 +79,8 @@ class Keeper:
 
     def close(self) -> None:
         """Report what is left to report, hand every lease back, and end. Gives up where the collector is away."""
-        self._stop.set()
+        self._stopped = True
+        self._wake.set()
         if self._thread.is_alive():
             self._thread.join(ASK_TIMEOUT_S)
         try:
@@ -101,12 +107,12 @@ class Keeper:
             return False
         now = self._clock()
         asks = [
-            self._ask(each, each.amount, max(each.amount * _WANTED_CALLS, each.account.target))
+            self._ask(each, each.amount, self._wanted(each))
             for each in demands
             if not each.account.has_room(each.amount, now)
         ]
         try:
-            self._lease(asks, ASK_TIMEOUT_S)
+            self._lease(asks, LOOP_ASK_TIMEOUT_S if _is_in_event_loop() else ASK_TIMEOUT_S)
         except Unreachable:
             return False
         now = self._clock()
@@ -157,14 +163,35 @@ class Keeper:
             self._refresh_at = self._clock() + _ABSENT_REFRESH_S
         self._heard.set()
 
+    def wake(self) -> None:
+        """Have the background ask for more now: a lease is nearly used up."""
+        self._wake.set()
+
     def _run(self) -> None:
-        while True:
-            shielded(self.tick)()
-            if self._stop.wait(_TICK_S):
-                return
+        tick_at = float("-inf")
+        while not self._stopped:
+            if time.monotonic() >= tick_at:
+                shielded(self.tick)()
+                tick_at = time.monotonic() + _TICK_S
+            else:
+                shielded(self.ask_ahead)()
+            self._wake.wait(max(0.0, tick_at - time.monotonic()))
+            self._wake.clear()
+
+    def ask_ahead(self) -> None:
+        """Ask for what calls like the last ones will need. Never raises for a collector that is away."""
+        asks = [self._ask(each, 0, self._wanted(each)) for each in self._ledger.short()]
+        if asks and self._clock() >= self._down_until:
+            with suppress(Unreachable):
+                self._lease(asks, ASK_TIMEOUT_S)
+
+    @staticmethod
+    def _wanted(demand: Demand) -> int:
+        return max(demand.amount * _WANTED_CALLS, demand.account.target)
 
     def tick(self) -> None:
         """One round of the background's work. Never raises for a collector that is away."""
+        self.ask_ahead()
         self._ledger.settle_lost()
         short = self._ledger.look()
         now = self._clock()
@@ -197,6 +224,14 @@ class Keeper:
                 unsent, renewals, refusals = unsent[_BATCH:], [], []
                 if answer.version != self._version:
                     self._refresh_at = float("-inf")
+
+
+def _is_in_event_loop() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
 
 
 def _readable(entries: Iterable[dict[str, object]]) -> list[Budget]:

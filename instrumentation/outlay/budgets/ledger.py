@@ -56,6 +56,7 @@ class Ledger:
         self._unsent: list[Settlement] = []
         self._retired: list[Holding] = []
         self._has_returned = False
+        self._short: list[Demand] = []
 
     @property
     def budgets(self) -> tuple[Budget, ...]:
@@ -104,7 +105,20 @@ class Ledger:
             for demand in demands:
                 if not demand.account.has_room(demand.amount, now):
                     return demand
-            return self._hold(demands, at_ns)
+            held = self._hold(demands, at_ns)
+            self._short += [demand for demand in demands if demand.account.asks_ahead(demand.amount, now)]
+            return held
+
+    @property
+    def runs_short(self) -> bool:
+        """Whether a lease will soon be too small for calls such as the last ones."""
+        return bool(self._short)
+
+    def short(self) -> list[Demand]:
+        """Takes the calls whose like will soon find too little."""
+        with self._lock:
+            short, self._short = self._short, []
+        return short
 
     def take_unreached(self, demands: Sequence[Demand], now: float, at_ns: int) -> HeldReservation | Demand:
         """Reserve while the collector cannot be asked, as each budget's `when_unreachable` says."""
