@@ -38,6 +38,7 @@ from outlay_collector.store.definitions import follow_file
 from outlay_collector.store.engine import open_engine
 from outlay_collector.store.migrate import migrate
 from outlay_collector.store.sql import SqlStore
+from outlay_collector.tending import tending
 
 
 def create_app(settings: Settings, *, clock: Callable[[], int] = time.time_ns, trusted: bool = False) -> FastAPI:
@@ -88,6 +89,7 @@ def _run(settings: Settings, clock: Callable[[], int]) -> Iterator[Running]:
             ThreadPoolExecutor(1, thread_name_prefix="outlay-decoder") as decoders,
             alerting.running(settings, store, engine, clock),
             rolling(engine, clock),
+            tending(engine, clock),
             pruning(engine, settings.retention, clock),
         ):
             writer.start()
