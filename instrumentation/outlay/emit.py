@@ -24,6 +24,7 @@ from outlay.model import (
     Terms,
     Usage,
 )
+from outlay.providers.names import conventional_provider
 
 AttributeValue = str | bool | int | float | tuple[str, ...]
 
@@ -38,7 +39,7 @@ def span_name(call: Call) -> str:
 def span_attributes(call: Call) -> dict[str, AttributeValue]:
     """Everything the span says of the call, but for the service and environment that stand on its resource."""
     found: dict[str, AttributeValue | None] = {
-        at.PROVIDER: call.provider,
+        at.PROVIDER: conventional_provider(call.provider),
         at.OPERATION: call.operation,
         at.REQUEST_MODEL: call.model_requested,
         at.RESPONSE_MODEL: call.model_served,

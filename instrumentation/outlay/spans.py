@@ -20,6 +20,7 @@ from outlay import attributes as at
 from outlay.emit import span_attributes
 from outlay.model import Call
 from outlay.providers.base import Request
+from outlay.providers.names import conventional_provider
 
 _SAMPLED: Final = TraceFlags(TraceFlags.SAMPLED)
 _SILENT: Final = (trace.ProxyTracerProvider, trace.NoOpTracerProvider)
@@ -77,7 +78,11 @@ def open_span(provider: str, request: Request, started_at_ns: int) -> OpenSpan:
         span = tracers.get_tracer(at.SCOPE).start_span(
             f"{request.operation} {request.model}" if request.model else request.operation,
             kind=SpanKind.CLIENT,
-            attributes={at.PROVIDER: provider, at.OPERATION: request.operation, at.REQUEST_MODEL: request.model or ""},
+            attributes={
+                at.PROVIDER: conventional_provider(provider),
+                at.OPERATION: request.operation,
+                at.REQUEST_MODEL: request.model or "",
+            },
             start_time=started_at_ns,
         )
         if span.get_span_context().is_valid:

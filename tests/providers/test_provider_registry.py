@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from outlay.providers.names import conventional_provider
 from outlay.providers.registry import canonical_provider, provider_of_host, reader_for, sniff
 
 CHAT: dict[str, Any] = {"choices": [], "usage": {"prompt_tokens": 1, "completion_tokens": 1}}
@@ -28,6 +29,16 @@ MESSAGE: dict[str, Any] = {"type": "message", "content": [], "usage": {"input_to
 def test_a_provider_has_one_name(name: str, canonical: str) -> None:
     assert canonical_provider(name) == canonical
     assert canonical_provider(canonical) == canonical
+
+
+@pytest.mark.parametrize("name", ["openai", "azure", "bedrock", "google", "google-vertex", "mistral", "watsonx", "xai"])
+def test_the_name_on_a_span_leads_back_to_ours(name: str) -> None:
+    assert canonical_provider(conventional_provider(name)) == name
+
+
+def test_a_span_names_a_provider_as_the_conventions_do() -> None:
+    assert conventional_provider("google") == "gcp.gemini"
+    assert conventional_provider("acme") == "acme"
 
 
 @pytest.mark.parametrize(

@@ -48,6 +48,16 @@ _ALIASES: Final[dict[str, str]] = {
     "z.ai": "zai",
     "zhipu": "zai",
 }
+_CONVENTIONAL: Final = {
+    "azure": "azure.ai.openai",
+    "bedrock": "aws.bedrock",
+    "google": "gcp.gemini",
+    "google-vertex": "gcp.vertex_ai",
+    "mistral": "mistral_ai",
+    "watsonx": "ibm.watsonx.ai",
+    "xai": "x_ai",
+}
+"""Well-known values of `gen_ai.provider.name` that differ from ours (semantic-conventions-genai, November 2026)."""
 _HOSTS: Final[tuple[tuple[str, str], ...]] = (
     ("api.openai.com", "openai"),
     ("openai.azure.com", "azure"),
@@ -92,6 +102,11 @@ def canonical_provider(name: str) -> str:
     """Outlay's name of a provider."""
     lowered = name.strip().lower()
     return _ALIASES.get(lowered, lowered)
+
+
+def conventional_provider(name: str) -> str:
+    """How the GenAI conventions spell one of Outlay's names: what stands on a span."""
+    return _CONVENTIONAL.get(name, name)
 
 
 def provider_of_host(host: str) -> str | None:
