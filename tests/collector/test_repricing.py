@@ -5,18 +5,21 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
 from fastapi import FastAPI
 from outlay.model import Call, Cost, CostStatus, ResponseCache, Usage
+from outlay.prices import nano_usd
 from outlay_collector.billing import Report, Source
 from outlay_collector.cli import app as cli
 from outlay_collector.periods import rfc3339
 from outlay_collector.store.engine import reading
 from outlay_collector.store.repricings import read_first_cost
 from outlay_collector.store.sql import SqlStore
+from outlay_collector.store.verifying import verify
 from sqlalchemy import Engine
 from starlette.testclient import TestClient
 from typer.testing import CliRunner
@@ -68,6 +71,11 @@ def spend(client: TestClient) -> tuple[str | None, int]:
     return row["cost_usd"], row["unpriced_calls"]
 
 
+def spent(client: TestClient) -> str:
+    (budget,) = client.get("/api/v1/budgets").json()["budgets"]
+    return str(budget["spent_usd"])
+
+
 def calls(client: TestClient) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = client.get("/api/v1/calls", params=WINDOW).json()["calls"]
     return found
@@ -97,6 +105,31 @@ def test_calls_get_the_price_that_held_when_they_were_made(engine: Engine, clien
     ]
     assert spend(client) == ("5", 0)
     assert {call["cost_usd"] for call in calls(client)} == {"2.5"}
+
+
+@BOTH_BACKENDS
+def test_budgets_and_rollups_follow_the_calls(engine: Engine, client: TestClient) -> None:
+    store(engine, report(1, started_at_ns=NOW_NS - 10**9, ended_at_ns=NOW_NS))
+    client.put("/api/v1/budgets/daily", json={"limit": {"usd": 100}, "period": "day"})
+    assert spent(client) == "2"
+
+    client.post("/api/v1/repricings", json={"from": "2026-11-20T00:00:00Z", "to": "2026-11-21T00:00:00Z"})
+
+    assert spent(client) == "2.5"
+    assert verify(engine) == []
+
+
+@BOTH_BACKENDS
+def test_every_amount_survives_the_database_and_json(engine: Engine, client: TestClient) -> None:
+    amounts = (0, 1, 10**9 - 1, 2**53 + 1, 9 * 10**18)
+    costs = [Cost(nano_usd=amount, status=CostStatus.EXACT) for amount in amounts]
+    store(engine, *(report(number, cost, usage=None) for number, cost in enumerate(costs)))
+
+    texts = [call["cost_usd"] for call in reversed(calls(client))]
+
+    assert texts == ["0", "0.000000001", "0.999999999", "9007199.254740993", "9000000000"]
+    assert [nano_usd(Decimal(text)) for text in texts] == list(amounts)
+    assert spend(client) == ("9009007200.254740993", 0)
 
 
 def test_a_dry_run_says_the_same_and_changes_nothing(engine: Engine, client: TestClient) -> None:

@@ -98,6 +98,14 @@ def test_every_entry_names_its_source_and_the_day_it_was_checked() -> None:
         assert source.count("(2026-") == source.count(";") + 1
 
 
+def test_the_license_of_what_the_data_is_made_of_lies_beside_it() -> None:
+    beside, root = (DATA.with_name("NOTICE").read_text("utf-8"), (REPOSITORY / "NOTICE").read_text("utf-8"))
+
+    for owner in ("genai-prices", "litellm", "Portkey-AI", "langfuse"):
+        assert owner in beside
+    assert beside.partition("Permission")[2] == root.partition("Permission")[2] != ""
+
+
 def test_the_data_is_built_from_the_genai_prices_that_is_pinned() -> None:
     assert json.loads(DATA.read_bytes())["sources"][0].startswith(f"genai-prices {version('genai-prices')} ")
 

@@ -41,7 +41,7 @@ def price(
     as_json: Annotated[bool, typer.Option("--json", help="JSON lines on stdout, and nothing else.")] = False,
     config: Annotated[Path | None, typer.Option("--config", help="An outlay.toml whose price entries win.")] = None,
 ) -> None:
-    """What a provider's own responses cost, line by line."""
+    """What a provider's own responses cost, line by line. Exits with 0 where every line was answered, priced or not."""
     book = configured_book(config)
     now = datetime.now(UTC)
     quotes = (
