@@ -91,8 +91,8 @@ A setting that does not exist is an error, never ignored. Durations are a number
 
 ### Entries
 
-`[[budget]]` is described in [budgets.md](budgets.md), `[[rule]]` and `[[channel]]` in [alerts.md](alerts.md), and
-`[[price]]` in [prices.md](prices.md). What `[retention]` removes, and what stays, is in [retention.md](retention.md).
+`[[budget]]` is described in [budgets.md](budgets.md), `[[rule]]` and `[[channel]]` in [alerts.md](alerts.md),
+`[[report]]` in [reports.md](reports.md) and `[[price]]` in [prices.md](prices.md). What `[retention]` removes, and what stays, is in [retention.md](retention.md).
 """
 
 

@@ -30,6 +30,7 @@ from outlay_collector.api.dependencies import Running, running
 from outlay_collector.ingest import Writer
 from outlay_collector.metrics import Metrics
 from outlay_collector.otlp import http as otlp
+from outlay_collector.reporting import reporting
 from outlay_collector.retention import pruning
 from outlay_collector.rolling import rolling
 from outlay_collector.security import KeyGate, Keys
@@ -88,6 +89,7 @@ def _run(settings: Settings, clock: Callable[[], int]) -> Iterator[Running]:
         with (
             ThreadPoolExecutor(1, thread_name_prefix="outlay-decoder") as decoders,
             alerting.running(settings, store, engine, clock),
+            reporting(settings, store, engine, clock),
             rolling(engine, clock),
             tending(engine, clock),
             pruning(engine, settings.retention, clock),

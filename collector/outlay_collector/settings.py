@@ -24,6 +24,8 @@ from outlay_alerts.rules import Rule
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SkipValidation, ValidationError
 from sqlalchemy.engine import make_url
 
+from outlay_collector.reports.schedule import ScheduledReport, check_channels, read_reports
+
 DEFAULT_FILE: Final = Path("outlay.toml")
 ENVIRONMENT: Final = "environment"
 
@@ -110,6 +112,7 @@ class Settings(BaseModel):
     rules: SkipValidation[tuple[Rule, ...]] = ()
     channels: SkipValidation[tuple[Channel, ...]] = ()
     prices: SkipValidation[tuple[Override, ...]] = ()
+    reports: SkipValidation[tuple[ScheduledReport, ...]] = ()
 
 
 _SECTIONS: Final[dict[str, type[Section]]] = {
@@ -123,6 +126,7 @@ _ENTRIES: Final[dict[str, tuple[str, Callable[..., Any]]]] = {
     "rule": ("rules", read_rules),
     "channel": ("channels", read_channels),
     "price": ("prices", read_overrides),
+    "report": ("reports", read_reports),
 }
 
 
@@ -160,6 +164,7 @@ def _settings_of(document: dict[str, Any], source: str, environ: Mapping[str, st
             raise ConfigError(source, name, "...", f"a list of tables, each under [[{name}]]")
         settings[field] = read(entries, source)
     check_references(settings["rules"], settings["channels"], source)
+    check_channels(settings["reports"], settings["channels"], source)
     return Settings(**settings)
 
 

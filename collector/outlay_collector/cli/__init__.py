@@ -24,6 +24,7 @@ COMMANDS: Final[dict[str, str]] = {
     "export": "Cost reports as files.",
     "alerts": "What fires, whether rules and channels work, and silences.",
     "budgets": "Limits on spend: list, set, remove.",
+    "reports": "What is sent at the end of each day, week or month.",
     "price": "What responses cost: JSON lines in, JSON lines out.",
     "prices": "What the price book holds, and what it lacks.",
     "reprice": "History at today's knowledge of its prices, and what that changes.",
