@@ -27,6 +27,7 @@ lint: .venv/.developer ## Style and import rules
 
 type: .venv/.developer ## mypy --strict
 	$(BIN)/mypy
+	$(BIN)/mypy scripts
 
 unit: .venv/.developer
 	$(BIN)/pytest $(PYTEST)

@@ -91,15 +91,7 @@ def sniff(response: object) -> str | None:
 
     Many speak OpenAI's formats, so there the marks a provider leaves decide, then a model only its maker names so.
     """
-    if isinstance(response, list):
-        owner, body = _told_by_events(response)
-    elif isinstance(response, Mapping):
-        inner = batch_result(response)
-        body = response if inner is None else inner
-        found = _format_of(body)
-        owner = found.provider if found else None
-    else:
-        return None
+    owner, body = _told_by_format(response)
     if owner is None:
         return None
     usage = mapping(body.get("usage"))
@@ -114,12 +106,17 @@ def sniff(response: object) -> str | None:
     return next((provider for provider, names in _MAKERS if names.match(model)), None)
 
 
-def _told_by_events(events: list[Any]) -> tuple[str | None, Body]:
-    """Whose format a stream has, and what its events say between them where a whole response would say it."""
-    found = next((each for each in map(_format_of_event, mappings(events)) if each), None)
+def _told_by_format(response: object) -> tuple[str | None, Body]:
+    """Whose format a response has, and its body; of a stream, what its events say where a body would say it."""
+    if isinstance(response, Mapping):
+        inner = batch_result(response)
+        body = response if inner is None else inner
+        found = _format_of(body)
+        return (found.provider, body) if found else (None, NOTHING)
+    found = next((each for each in map(_format_of_event, mappings(response)) if each), None)
     if found is None:
         return None, NOTHING
-    reading = ShapeReader(found.provider).read_response(None, events)
+    reading = ShapeReader(found.provider).read_response(None, response)
     return found.provider, {"id": reading.response_id, "model": reading.model_served, "usage": reading.usage_raw}
 
 
