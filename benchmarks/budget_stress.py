@@ -1,6 +1,6 @@
 """Many processes against one hard budget, through the real SDK, a provider over HTTP and collectors of their own.
 
-    python benchmarks/budget_stress.py [--processes 4] [--threads 5] [--tasks 5] [--usd 1.00] [--only SCENARIO]
+    python benchmarks/budget_stress.py [--processes 4] [--threads 5] [--tasks 5] [--usd 3.00] [--only SCENARIO]
 
 Undisturbed; the collector killed in the middle and started again; a worker killed; the collector's clock jumping; two
 collectors on one Postgres. The provider's own log of what it sent, priced by hand here, is the truth: the limit must
@@ -233,7 +233,7 @@ def main() -> None:
     parser.add_argument("--processes", type=int, default=4)
     parser.add_argument("--threads", type=int, default=5)
     parser.add_argument("--tasks", type=int, default=5, help="of asyncio, in each process")
-    parser.add_argument("--usd", default="1.00")
+    parser.add_argument("--usd", default="3.00")
     parser.add_argument("--only", choices=[*SCENARIOS, "litellm"])
     arguments = parser.parse_args()
     limit, failed = float(arguments.usd) * 10**9, False
