@@ -8,6 +8,8 @@ from typing import Any, Final
 from sqlalchemy import BigInteger, Connection, Row, insert, select, update
 from sqlmodel import Field, SQLModel
 
+from outlay_collector.store.schema import Json
+
 
 class ApiKeyRow(SQLModel, table=True):
     """One key. The secret itself is shown once, when it is made, and kept nowhere."""
@@ -20,6 +22,8 @@ class ApiKeyRow(SQLModel, table=True):
     secret_sha256: str
     created_at_ns: int = Field(sa_type=BigInteger)
     revoked_at_ns: int | None = Field(default=None, sa_type=BigInteger)
+    pins: dict[str, str] | None = Field(default=None, sa_type=Json)
+    """What every call sent with it is attributed to, whatever its spans say: dimension to value."""
 
 
 KEYS: Final = SQLModel.metadata.tables["api_keys"]

@@ -15,6 +15,7 @@ from outlay_collector.store.alert_tables import ALERTS, DELIVERIES, SILENCES, TR
 from outlay_collector.store.budgets import LEASES, SETTLEMENTS
 from outlay_collector.store.closing import close_day
 from outlay_collector.store.engine import reading
+from outlay_collector.store.limits import LIMITS, forget_limits
 from outlay_collector.store.refusals import REFUSALS
 from outlay_collector.store.rollups import DAY_NS
 from outlay_collector.store.schema import CALLS, REPORTS
@@ -75,6 +76,9 @@ def prune_spans(engine: Engine, before_ns: int) -> Iterator[tuple[str, int]]:
         after = page[-1].id
     for table, is_old in _EVENTS:
         yield from _remove(engine, table, is_old(before_ns))
+    with engine.begin() as connection:
+        if removed := forget_limits(connection, before_ns):
+            yield str(LIMITS.name), removed
 
 
 def prune_calls(engine: Engine, before_ns: int) -> Iterator[tuple[str, int]]:
@@ -92,6 +96,7 @@ def count_spans(connection: Connection, before_ns: int) -> dict[str, int]:
     counts = {str(REPORTS.name): int(connection.scalar(select(func.sum(reports.c.reports)).where(old)) or 0)}
     for table, is_old in _EVENTS:
         counts[str(table.name)] = _count(connection, table, is_old(before_ns))
+    counts[str(LIMITS.name)] = _count(connection, LIMITS, LIMITS.c.seen_at_ns < before_ns)
     return counts
 
 

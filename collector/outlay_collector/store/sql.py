@@ -12,6 +12,7 @@ from sqlalchemy.exc import DBAPIError
 from outlay_collector.billing import Report
 from outlay_collector.store.closing import still_open
 from outlay_collector.store.engine import reading
+from outlay_collector.store.limits import note_limits
 from outlay_collector.store.query import CallsQuery, StoredCall, StoredReport, UsageQuery, UsageRow
 from outlay_collector.store.reading import first_call_at_ns, read_call, read_calls, read_trace, read_usage
 from outlay_collector.store.writing import Written, write_reports
@@ -39,6 +40,7 @@ class SqlStore:
         with self._engine.begin() as connection:
             taken = still_open(connection, reports, received_at_ns)
             written = write_reports(connection, taken, received_at_ns)
+            note_limits(connection, taken)
         return replace(written, repeated=written.repeated + len(reports) - len(taken))
 
     def usage(self, query: UsageQuery) -> list[UsageRow]:

@@ -1,0 +1,89 @@
+"""Rate limits of providers as calls last saw them, in the headers of their responses: one row a limit, the latest."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, Final
+
+from sqlalchemy import BigInteger, Connection, Row, delete, select
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlmodel import Field, SQLModel
+
+from outlay_collector.billing import Report
+
+_LATEST_NS: Final = 2**63 - 1
+
+
+class RateLimitRow(SQLModel, table=True):
+    """`model` and `service` are empty where a call did not say them."""
+
+    __tablename__ = "rate_limits"
+
+    provider: str = Field(primary_key=True)
+    model: str = Field(primary_key=True)
+    service: str = Field(primary_key=True)
+    name: str = Field(primary_key=True)
+    """`requests`, `tokens` or what else the provider limits."""
+    most: int | None = Field(default=None, sa_type=BigInteger)
+    remaining: int | None = Field(default=None, sa_type=BigInteger)
+    resets_at_ns: int | None = Field(default=None, sa_type=BigInteger)
+    seen_at_ns: int = Field(sa_type=BigInteger)
+
+
+LIMITS: Final = SQLModel.metadata.tables["rate_limits"]
+_KEY: Final = tuple(column.name for column in LIMITS.primary_key)
+_SEEN: Final = tuple(column.name for column in LIMITS.columns if column.name not in _KEY)
+
+
+def note_limits(connection: Connection, reports: Iterable[Report]) -> None:
+    """Keep what the latest of the calls saw, unless a later one was seen before."""
+    latest: dict[tuple[str, ...], dict[str, Any]] = {}
+    for report in reports:
+        for row in _rows(report):
+            key = tuple(row[name] for name in _KEY)
+            if key not in latest or latest[key]["seen_at_ns"] < row["seen_at_ns"]:
+                latest[key] = row
+    if latest:
+        dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+        statement: Any = dialect.insert(LIMITS)
+        said = statement.excluded
+        statement = statement.on_conflict_do_update(
+            index_elements=_KEY,
+            set_={name: said[name] for name in _SEEN},
+            where=said.seen_at_ns > LIMITS.c.seen_at_ns,
+        )
+        # In one order: two collectors cannot each wait for the other.
+        connection.execute(statement, [latest[key] for key in sorted(latest)])
+
+
+def read_limits(connection: Connection) -> Sequence[Row[Any]]:
+    """All of them, by key."""
+    return connection.execute(select(LIMITS).order_by(*LIMITS.primary_key)).all()
+
+
+def forget_limits(connection: Connection, before_ns: int) -> int:
+    """Remove those not seen since then; how many."""
+    return connection.execute(delete(LIMITS).where(LIMITS.c.seen_at_ns < before_ns)).rowcount
+
+
+def _rows(report: Report) -> Iterable[dict[str, Any]]:
+    call = report.call
+    for name, limit in call.rate_limits.items():
+        yield {
+            "provider": call.provider,
+            "model": call.model or "",
+            "service": call.attribution.service or "",
+            "name": name,
+            "most": limit.limit,
+            "remaining": limit.remaining,
+            "resets_at_ns": _resets_at_ns(call.ended_at_ns, limit.reset_s),
+            "seen_at_ns": call.ended_at_ns,
+        }
+
+
+def _resets_at_ns(ended_at_ns: int, reset_s: float | None) -> int | None:
+    """None too where what came is no time that can be: it is other people's."""
+    if reset_s is None or not 0 <= reset_s < 10**9:
+        return None
+    at_ns = ended_at_ns + int(reset_s * 1_000_000_000)
+    return at_ns if at_ns <= _LATEST_NS else None
