@@ -101,6 +101,12 @@ class Budget:
     resets_at: datetime | None
     on_limit: str
     state: str
+    exhausts_at: datetime | None = None
+    """At the present pace; None where it lasts until it resets."""
+    held_back_calls: int = 0
+    avoided_usd: Decimal | None = None
+    """What those calls would have cost at most."""
+    is_paused: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -205,6 +211,10 @@ def read_budgets(answer: Json) -> tuple[Budget, ...]:
             resets_at=_time_or_none(row["resets_at"]),
             on_limit=row["on_limit"],
             state=row["state"],
+            exhausts_at=_time_or_none(row["exhausts_at"]),
+            held_back_calls=row["held_back_calls"],
+            avoided_usd=_amount_or_none(row["avoided_usd"]),
+            is_paused=row["paused"],
         )
         for row in answer["budgets"]
     )

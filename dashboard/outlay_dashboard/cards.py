@@ -228,8 +228,6 @@ def _meter(budget: Budget, now: datetime) -> str:
         f"left {fmt.exact_amount(budget.remaining, unit)} of {fmt.exact_amount(budget.limit, unit)}"
     )
     lent_words = f", {fmt.amount(budget.leased, unit)} lent to processes" if budget.leased else ""
-    blocks = budget.on_limit == "block"
-    enforcement = "alerts only" if not blocks else "calls are held back" if budget.state == "exhausted" else "blocks"
     period = budget.period if budget.resets_at is None else f"per {budget.period}"
     resets = "" if budget.resets_at is None else f" · resets {fmt.until(budget.resets_at, now)}"
     return (
@@ -242,8 +240,27 @@ def _meter(budget: Budget, now: datetime) -> str:
         f'<div class="spent" style="width:{min(share, 1) * 100:.2f}%"></div>'
         f'<div class="lent" style="width:{lent * 100:.2f}%"></div></div>'
         f'<div class="line faint"><span>{fmt.percent(share)} spent{lent_words}</span>'
-        f"<span>{escape(period)} · {enforcement}{resets}</span></div></section>"
+        f"<span>{escape(period)} · {_enforcement(budget)}{resets}</span></div>{_outlook(budget, now)}</section>"
     )
+
+
+def _enforcement(budget: Budget) -> str:
+    if budget.is_paused:
+        return "paused"
+    if budget.on_limit != "block":
+        return "alerts only"
+    return "calls are held back" if budget.state == "exhausted" else "blocks"
+
+
+def _outlook(budget: Budget, now: datetime) -> str:
+    """When it will be gone, and what it has held back; nothing where there is nothing to tell."""
+    told = []
+    if budget.held_back_calls:
+        avoided = "" if budget.avoided_usd is None else f", up to {fmt.usd(budget.avoided_usd)} avoided"
+        told.append(f"{fmt.plural(budget.held_back_calls, 'call')} held back{avoided}")
+    if budget.exhausts_at is not None:
+        told.append(f"at this pace gone {fmt.until(budget.exhausts_at, now)}")
+    return f'<div class="line faint"><span>{escape(" · ".join(told))}</span></div>' if told else ""
 
 
 def _scope(pairs: Pairs) -> str:

@@ -120,6 +120,14 @@ def test_names_from_an_application_cannot_become_markup() -> None:
     assert "u<1>" not in cards.budgets([BUDGET], NOW)
 
 
+def test_a_budget_tells_what_it_held_back_and_when_it_will_be_gone() -> None:
+    assert "held back" not in cards.budgets([BUDGET], NOW)
+    held = replace(BUDGET, held_back_calls=3, avoided_usd=Decimal("0.25"), exhausts_at=NOW + timedelta(hours=2))
+    told = cards.budgets([held], NOW)
+    assert "3 calls held back, up to $0.25 avoided · at this pace gone in 2 h" in told
+    assert "per day · paused · resets" in cards.budgets([replace(BUDGET, is_paused=True)], NOW)
+
+
 def test_a_budget_that_is_overspent_fills_its_bar_and_no_more() -> None:
     over = replace(BUDGET, spent=Decimal("7.5"), leased=Decimal("1"), state="exhausted")
     widths = [float(width) for width in re.findall(r"width:([\d.]+)%", cards.budgets([over], NOW))]
