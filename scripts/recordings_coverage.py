@@ -28,7 +28,7 @@ from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any, Final
 
-from outlay.model import CostStatus, Usage
+from outlay.model import Cost, CostStatus, Usage
 from outlay.prices import PriceBook
 from outlay.providers.base import Reading, Request
 from outlay.providers.eventstream import decode_events
@@ -124,6 +124,25 @@ def disagreement(raw: Mapping[str, Any], usage: Usage) -> str | None:
     return None
 
 
+def cost_of(book: PriceBook, exchange: Exchange, request: Request, reading: Reading) -> Cost:
+    """What the call cost when it took place."""
+    return book.cost(
+        reading.usage,
+        provider=canonical_provider(exchange["provider"]),
+        model=reading.model_served or request.model,
+        at_ns=int(moment(exchange).timestamp()) * 10**9,
+        terms=reading.terms,
+        provider_cost_usd=reading.provider_cost_usd,
+        reason_unread=reading.reason_unread,
+    )
+
+
+def moment(exchange: Exchange) -> datetime:
+    """When the exchange took place: an HTTP date, an ISO one, or (unknown) the day most were collected."""
+    recorded = exchange.get("recorded_at") or "2026-08-01T00:00:00+00:00"
+    return parsedate_to_datetime(recorded) if "," in recorded else datetime.fromisoformat(recorded)
+
+
 class Coverage:
     """Counts by provider and api."""
 
@@ -155,15 +174,7 @@ class Coverage:
 
     def _price(self, exchange: Exchange, request: Request, reading: Reading, row: Counter[str]) -> None:
         provider, model = canonical_provider(exchange["provider"]), reading.model_served or request.model
-        cost = self.book.cost(
-            reading.usage,
-            provider=provider,
-            model=model,
-            at_ns=_moment_ns(exchange),
-            terms=reading.terms,
-            provider_cost_usd=reading.provider_cost_usd,
-            reason_unread=reading.reason_unread,
-        )
+        cost = cost_of(self.book, exchange, request, reading)
         outcome = "priced" if cost.nano_usd is not None else "unpriced"
         row[outcome] += 1
         if not (RETIRED.fullmatch(model or "") or UNSOLD.fullmatch(f"{provider}/{model}")):
@@ -173,13 +184,6 @@ class Coverage:
 
     def total(self) -> Counter[str]:
         return sum(self.rows.values(), Counter())
-
-
-def _moment_ns(exchange: Exchange) -> int:
-    """When the exchange took place: an HTTP date, an ISO one, or (unknown) the day most were collected."""
-    recorded = exchange.get("recorded_at") or "2026-08-01T00:00:00+00:00"
-    at = parsedate_to_datetime(recorded) if "," in recorded else datetime.fromisoformat(recorded)
-    return int(at.timestamp()) * 10**9
 
 
 COLUMNS = ("read", "refused", "no usage", "read besides", "no call", "priced", "unpriced")

@@ -434,6 +434,24 @@ def test_a_call_costs_what_held_when_it_was_made(model: str, given: int, made: i
         ),
         # A platform's own name for a deployment: the response says which model answered. 1,000 x 2.50.
         ({"provider": "azure", "model": "prod", "response": completion("gpt-4o-2024-08-06", 1_000)}, "0.0025", "exact"),
+        # What a realtime session says at the end of a turn: 1,000 x 4 + 2,000 x 32 + 300 x 16 + 1,500 x 64.
+        (
+            {
+                "provider": "openai",
+                "model": "gpt-realtime",
+                "response": {
+                    "object": "realtime.response",
+                    "usage": {
+                        "input_tokens": 3_000,
+                        "output_tokens": 1_800,
+                        "input_token_details": {"text_tokens": 1_000, "audio_tokens": 2_000},
+                        "output_token_details": {"text_tokens": 300, "audio_tokens": 1_500},
+                    },
+                },
+            },
+            "0.1688",
+            "exact",
+        ),
         # OpenRouter's own figure stands, ours beside it.
         (
             {"provider": "openrouter", "response": completion("openai/gpt-4o", 1_000, cost=0.0031)},

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from outlay.providers.base import Reading
 from outlay.providers.eventstream import decode_events
 from outlay.providers.registry import reader_for, sniff
+from outlay.providers.sse import decode_sse
 from outlay.units import UNITS
 
 PROVIDERS = st.sampled_from(
@@ -149,6 +150,13 @@ def test_any_events_get_a_reading(provider: str, events: list[dict[str, Any]]) -
     assert isinstance(stream.finished, bool)
     assert stream.output_characters >= 0
     assert_sound(stream.reading())
+
+
+@given(st.text())
+def test_any_text_is_decoded_or_left(body: str) -> None:
+    found = list(decode_sse(f'data: {{"first": 1}}\n\n{body}\n\ndata: {{"last": 1}}\n\ndata: [DONE]'))
+
+    assert (found[0], found[-1]) == ({"first": 1}, {"last": 1})
 
 
 @settings(deadline=None)

@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import pytest
+from outlay.prices import PriceBook
+from outlay.prices.quote import quote
 from outlay.providers.base import Reading, Request
 
 
@@ -55,6 +58,37 @@ def test_what_is_not_read_contradicts_itself_or_has_no_counts(calls: Any) -> Non
     elsewhere = [e for e, _ in unread if not (e["provider"] == "azure" and "grok" in e["model"])]
     assert len(elsewhere) / len(carrying) < 0.002
     assert len(unread) / len(carrying) < 0.012
+
+
+def test_of_the_models_still_sold_all_but_a_few_have_a_price(recordings: Path, coverage_script: ModuleType) -> None:
+    coverage = coverage_script.Coverage()
+    for exchange in coverage_script.exchanges(recordings):
+        coverage.add(exchange)
+    total = coverage.total()
+
+    assert coverage.disagreements == []
+    assert total["sold priced"] / (total["sold priced"] + total["sold unpriced"]) > 0.98
+
+
+def test_an_exchange_that_was_stored_costs_what_it_did_live(calls: Any, coverage_script: ModuleType) -> None:
+    """Speech alone is not told by its body."""
+    book = PriceBook.bundled()
+    for exchange, request, reading in calls:
+        body = exchange["response"]["body"]
+        is_text = exchange.get("stream_format") in (None, "sse")
+        line = {
+            "provider": exchange["provider"],
+            "model": request.model,
+            "at": coverage_script.moment(exchange).isoformat(),
+            "request": coverage_script.body_of(exchange["request"]),
+            "response": body if is_text else list(coverage_script.events(exchange)),
+        }
+        live = coverage_script.cost_of(book, exchange, request, reading)
+
+        stored = quote(book, line, datetime.now(UTC))
+
+        if request.operation != "speech":
+            assert (stored.nano_usd, stored.status) == (live.nano_usd, live.status), exchange["id"]
 
 
 def test_every_stream_that_was_not_cut_is_known_to_have_ended(calls: Any, coverage_script: ModuleType) -> None:
