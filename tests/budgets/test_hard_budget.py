@@ -3,6 +3,7 @@ of clients. Nothing that is refused reaches the provider."""
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -17,8 +18,10 @@ import openai
 import outlay
 import pytest
 from outlay_collector.app import create_app
+from outlay_collector.cli import app as command
 from outlay_collector.serving import Server
 from outlay_collector.settings import Settings, Store
+from typer.testing import CliRunner
 
 
 @pytest.fixture
@@ -149,6 +152,27 @@ def test_calls_held_back_are_shown_with_what_they_would_have_cost(client: openai
     assert {(each["reason"], each["provider"], each["model"]) for each in told} == {("no_room", "openai", "gpt-4o")}
     assert {(each["service"], each["feature"], each["user"]) for each in told} == {("shop", "chat", "ann")}
     assert httpx2.get(f"{collector}/api/v1/summary").json()["budgets"][0]["held_back_calls"] == 3
+
+
+def test_the_command_shows_who_spends_a_budget_who_holds_it_and_what_it_held_back(
+    client: openai.OpenAI, collector: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "240")
+    put(collector, "bot", limit={"calls": 2})
+    outlay.instrument("openai", endpoint=collector, service="shop")
+    with outlay.context(user="ann", feature="chat"):
+        for _ in range(2):
+            chat(client)
+        with pytest.raises(outlay.BudgetExceeded):
+            chat(client)
+    assert outlay.flush()
+    arguments = ["budgets", "show", "bot", "--endpoint", collector]
+    shown = CliRunner().invoke(command, arguments, catch_exceptions=False).output
+    for words in ("exhausted", "1 call, $0.01", "no_room", "service=shop, feature=chat, user=ann", "openai/gpt-4o"):
+        assert words in shown
+    told = json.loads(CliRunner().invoke(command, [*arguments, "--json"], catch_exceptions=False).output)
+    assert [(row["feature"], row["user"], row["calls"]) for row in told["spenders"]] == [("chat", "ann", 2)]
+    assert told["refusals"][0]["avoided_usd"] == "0.010045"
 
 
 def test_flushing_reports_what_calls_cost_their_budgets(client: openai.OpenAI, collector: str) -> None:
