@@ -11,7 +11,7 @@ from typing import Final
 from sqlalchemy import Engine
 
 from outlay_collector.store.engine import reading
-from outlay_collector.store.rollups import next_stale, sum_up
+from outlay_collector.store.summing import next_stale, sum_up
 
 log = logging.getLogger(__name__)
 

@@ -16,7 +16,7 @@ from outlay_collector.rolling import sum_up_all
 from outlay_collector.store.engine import open_engine
 from outlay_collector.store.migrate import migrate
 from outlay_collector.store.query import UsageQuery
-from outlay_collector.store.rollups import DAY_NS, PERIODS, QUARTER_NS
+from outlay_collector.store.rollups import DAY_NS, HOUR_NS, PERIODS, QUARTER_NS
 from outlay_collector.store.segments import Segment, plan
 from outlay_collector.store.sql import SqlStore
 from outlay_collector.store.verifying import verify
@@ -79,7 +79,7 @@ queries = st.builds(
     length=st.integers(1, 4 * 24 * 3600),
     interval=st.none() | st.sampled_from(INTERVALS[1:]),
     zone=st.sampled_from(["UTC", "Asia/Kathmandu", "America/New_York"]),
-    group_by=st.sampled_from([(), ("model",), ("feature", "status"), ("user",)]),
+    group_by=st.sampled_from([(), ("model",), ("feature",), ("feature", "status"), ("user",)]),
     model=st.none() | st.sampled_from(MODELS),
 )
 
@@ -127,14 +127,14 @@ def test_a_month_is_read_from_days_and_a_late_call_is_seen_at_once(engine: Engin
     )
     query = UsageQuery(from_ns=BEGIN, to_ns=LATER)
     store.write(reports(early), NOW_NS)  # type: ignore[arg-type]  # of Report
-    assert sum_up_all(engine, LATER) == 2
+    assert sum_up_all(engine, LATER) == 3
     assert sum_up_all(engine, LATER) == 0
     assert store.usage(query)[0].calls == 1
     store.write(reports(late), NOW_NS)  # type: ignore[arg-type]  # of Report
     assert store.usage(query)[0].calls == 2
     with engine.connect() as connection:
         assert set(connection.execute(select(PERIODS.c.stale)).scalars()) == {True}
-    assert sum_up_all(engine, LATER) == 2
+    assert sum_up_all(engine, LATER) == 3
     assert (store.usage(query)[0].calls, store.usage(query)[0].cost_nano_usd) == (2, 7_000_000)
     assert verify(engine) == []
 
@@ -146,7 +146,7 @@ def test_verify_names_the_period_that_is_wrong(engine: Engine) -> None:
     with engine.begin() as connection:
         connection.execute(update(SQLModel.metadata.tables["rollups"]).values(cost_nano_usd=1))
     found = verify(engine)
-    assert len(found) == 2
+    assert len(found) == 3
     assert "2026-11-14T00:00:00Z" in found[0]
     assert "cost_nano_usd" in found[0]
     with engine.begin() as connection:
@@ -154,23 +154,25 @@ def test_verify_names_the_period_that_is_wrong(engine: Engine) -> None:
     assert "not listed" in verify(engine)[0]
 
 
-def test_whole_days_come_from_days_and_the_rest_from_quarters_and_calls() -> None:
+def test_whole_days_come_from_days_and_the_rest_from_hours_quarters_and_calls() -> None:
     day = 100 * DAY_NS
     days = {day: False, day + DAY_NS: True}
+    next_day = day + DAY_NS
+    hours = {next_day: False, next_day + HOUR_NS: True}
     quarters = {
-        day + DAY_NS: False,
-        day + DAY_NS + QUARTER_NS: False,
-        day + DAY_NS + 2 * QUARTER_NS: True,
+        next_day + HOUR_NS: False,
+        next_day + HOUR_NS + QUARTER_NS: True,
     }
-    assert plan([(0, day, day + 3 * DAY_NS)], days, quarters) == [
-        Segment(0, DAY_NS, day, day + DAY_NS),
-        Segment(0, QUARTER_NS, day + DAY_NS, day + DAY_NS + 2 * QUARTER_NS),
-        Segment(0, None, day + DAY_NS + 2 * QUARTER_NS, day + DAY_NS + 3 * QUARTER_NS),
+    listed = {DAY_NS: days, HOUR_NS: hours, QUARTER_NS: quarters}
+    assert plan([(0, day, day + 3 * DAY_NS)], listed) == [
+        Segment(0, DAY_NS, day, next_day),
+        Segment(0, HOUR_NS, next_day, next_day + HOUR_NS),
+        Segment(0, QUARTER_NS, next_day + HOUR_NS, next_day + HOUR_NS + QUARTER_NS),
+        Segment(0, None, next_day + HOUR_NS + QUARTER_NS, next_day + HOUR_NS + 2 * QUARTER_NS),
     ]
 
 
 def test_a_window_that_cuts_a_quarter_reads_its_calls() -> None:
     day = 100 * DAY_NS
-    assert plan([(0, day + 5, day + QUARTER_NS)], {day: False}, {day: False}) == [
-        Segment(0, None, day + 5, day + QUARTER_NS)
-    ]
+    listed = {DAY_NS: {day: False}, HOUR_NS: {day: False}, QUARTER_NS: {day: False}}
+    assert plan([(0, day + 5, day + QUARTER_NS)], listed) == [Segment(0, None, day + 5, day + QUARTER_NS)]

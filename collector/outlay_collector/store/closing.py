@@ -14,8 +14,9 @@ from typing import Final
 from sqlalchemy import ColumnElement, Connection, exists, select, update
 
 from outlay_collector.billing import Report
-from outlay_collector.store.rollups import DAY_NS, PERIODS, QUARTER_NS, hold_periods, share_periods, sum_up
+from outlay_collector.store.rollups import DAY_NS, LENGTHS_NS, PERIODS, hold_periods, share_periods
 from outlay_collector.store.schema import CALLS, REPORTS
+from outlay_collector.store.summing import sum_up
 
 log = logging.getLogger(__name__)
 
@@ -57,7 +58,7 @@ def _day(report: Report) -> int:
 
 
 def _within(day_ns: int) -> ColumnElement[bool]:
-    return PERIODS.c.length_ns.in_((QUARTER_NS, DAY_NS)) & PERIODS.c.start_ns.between(day_ns, day_ns + DAY_NS - 1)
+    return PERIODS.c.length_ns.in_(LENGTHS_NS) & PERIODS.c.start_ns.between(day_ns, day_ns + DAY_NS - 1)
 
 
 def _closed_days(connection: Connection, days: set[int]) -> set[int]:

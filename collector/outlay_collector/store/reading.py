@@ -42,18 +42,20 @@ from outlay_collector.store.query import (
 from outlay_collector.store.rollups import (
     BINS,
     DAY_NS,
-    DIMENSIONS,
+    HOUR_NS,
     LATENCY,
     MEASURES,
     PERIODS,
     QUARTER_NS,
     ROLLUPS,
     TTFT,
+    grouping_for,
     measures_of_calls,
     measures_of_rollups,
+    plus,
 )
 from outlay_collector.store.schema import CALLS, REPORTS
-from outlay_collector.store.segments import Listed, Segment, needs_quarters, of_calls, plan
+from outlay_collector.store.segments import Listed, Segment, needs_parts, of_calls, plan
 
 Key = tuple[Any, ...]
 """The place of the bucket and the values of the dimensions grouped by."""
@@ -76,7 +78,7 @@ def read_usage(connection: Connection, query: UsageQuery) -> list[UsageRow]:
     ttft: defaultdict[Key, Histogram] = defaultdict(lambda: defaultdict(int))
     for source in sources:
         for key, figures in source.sums(connection):
-            sums[key] = figures if key not in sums else list(map(_plus, sums[key], figures))
+            sums[key] = figures if key not in sums else list(map(plus, sums[key], figures))
         for kind, histograms in ((LATENCY, latency), (TTFT, ttft)):
             for key, bin_, calls in source.bins(connection, kind):
                 histograms[key][bin_] += calls
@@ -172,7 +174,8 @@ class _Source:
         parts = values(*columns, name="parts", literal_binds=True).data(rows).cte()
         within = and_(self.at >= parts.c.start_ns, self.at < parts.c.end_ns)
         if self.table is ROLLUPS:
-            within = and_(within, ROLLUPS.c.length_ns == parts.c.length_ns)
+            grouping = grouping_for({*self.query.group_by, *self.query.filters})
+            within = and_(within, ROLLUPS.c.length_ns == parts.c.length_ns, ROLLUPS.c.grouping == grouping)
         groups = [dimension(name, self.table).label(f"d{n}") for n, name in enumerate(self.query.group_by)]
         return [parts.c.bucket, *groups], parts.join(self.table, within)
 
@@ -184,17 +187,19 @@ def _segments(connection: Connection, query: UsageQuery) -> list[Segment]:
         for n, (start, end) in enumerate(pairwise(edges))
         if start < query.to_ns and end > query.from_ns
     ]
-    if not {*query.group_by, *query.filters} <= set(DIMENSIONS):
+    if grouping_for({*query.group_by, *query.filters}) is None:
         return of_calls(buckets)
-    days = _listed(connection, DAY_NS, query.from_ns - DAY_NS, query.to_ns)
-    window = needs_quarters(buckets, days)
-    quarters = {} if window is None else _listed(connection, QUARTER_NS, *window)
-    return plan(buckets, days, quarters)
+    days = _listed(connection, DAY_NS, (query.from_ns - DAY_NS, query.to_ns))
+    hours = _listed(connection, HOUR_NS, needs_parts(buckets, DAY_NS, days))
+    quarters = _listed(connection, QUARTER_NS, needs_parts(buckets, HOUR_NS, hours) if hours else None)
+    return plan(buckets, {DAY_NS: days, HOUR_NS: hours, QUARTER_NS: quarters})
 
 
-def _listed(connection: Connection, length_ns: int, from_ns: int, to_ns: int) -> Listed:
+def _listed(connection: Connection, length_ns: int, window: tuple[int, int] | None) -> Listed:
+    if window is None:
+        return {}
     wanted = select(PERIODS.c.start_ns, PERIODS.c.stale).where(
-        PERIODS.c.length_ns == length_ns, PERIODS.c.start_ns >= from_ns, PERIODS.c.start_ns < to_ns
+        PERIODS.c.length_ns == length_ns, PERIODS.c.start_ns >= window[0], PERIODS.c.start_ns < window[1]
     )
     return {row.start_ns: row.stale for row in connection.execute(wanted)}
 
@@ -210,12 +215,6 @@ def _row(query: UsageQuery, key: Key, figures: list[int | None], latency: Histog
         ttft_ms=_percentiles(ttft),
         **named,  # type: ignore[arg-type]  # those that are never unknown are whole numbers
     )
-
-
-def _plus(one: int | None, other: int | None) -> int | None:
-    if one is None or other is None:
-        return one if other is None else other
-    return one + other
 
 
 def _percentiles(histogram: Histogram) -> Percentiles:

@@ -1,6 +1,8 @@
 """Sums of calls by period, so that a question about a month does not read a month of calls.
 
-A period is a quarter of an hour, into which the days of every time zone fall whole, or a day of UTC. It is stale from
+A period is a quarter of an hour, into which the days of every time zone fall whole, an hour or a day of UTC. Each is
+summed up by all dimensions together, by none, and by each alone and by environment: most questions are about one
+dimension, and what they read then grows with the values of that one and not with the calls. A period is stale from
 the moment a call in it is written or changed, in that call's own transaction, until it is summed up again; a stale
 period is read from its calls. So figures are exact at any moment, and nothing has to keep pace with the writer. A
 period that is not listed has no calls.
@@ -11,7 +13,7 @@ the calls.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any, Final
 
 from sqlalchemy import (
@@ -23,13 +25,9 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     Integer,
-    Select,
     case,
-    delete,
     false,
     func,
-    insert,
-    literal,
     select,
     text,
     tuple_,
@@ -37,16 +35,25 @@ from sqlalchemy import (
 )
 from sqlmodel import Field, SQLModel
 
-from outlay_collector.store.ids import take_ids
 from outlay_collector.store.schema import CALLS, BigId
 
 QUARTER_NS: Final = 15 * 60 * 1_000_000_000
-DAY_NS: Final = 24 * 3600 * 1_000_000_000
+HOUR_NS: Final = 4 * QUARTER_NS
+DAY_NS: Final = 24 * HOUR_NS
+LENGTHS_NS: Final = (QUARTER_NS, HOUR_NS, DAY_NS)
 DIMENSIONS: Final = ("service", "environment", "provider", "model", "operation", "feature", "tenant", "status")
+_WHERE: Final = "environment"
+GROUPINGS: Final = (
+    DIMENSIONS,
+    (),
+    *((name,) for name in DIMENSIONS),
+    *((_WHERE, name) for name in DIMENSIONS if name != _WHERE),
+)
+"""What is summed up by; a rollup names the place of its grouping here. Whoever asks of one thing mostly asks for all
+environments or for one of them."""
 LATENCY: Final = 0
 TTFT: Final = 1
 
-_SETTLED_NS: Final = 60 * 1_000_000_000
 _AUTH_FAILURES: Final = (401, 403)
 _LOCK: Final = 0x6F75746C6101
 
@@ -64,22 +71,23 @@ class PeriodRow(SQLModel, table=True):
 
 
 class RollupRow(SQLModel, table=True):
-    """The calls of one period with the same dimensions. Sums nobody reported are NULL."""
+    """The calls of one period and group. Sums nobody reported are NULL, dimensions not grouped by as well."""
 
     __tablename__ = "rollups"
-    __table_args__ = (Index("ix_rollups_period", "length_ns", "start_ns"), {"sqlite_autoincrement": True})
+    __table_args__ = (Index("ix_rollups_period", "length_ns", "grouping", "start_ns"), {"sqlite_autoincrement": True})
 
     id: int | None = Field(default=None, sa_column=Column(BigId, primary_key=True, autoincrement=True))
     length_ns: int = Field(sa_type=BigInteger)
     start_ns: int = Field(sa_type=BigInteger)
+    grouping: int
     service: str | None = None
     environment: str | None = None
-    provider: str
+    provider: str | None = None
     model: str | None = None
-    operation: str
+    operation: str | None = None
     feature: str | None = None
     tenant: str | None = None
-    status: str
+    status: str | None = None
     calls: int = Field(sa_type=BigInteger)
     errors: int = Field(sa_type=BigInteger)
     auth_failures: int = Field(sa_type=BigInteger)
@@ -147,10 +155,17 @@ def measures_of_rollups() -> list[ColumnElement[Any]]:
     return [func.sum(ROLLUPS.c[name]).label(name) for name in MEASURES]
 
 
+def grouping_for(names: Collection[str]) -> int | None:
+    """The place of the smallest grouping that has all of these; None where no rollup does."""
+    wanted = set(names)
+    places = [place for place, grouping in enumerate(GROUPINGS) if wanted <= set(grouping)]
+    return min(places, key=lambda place: len(GROUPINGS[place])) if places else None
+
+
 def mark_stale(connection: Connection, times_ns: Iterable[int]) -> None:
     """Say that calls of these times are written or changed in this transaction. Whoever touches `calls` must."""
     share_periods(connection)
-    touched = {(length, at - at % length) for at in times_ns for length in (QUARTER_NS, DAY_NS)}
+    touched = {(length, at - at % length) for at in times_ns for length in LENGTHS_NS}
     for some in _chunks(sorted(touched)):
         these = tuple_(PERIODS.c.length_ns, PERIODS.c.start_ns).in_(some)
         known = {
@@ -185,68 +200,11 @@ def hold_periods(connection: Connection) -> None:
         connection.execute(select(func.pg_advisory_xact_lock(_LOCK)))
 
 
-def next_stale(connection: Connection, now_ns: int) -> tuple[int, int] | None:
-    """The earliest period to sum up, as length and start: quarters first, then days whose quarters all are."""
-    over = PERIODS.c.start_ns + PERIODS.c.length_ns < now_ns - _SETTLED_NS
-    stale = select(PERIODS.c.length_ns, PERIODS.c.start_ns).where(PERIODS.c.stale, over)
-    found = connection.execute(stale.order_by(PERIODS.c.length_ns, PERIODS.c.start_ns).limit(1)).one_or_none()
-    return None if found is None else (found.length_ns, found.start_ns)
-
-
-def sum_up(connection: Connection, length_ns: int, start_ns: int) -> None:
-    """Sum one period up and take it off the stale ones. A day is the sum of its quarters."""
-    hold_periods(connection)
-    period = (ROLLUPS.c.length_ns == length_ns) & (ROLLUPS.c.start_ns == start_ns)
-    connection.execute(delete(BINS).where(BINS.c.rollup_id.in_(select(ROLLUPS.c.id).where(period))))
-    connection.execute(delete(ROLLUPS).where(period))
-    sums, bins = _from_calls(start_ns) if length_ns == QUARTER_NS else _from_quarters(start_ns)
-    groups = connection.execute(sums).mappings().all()
-    ids = {
-        tuple(group[name] for name in DIMENSIONS): rollup_id
-        for group, rollup_id in zip(groups, take_ids(connection, "rollups", len(groups)), strict=True)
-    }
-    rollups = [
-        {"id": rollup_id, "length_ns": length_ns, "start_ns": start_ns, **group}
-        for group, rollup_id in zip(groups, ids.values(), strict=True)
-    ]
-    if rollups:
-        connection.execute(insert(ROLLUPS), rollups)
-    rows = [
-        {"rollup_id": ids[tuple(group)], "kind": kind, "bin": bin_, "calls": int(calls)}
-        for kind, histogram in enumerate(bins)
-        for *group, bin_, calls in connection.execute(histogram)
-    ]
-    if rows:
-        connection.execute(insert(BINS), rows)
-    this = (PERIODS.c.length_ns == length_ns) & (PERIODS.c.start_ns == start_ns)
-    connection.execute(update(PERIODS).where(this).values(stale=False))
-
-
-def _from_calls(start_ns: int) -> tuple[Select[Any], list[Select[Any]]]:
-    dimensions = [CALLS.c[name] for name in DIMENSIONS]
-    within = (CALLS.c.started_at_ns >= start_ns) & (CALLS.c.started_at_ns < start_ns + QUARTER_NS)
-    bins = [
-        select(*dimensions, bin_, func.count()).where(within, bin_.is_not(None)).group_by(*dimensions, bin_)
-        for bin_ in (CALLS.c.latency_bin, CALLS.c.ttft_bin)
-    ]
-    return select(*dimensions, *measures_of_calls()).where(within).group_by(*dimensions), bins
-
-
-def _from_quarters(start_ns: int) -> tuple[Select[Any], list[Select[Any]]]:
-    dimensions = [ROLLUPS.c[name] for name in DIMENSIONS]
-    within = (
-        (ROLLUPS.c.length_ns == literal(QUARTER_NS))
-        & (ROLLUPS.c.start_ns >= start_ns)
-        & (ROLLUPS.c.start_ns < start_ns + DAY_NS)
-    )
-    bins = [
-        select(*dimensions, BINS.c.bin, func.sum(BINS.c.calls))
-        .join_from(ROLLUPS, BINS, BINS.c.rollup_id == ROLLUPS.c.id)
-        .where(within, BINS.c.kind == kind)
-        .group_by(*dimensions, BINS.c.bin)
-        for kind in (LATENCY, TTFT)
-    ]
-    return select(*dimensions, *measures_of_rollups()).where(within).group_by(*dimensions), bins
+def plus(one: int | None, other: int | None) -> int | None:
+    """The sum of what is known."""
+    if one is None or other is None:
+        return one if other is None else other
+    return one + other
 
 
 def _chunks(periods: list[tuple[int, int]]) -> Iterable[list[tuple[int, int]]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from outlay_collector.store.rollups import DAY_NS, QUARTER_NS
+from outlay_collector.store.rollups import DAY_NS, HOUR_NS, QUARTER_NS
 
 Listed = Mapping[int, bool]
 """Starts of the periods that have calls, and whether they are stale."""
@@ -26,23 +26,29 @@ def of_calls(buckets: Iterable[tuple[int, int, int]]) -> list[Segment]:
     return [Segment(bucket, None, start, end) for bucket, start, end in buckets]
 
 
-def needs_quarters(buckets: Iterable[tuple[int, int, int]], days: Listed) -> tuple[int, int] | None:
-    """The window in which quarters must be known: whatever is not a whole day that is summed up. None: nowhere."""
+def needs_parts(buckets: Iterable[tuple[int, int, int]], length_ns: int, listed: Listed) -> tuple[int, int] | None:
+    """The window in which shorter periods must be known: whatever is no whole period of this length that is summed up.
+
+    None: nowhere.
+    """
     starts = [
-        day
+        at
         for _, start, end in buckets
-        for day in range(start - start % DAY_NS, end, DAY_NS)
-        if day < start or day + DAY_NS > end or days.get(day, False)
+        for at in range(start - start % length_ns, end, length_ns)
+        if at < start or at + length_ns > end or listed.get(at, False)
     ]
-    return (min(starts), max(starts) + DAY_NS) if starts else None
+    return (min(starts), max(starts) + length_ns) if starts else None
 
 
-def plan(buckets: Iterable[tuple[int, int, int]], days: Listed, quarters: Listed) -> list[Segment]:
-    """The fewest segments that cover all calls of the buckets once; stretches without calls are in none or any."""
+def plan(buckets: Iterable[tuple[int, int, int]], listed: Mapping[int, Listed]) -> list[Segment]:
+    """The fewest segments that cover all calls of the buckets once; stretches without calls are in none or any.
+
+    `listed` has the periods of each length, where shorter ones are needed those too.
+    """
     segments: list[Segment] = []
     for bucket, start, end in buckets:
         before = len(segments)
-        for length_ns, begin, stop in _pieces(start, end, days, quarters):
+        for length_ns, begin, stop in _pieces(start, end, listed):
             last = segments[-1] if len(segments) > before else None
             if last is not None and last.length_ns == length_ns:
                 last.end_ns = stop
@@ -51,19 +57,19 @@ def plan(buckets: Iterable[tuple[int, int, int]], days: Listed, quarters: Listed
     return segments
 
 
-def _pieces(start: int, end: int, days: Listed, quarters: Listed) -> Iterator[tuple[int | None, int, int]]:
+def _pieces(start: int, end: int, listed: Mapping[int, Listed]) -> Iterator[tuple[int | None, int, int]]:
     at = start
     while at < end:
-        day = at - at % DAY_NS
-        tomorrow = day + DAY_NS
-        if at == day and tomorrow <= end and not days.get(day, False):
-            if day in days:
-                yield DAY_NS, at, tomorrow
-            at = tomorrow
-            continue
-        quarter = at - at % QUARTER_NS
-        stop = min(end, quarter + QUARTER_NS)
-        if quarter in quarters:
-            whole = at == quarter and stop == quarter + QUARTER_NS and not quarters[quarter]
-            yield QUARTER_NS if whole else None, at, stop
-        at = stop
+        for length_ns in (DAY_NS, HOUR_NS, QUARTER_NS):
+            periods = listed[length_ns]
+            if at % length_ns == 0 and at + length_ns <= end and not periods.get(at, False):
+                if at in periods:
+                    yield length_ns, at, at + length_ns
+                at += length_ns
+                break
+        else:
+            quarter = at - at % QUARTER_NS
+            stop = min(end, quarter + QUARTER_NS)
+            if quarter in listed[QUARTER_NS]:
+                yield None, at, stop
+            at = stop

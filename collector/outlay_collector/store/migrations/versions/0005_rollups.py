@@ -1,4 +1,4 @@
-"""Sums of calls by quarter of an hour and by day. Periods that have calls already are listed as stale."""
+"""Sums of calls by quarter of an hour, hour and day. Periods that have calls already are listed as stale."""
 
 from __future__ import annotations
 
@@ -9,9 +9,8 @@ revision = "0005_rollups"
 down_revision = "0004_repricings"
 
 _ID = sa.BigInteger().with_variant(sa.Integer, "sqlite")
-_LENGTHS_NS = (900_000_000_000, 86_400_000_000_000)
+_LENGTHS_NS = (900_000_000_000, 3_600_000_000_000, 86_400_000_000_000)
 _DIMENSIONS = ("service", "environment", "provider", "model", "operation", "feature", "tenant", "status")
-_ALWAYS = frozenset({"provider", "operation", "status"})
 
 
 def upgrade() -> None:
@@ -26,7 +25,8 @@ def upgrade() -> None:
         sa.Column("id", _ID, primary_key=True, autoincrement=True),
         sa.Column("length_ns", sa.BigInteger, nullable=False),
         sa.Column("start_ns", sa.BigInteger, nullable=False),
-        *(sa.Column(name, sa.String, nullable=name not in _ALWAYS) for name in _DIMENSIONS),
+        sa.Column("grouping", sa.Integer, nullable=False),
+        *(sa.Column(name, sa.String) for name in _DIMENSIONS),
         sa.Column("calls", sa.BigInteger, nullable=False),
         sa.Column("errors", sa.BigInteger, nullable=False),
         sa.Column("auth_failures", sa.BigInteger, nullable=False),
@@ -42,7 +42,7 @@ def upgrade() -> None:
         sa.Column("unpriced_calls", sa.BigInteger, nullable=False),
         sqlite_autoincrement=True,
     )
-    op.create_index("ix_rollups_period", "rollups", ["length_ns", "start_ns"])
+    op.create_index("ix_rollups_period", "rollups", ["length_ns", "grouping", "start_ns"])
     op.create_table(
         "rollup_bins",
         sa.Column("rollup_id", _ID, sa.ForeignKey("rollups.id", ondelete="CASCADE"), primary_key=True),
