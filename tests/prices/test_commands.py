@@ -15,6 +15,7 @@ from outlay.prices import PriceBook, read_overrides
 from outlay.prices.quote import quote
 from outlay_collector.cli import app
 from outlay_collector.cli.output import console, table
+from outlay_collector.cli.price import print_quote
 from typer.testing import CliRunner
 
 REPOSITORY = Path(__file__).parent.parent.parent
@@ -57,7 +58,7 @@ def test_a_line_comes_back_with_its_cost_lines_and_price() -> None:
     assert out["price"]["source"].startswith("genai-prices ")
 
 
-EVENTS = [
+EVENTS: list[dict[str, Any]] = [
     {"type": "message_start", "message": {**MESSAGE, "usage": {"input_tokens": 10, "output_tokens": 1}}},
     {"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": {"output_tokens": 60}},
     {"type": "message_stop"},
@@ -184,6 +185,18 @@ def test_the_entries_of_a_configuration_win(tmp_path: Path) -> None:
     (out,) = run("price", "--config", str(config), stdin=json.dumps(MESSAGE))
 
     assert (out["cost_usd"], out["price"]["source"]) == ("0.0004", f"{config} price[0]")
+
+
+def test_a_bill_is_written_for_people(capsys: pytest.CaptureFixture[str]) -> None:
+    minute = {"text": "Hi", "model": "whisper-1", "usage": {"type": "duration", "seconds": 60.5}}
+
+    print_quote(quote(PriceBook.bundled(), {"provider": "openai", "response": minute}, NOW))
+    print_quote(quote(PriceBook.bundled(), {"provider": "nobody", "response": MESSAGE}, NOW))
+
+    head, *lines, unpriced = capsys.readouterr().out.splitlines()
+    assert head == "0.00605 USD, exact"
+    assert any(line.split() == ["audio_second", "60.5", "$0.0001", "per", "1", "$0.00605"] for line in lines)
+    assert unpriced.startswith("unknown USD, unpriced: no price list for provider nobody")
 
 
 def test_a_file_that_is_not_there_is_an_error() -> None:

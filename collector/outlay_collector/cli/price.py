@@ -116,12 +116,14 @@ def decode(number: int, text: str) -> Line:
 
 
 def print_quote(cost: Cost) -> None:
-    """A bill to read."""
+    """A bill to read. Where the provider said what it costs, the lines are our own sum of it."""
     document = quote_document(cost)
-    typer.echo(f"{document['cost_usd'] or 'unknown'} USD, {cost.status}" + (f": {cost.reason}" if cost.reason else ""))
+    why = f": {cost.reason}" if cost.reason else ""
+    ours = f", {document['computed_cost_usd']} by the book" if cost.computed_nano_usd is not None else ""
+    typer.echo(f"{document['cost_usd'] or 'unknown'} USD, {cost.status}{why}{ours}")
     rows = [
-        (line["unit"], f"{line['quantity']:,}", f"${line['rate']} per {line['per']:,}", money(line["cost_usd"]))
-        for line in document["lines"]
+        (line.unit, f"{line.quantity:,}", f"{money(line.rate_usd)} per {line.per:,}", money(line.cost_usd))
+        for line in cost.lines
     ]
     if rows:
         columns = (("unit", False), ("quantity", True), ("rate", True), ("cost", True))
