@@ -43,15 +43,22 @@ from outlay_collector.store.sql import SqlStore
 from outlay_collector.tending import tending
 
 
-def create_app(settings: Settings, *, clock: Callable[[], int] = time.time_ns, trusted: bool = False) -> FastAPI:
+def create_app(
+    settings: Settings,
+    *,
+    clock: Callable[[], int] = time.time_ns,
+    trusted: bool = False,
+    own_key: str | None = None,
+) -> FastAPI:
     """The collector as an ASGI application. Opens and migrates the database when it starts, closes it when it ends.
 
     `clock` gives nanoseconds since the epoch. `trusted`: nobody is asked for a key, because only this process can ask.
+    `own_key` is one that may read for as long as the process lives, for what it starts itself.
     """
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        with _run(settings, clock) as app.state.running:
+        with _run(settings, clock, own_key) as app.state.running:
             yield
 
     app = FastAPI(title="Outlay", version=version("outlay-collector"), lifespan=lifespan)
@@ -78,7 +85,7 @@ def create_app(settings: Settings, *, clock: Callable[[], int] = time.time_ns, t
 
 
 @contextmanager
-def _run(settings: Settings, clock: Callable[[], int]) -> Iterator[Running]:
+def _run(settings: Settings, clock: Callable[[], int], own_key: str | None) -> Iterator[Running]:
     engine = open_engine(settings.store.url)
     try:
         migrate(engine)
@@ -106,7 +113,7 @@ def _run(settings: Settings, clock: Callable[[], int]) -> Iterator[Running]:
                     decoders=decoders,
                     book=PriceBook.bundled().overridden(settings.prices),
                     metrics=metrics,
-                    keys=Keys(engine),
+                    keys=Keys(engine, own=own_key),
                     clock=clock,
                 )
             finally:

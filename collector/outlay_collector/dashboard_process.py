@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import threading
@@ -31,12 +32,14 @@ def is_installed() -> bool:
 class DashboardProcess:
     """One dashboard on loopback, over the collector at `api_url`. Port 0 takes a free one. Raises `PortInUse`."""
 
-    def __init__(self, api_url: str, *, port: int = 0) -> None:
+    def __init__(self, api_url: str, *, port: int = 0, api_key: str | None = None) -> None:
         with listen(LOOPBACK, port) as probe:
             free: int = probe.getsockname()[1]
         self.url = f"http://{LOOPBACK}:{free}"
         where = ["--host", LOOPBACK, "--port", str(free), "--api", api_url]
         self._command = [sys.executable, "-m", "outlay_dashboard", *where]
+        # In the environment, never in an argument: `ps` shows those to everyone.
+        self._environment = None if api_key is None else {**os.environ, "OUTLAY_API_KEY": api_key}
         self._restarts = 0
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -49,6 +52,7 @@ class DashboardProcess:
         """Starts the process; it answers seconds later. Its own session keeps the Ctrl-C of a terminal from it."""
         self._process = subprocess.Popen(
             self._command,
+            env=self._environment,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             start_new_session=True,

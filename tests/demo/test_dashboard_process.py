@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
+from pathlib import Path
 
 import pytest
 from outlay_collector.dashboard_process import DashboardFailed, DashboardProcess
@@ -33,3 +34,16 @@ def test_one_that_ends_before_it_answers_says_so() -> None:
     dashboard.stop()
     with pytest.raises(DashboardFailed, match="the collector goes on without it"):
         dashboard.wait(threading.Event())
+
+
+def test_the_key_it_reads_with_is_in_its_environment_and_not_in_its_arguments() -> None:
+    dashboard = DashboardProcess("http://127.0.0.1:9", api_key="own-secret")
+    dashboard.start()
+    try:
+        process = Path(f"/proc/{dashboard.pid}")
+        if not process.is_dir():
+            pytest.skip("this system does not show processes under /proc")
+        assert b"OUTLAY_API_KEY=own-secret" in (process / "environ").read_bytes().split(b"\0")
+        assert b"own-secret" not in (process / "cmdline").read_bytes()
+    finally:
+        dashboard.stop()

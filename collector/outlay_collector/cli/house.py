@@ -74,10 +74,18 @@ def stop_on_signal() -> Iterator[threading.Event]:
 
 
 @contextmanager
-def house(app: Starlette, *, host: str = LOOPBACK, port: int = 0, dashboard_port: int | None = 0) -> Iterator[House]:
+def house(
+    app: Starlette,
+    *,
+    host: str = LOOPBACK,
+    port: int = 0,
+    dashboard_port: int | None = 0,
+    dashboard_key: str | None = None,
+) -> Iterator[House]:
     """The collector `app` and its dashboard, both ended when the block is left. `dashboard_port` None: no dashboard.
 
-    The dashboard asks for nobody's name, so it listens on loopback whatever `host` is.
+    The dashboard asks for nobody's name, so it listens on loopback whatever `host` is. `dashboard_key` is what it reads
+    the collector with.
     """
     with _port_from("--port", host):
         server = Server(app, host, port)
@@ -85,7 +93,7 @@ def house(app: Starlette, *, host: str = LOOPBACK, port: int = 0, dashboard_port
         dashboard = None
         if dashboard_port is not None:
             with _port_from("--dashboard-port", LOOPBACK):
-                dashboard = DashboardProcess(server.local_url, port=dashboard_port)
+                dashboard = DashboardProcess(server.local_url, port=dashboard_port, api_key=dashboard_key)
             dashboard.start()
         try:
             yield House(server.url, dashboard)

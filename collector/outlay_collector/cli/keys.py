@@ -11,6 +11,7 @@ from outlay_collector.cli import CommandError
 from outlay_collector.cli.db import DbOption, open_database
 from outlay_collector.cli.output import JsonOption, console, table, write_json
 from outlay_collector.periods import rfc3339
+from outlay_collector.pins import read_pins
 from outlay_collector.security import RIGHTS, make_key
 from outlay_collector.store.engine import reading
 from outlay_collector.store.keys import add_key, read_keys, revoke_key
@@ -23,6 +24,10 @@ def create(
     name: Annotated[str, typer.Argument(help="Who it is for.", show_default=False)],
     *,
     scope: Annotated[str, typer.Option(help="ingest, read, or admin, which may do both and change things.")] = "ingest",
+    pin: Annotated[
+        list[str] | None,
+        typer.Option(help="What all calls sent with it are attributed to, whatever they say: tenant=acme, tag.team=x."),
+    ] = None,
     db: DbOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -30,11 +35,14 @@ def create(
     right = next((right for right in RIGHTS if right == scope), None)
     if right is None:
         raise CommandError(f"--scope {scope}: expected one of {', '.join(RIGHTS)}")
-    key, row = make_key(name, right, time.time_ns())
+    pins = read_pins(pin or ())
+    if pins and right != "ingest":
+        raise CommandError(f"--pin is for keys that only send: --scope ingest, not {scope}")
+    key, row = make_key(name, right, time.time_ns(), pins)
     with open_database(db) as engine, engine.begin() as connection:
         add_key(connection, row)
     if as_json:
-        write_json({"id": row.id, "name": name, "scope": scope, "key": key})
+        write_json({"id": row.id, "name": name, "scope": scope, "pins": pins, "key": key})
     else:
         console().print(key, soft_wrap=True)
 
@@ -48,6 +56,7 @@ def list_keys(*, db: DbOption = None, as_json: JsonOption = False) -> None:
                 "id": row.id,
                 "name": row.name,
                 "scope": row.scope,
+                "pins": row.pins or {},
                 "created_at": rfc3339(row.created_at_ns),
                 "revoked_at": row.revoked_at_ns and rfc3339(row.revoked_at_ns),
             }
@@ -56,8 +65,9 @@ def list_keys(*, db: DbOption = None, as_json: JsonOption = False) -> None:
     if as_json:
         write_json({"keys": keys})
     else:
-        headings = ("id", "name", "scope", "created_at", "revoked_at")
-        rows = [[key[heading] or "" for heading in headings] for key in keys]
+        headings = ("id", "name", "scope", "pins", "created_at", "revoked_at")
+        shown = [{**key, "pins": " ".join(f"{name}={value}" for name, value in key["pins"].items())} for key in keys]
+        rows = [[key[heading] or "" for heading in headings] for key in shown]
         console().print(table([(heading, False) for heading in headings], rows))
 
 

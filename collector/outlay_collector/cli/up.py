@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import ipaddress
+import secrets
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -40,10 +41,11 @@ def up(
     _refuse_strangers(settings, insecure=insecure)
     screen = console()
     wanted = None if no_dashboard or not is_installed() else dashboard_port
-    server = settings.server
+    server, own_key = settings.server, secrets.token_urlsafe(32)
+    collector = create_app(settings, own_key=own_key)
     with (
         stop_on_signal() as stopped,
-        house(create_app(settings), host=server.host, port=server.port, dashboard_port=wanted) as running,
+        house(collector, host=server.host, port=server.port, dashboard_port=wanted, dashboard_key=own_key) as running,
     ):
         screen.print(f"Collector  {running.url}", soft_wrap=True)
         screen.print(f"Database   {settings.store.shown_url}", soft_wrap=True)

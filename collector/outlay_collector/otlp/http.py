@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import Final, Protocol
 
 import orjson
@@ -21,6 +22,8 @@ from outlay_collector.ingest import Batch, NotStored, QueueFull, Unstorable, rea
 from outlay_collector.metrics import Metrics
 from outlay_collector.otlp.body import TooLarge, UnknownEncoding, inflate, read_body
 from outlay_collector.otlp.span import BadBody
+from outlay_collector.pins import pinned
+from outlay_collector.security import pins_of
 
 router = APIRouter(tags=["otlp"])
 
@@ -33,10 +36,11 @@ _RPC_CODES: Final = {400: 3, 413: 3, 415: 3, 503: 14}  # google.rpc.Code: INVALI
 @router.post("/v1/traces")
 async def receive_traces(request: Request) -> Response:
     """Take an ExportTraceServiceRequest. 200: every call in it is committed."""
-    collector = running(request)
+    collector, pins = running(request), pins_of(request)
 
     def decode(body: bytes, content_type: str) -> Batch:
-        return read_batch(body, is_json=content_type == JSON, book=collector.book)
+        batch = read_batch(body, is_json=content_type == JSON, book=collector.book)
+        return replace(batch, reports=[pinned(report, pins) for report in batch.reports]) if pins else batch
 
     return await _receive(request, decode)
 
