@@ -126,4 +126,5 @@ def test_amounts_read_well() -> None:
     assert [limit.text(n) for n in (5_020_000_000, 1_500_000_000_000, 0, 40_000, 10_000_000)] == [
         "$5.02", "$1,500.00", "$0.00", "$0.00004", "$0.01",
     ]  # fmt: skip
-    assert budget(limit={"tokens": 1_000_000}).limit.text(1_200) == "1,200 tokens"
+    tokens = budget(limit={"tokens": 1_000_000}).limit
+    assert [tokens.text(n) for n in (1_200, 1, 0)] == ["1,200 tokens", "1 token", "0 tokens"]

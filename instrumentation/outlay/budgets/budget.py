@@ -40,7 +40,7 @@ class Limit:
     def text(self, amount: int) -> str:
         """An amount of this unit for people: `$5.02`, `1,200 tokens`."""
         if self.unit != "usd":
-            return f"{amount:,} {self.unit}"
+            return f"{amount:,} {self.unit if amount != 1 else self.unit[:-1]}"
         usd = Decimal(amount) / NANO_USD_PER_USD
         return f"${usd:,.2f}" if abs(usd) >= 1 or usd == usd.quantize(Decimal("0.01")) else f"${usd.normalize():f}"
 
