@@ -18,6 +18,7 @@ from outlay.budgets.remote import Remote
 from outlay.model import Attribution, Cost, CostStatus, Usage
 from outlay.prices import PriceBook
 from outlay.providers.base import Request
+from outlay.providers.prompt import Prompt
 
 CALLS, RUNS = 5_000, 10
 PLENTY = 10**15
@@ -60,7 +61,7 @@ class Generous(Remote):
 def measure(entries: list[dict[str, Any]]) -> tuple[float, float]:
     """Microseconds of a reservation, and of its settlement."""
     gate = LeasedGate(Generous(entries), Estimator(PriceBook.bundled()), in_background=False)
-    request = Request(operation="chat", model="gpt-4o", max_output_tokens=1_000, input_characters=2_000)
+    request = Request(operation="chat", model="gpt-4o", max_output_tokens=1_000, prompt=Prompt({"prompt": "x" * 2_000}))
     who = Attribution(
         service="bot", environment="prod", feature="chat", user="u42", tenant="acme", tags={"tier": "free"}
     )

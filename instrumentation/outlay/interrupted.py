@@ -23,7 +23,7 @@ def estimated(reading: Reading, request: Request, output_characters: int, finish
         if reading.usage_raw is not None:
             return reading
         why = "the stream carried no usage" if finished else "the stream ended before its usage came"
-        guess = {"input": _tokens(request.input_characters), "output": seen}
+        guess = {"input": _tokens(request.prompt.characters), "output": seen}
         return replace(reading, usage=Usage(guess, f"{why}: tokens estimated from its text"), reason_unread=None)
     if finished or reading.usage.inferred is None:
         return reading

@@ -19,6 +19,7 @@ from outlay.headers import RawHeaders, read_headers, retry_after_s
 from outlay.interrupted import estimated
 from outlay.model import Attempt, Attribution, Call, Cost, CostStatus, StreamEnd
 from outlay.providers.base import Reader, Reading, Request, StreamReading
+from outlay.providers.prompt import Prompt
 from outlay.spans import OpenSpan
 
 if TYPE_CHECKING:
@@ -155,6 +156,7 @@ class LiveCall:
         self._ended_after_ns = time.perf_counter_ns() - self._began_ns
         self._error_type = None if error is None else type(error).__name__
         self._stream_end = stream_end
+        _let_go(self._request.prompt, type(self._answer) is not dict)
         self.runtime.over(self, is_collecting=is_collecting)
 
     def conclude(self) -> None:
@@ -246,6 +248,14 @@ class LiveCall:
             provider_cost_usd=reading.provider_cost_usd,
             reason_unread=reading.reason_unread,
         )
+
+
+@shielded
+def _let_go(prompt: Prompt, is_needed: bool) -> None:
+    """The text that went in matters where no answer says what it came to: keep its length, not the body."""
+    if is_needed:
+        _ = prompt.characters
+    prompt.let_go()
 
 
 def is_free(cost: Cost) -> bool:

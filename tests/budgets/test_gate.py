@@ -19,6 +19,7 @@ from outlay.budgets.remote import Remote, Unreachable
 from outlay.model import Attribution, Cost, CostStatus, Usage
 from outlay.prices import PriceBook
 from outlay.providers.base import Request
+from outlay.providers.prompt import Prompt
 from outlay_collector.budget_states import budget_states
 from outlay_collector.budgets import lend, settle
 from outlay_collector.store.budgets import LEASE_S
@@ -314,14 +315,15 @@ def test_a_forked_child_has_leases_of_its_own(gate: LeasedGate, remote: Direct, 
 
 def test_the_estimate_follows_what_calls_really_use() -> None:
     estimator = Estimator(PriceBook.bundled())
-    asked = Request(operation="chat", model="gpt-4o", input_characters=1_000)
+    asked = Request(operation="chat", model="gpt-4o", prompt=Prompt({"prompt": "x" * 1_000}))
     assert estimator.tokens("openai", asked) == (516, 4_096)
     for _ in range(20):
         estimator.learn("openai", asked, Usage({"input": 900, "output": 200}))
     learnt_input, learnt_output = estimator.tokens("openai", asked)
     assert 1_215 <= learnt_input <= 1_240  # 0.9 tokens a character, and a third
     assert learnt_output == 271
-    assert estimator.tokens("openai", Request(operation="embeddings", model="m", input_characters=10))[1] == 0
+    embedding = Request(operation="embeddings", model="m", prompt=Prompt({"input": "x" * 10}))
+    assert estimator.tokens("openai", embedding)[1] == 0
 
 
 def test_a_lease_handed_back_while_the_collector_was_away_is_handed_back_again(

@@ -151,7 +151,7 @@ def test_the_cap_counts_every_alternative(body: dict[str, Any], cap: int | None)
 def test_the_prompt_s_text_is_counted_and_no_data(body: dict[str, Any], characters: int) -> None:
     request = read_request("", body)
     assert request is not None
-    assert request.input_characters == characters
+    assert request.prompt.characters == characters
 
 
 def test_the_body_or_the_path_asks_for_a_stream() -> None:

@@ -64,7 +64,7 @@ class Estimator:
             output = 0
         elif request.max_output_tokens is not None:
             output = request.max_output_tokens
-        return int(request.input_characters * ratio) + _ENVELOPE_TOKENS + excess, output
+        return int(request.prompt.characters * ratio) + _ENVELOPE_TOKENS + excess, output
 
     def nano_usd(self, provider: str, request: Request, tokens: tuple[int, int], at_ns: int) -> int | None:
         """What those tokens cost at the model's dearest rates, None where the model has no price."""
@@ -96,7 +96,7 @@ class Estimator:
             if len(self._learnt) >= _MODELS_REMEMBERED:
                 self._learnt.clear()
             learnt = self._learnt[(provider, request.model)] = _Learnt()
-        used, characters = usage.input_tokens, request.input_characters
+        used, characters = usage.input_tokens, request.prompt.characters
         if used is not None:
             if characters >= _LEAST_CHARACTERS:
                 ratio = min(used / characters, MOST_TOKENS_PER_CHARACTER)

@@ -13,6 +13,7 @@ from decimal import Decimal
 from typing import Any, Protocol
 
 from outlay.model import STANDARD_TERMS, Attribution, Terms, Usage
+from outlay.providers.prompt import NO_PROMPT, Prompt
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,15 +22,15 @@ class Request:
 
     `operation` is `gen_ai.operation.name` (chat, text_completion, embeddings, ...). `terms` is what was asked for;
     what was served stands in the response. `max_output_tokens` is None where the request sets no cap.
-    `input_characters` counts the text of the prompt, for estimates. `attribution` holds what the request itself says
-    of its user or session (`user`, `metadata.user_id`): used where the application said nothing.
+    `prompt` is its text, measured when first asked for: what estimates rest on. `attribution` holds what the request
+    itself says of its user or session (`user`, `metadata.user_id`): used where the application said nothing.
     """
 
     operation: str
     model: str | None
     streamed: bool = False
     max_output_tokens: int | None = None
-    input_characters: int = 0
+    prompt: Prompt = field(default=NO_PROMPT, compare=False)
     terms: Terms = STANDARD_TERMS
     attribution: Attribution = field(default_factory=Attribution)
 

@@ -117,7 +117,7 @@ def _read_moderation(body: Body, asked: Asked) -> Reading:
 
 def read_speech(body: Body, asked: Asked) -> Reading:
     """Speech comes back as sound; what was asked for is billed, by character."""
-    spoken = asked.request.input_characters if asked.request else 0
+    spoken = asked.request.prompt.characters if asked.request else 0
     return _reading(body, NOTHING, asked, *attempt(lambda: usage_of({"character": spoken}) if spoken else None))
 
 

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final
 from urllib.parse import unquote
 
 from outlay.model import Attribution
 from outlay.providers.base import Request
 from outlay.providers.foreign import first_text, mapping, mappings, text
+from outlay.providers.prompt import Prompt
 from outlay.providers.tiers import asked_terms
 
 _OPERATIONS: Final[tuple[tuple[str, str], ...]] = (
@@ -68,35 +71,21 @@ _NESTED_CAPS: Final = (
     "options",
     "parameters",
 )
-_PROMPT: Final = frozenset(
-    {
-        "arguments",
-        "content",
-        "contents",
-        "documents",
-        "input",
-        "inputText",
-        "inputs",
-        "instances",
-        "instructions",
-        "message",
-        "messages",
-        "parts",
-        "prompt",
-        "query",
-        "requests",
-        "system",
-        "systemInstruction",
-        "system_instruction",
-        "text",
-        "texts",
-        "thinking",
-    }
-)
-_TOOLS: Final = ("tools", "functions", "toolConfig")
 _NOBODY: Final = Attribution()
-_CHARACTERS_PER_TOKEN: Final = 4
-"""Of English text, for prompts that are given as token numbers."""
+_NAMING: Final = frozenset({"metadata", "user", "safety_identifier", "conversation"})
+"""Fields that may say who spends."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Route:
+    """What a path says by itself."""
+
+    operation: str
+    model: str | None
+    streamed: bool
+
+
+_BARE: Final = _Route("chat", None, streamed=False)
 
 
 def read_request(path: str, body: Mapping[str, Any]) -> Request | None:
@@ -105,36 +94,38 @@ def read_request(path: str, body: Mapping[str, Any]) -> Request | None:
     An empty path is a bare body: a chat, as far as anyone knows. Without a body only a path that names its model, or
     one that takes a form, is a call: the rest are lists being fetched.
     """
-    route = unquote("/" + path.partition("?")[0].lstrip("/"))
-    operation = _operation(route) if path else "chat"
-    if operation is None:
+    route = _route(path.partition("?")[0]) if path else _BARE
+    if route is None:
         return None
     model = _model(route, body)
-    if not body and model is None and operation not in _FORMS:
+    if not body and model is None and route.operation not in _FORMS:
         return None
     return Request(
-        operation=operation,
+        operation=route.operation,
         model=model,
-        streamed=body.get("stream") is True or _STREAM_PATH.search(route.rpartition("/")[2]) is not None,
+        streamed=route.streamed or body.get("stream") is True,
         max_output_tokens=_cap(body),
-        input_characters=_characters(body),
+        prompt=Prompt(body),
         terms=asked_terms(body),
         attribution=_attribution(body),
     )
 
 
-def _operation(route: str) -> str | None:
-    found = _PATHS.search(route)
+@lru_cache(maxsize=256)
+def _route(path: str) -> _Route | None:
+    path = unquote("/" + path.lstrip("/"))
+    found = _PATHS.search(path)
     if found is None or found.lastgroup is None:
         return None
     operation = _OPERATIONS[int(found.lastgroup[1:])][1]
-    return "embeddings" if operation == "chat" and "/model/" in route and "embed" in route else operation
+    if operation == "chat" and "/model/" in path and "embed" in path:
+        operation = "embeddings"
+    model = _MODEL_IN_PATH.search(path)
+    return _Route(operation, model[1] if model else None, _STREAM_PATH.search(path.rpartition("/")[2]) is not None)
 
 
-def _model(route: str, body: Mapping[str, Any]) -> str | None:
-    named = first_text(body, "model", "model_id", "modelId")
-    if named is None and (found := _MODEL_IN_PATH.search(route)):
-        named = found[1]
+def _model(route: _Route, body: Mapping[str, Any]) -> str | None:
+    named = first_text(body, "model", "model_id", "modelId") or route.model
     if named is None:
         named = next((text(each.get("model")) for each in mappings(body.get("requests"))), None)
     return named.removeprefix("models/") if named else None
@@ -142,56 +133,18 @@ def _model(route: str, body: Mapping[str, Any]) -> str | None:
 
 def _cap(body: Mapping[str, Any]) -> int | None:
     """The most tokens the call may produce, all its alternatives together."""
-    for holder in (body, *(mapping(body.get(nested)) for nested in _NESTED_CAPS)):
+    for holder in (body, *[mapping(body[nested]) for nested in _NESTED_CAPS if nested in body]):
         for field in _CAPS:
-            cap = holder.get(field)
-            if type(cap) is int and cap > 0:
+            if field in holder and type(cap := holder[field]) is int and cap > 0:
                 alternatives = body.get("n") or holder.get("candidateCount")
                 return cap * alternatives if type(alternatives) is int and alternatives > 1 else cap
     return None
 
 
-def _characters(body: Mapping[str, Any]) -> int:
-    """How much text the prompt holds: strings under the keys that carry prompts, never the data of images or sound."""
-    total = _schema_characters([body[key] for key in _TOOLS if key in body])
-    pending: list[object] = [body]
-    while pending:
-        node = pending.pop()
-        if type(node) is dict or isinstance(node, Mapping):
-            for key, value in node.items():
-                if key in _PROMPT:
-                    if type(value) is str:
-                        total += len(value)
-                    else:
-                        pending.append(value)
-        elif isinstance(node, list | tuple):
-            if node and type(node[0]) is int:
-                total += len(node) * _CHARACTERS_PER_TOKEN
-            else:
-                pending.extend(node)
-        elif type(node) is str:
-            total += len(node)
-    return total
-
-
-def _schema_characters(tools: object) -> int:
-    """Of tools everything counts, names of parameters included: their schemas are part of the prompt."""
-    total = 0
-    pending = [tools]
-    while pending:
-        node = pending.pop()
-        if type(node) is str:
-            total += len(node)
-        elif isinstance(node, Mapping):
-            total += sum(len(name) for name in node if type(name) is str)
-            pending.extend(node.values())
-        elif isinstance(node, list | tuple):
-            pending.extend(node)
-    return total
-
-
 def _attribution(body: Mapping[str, Any]) -> Attribution:
     """Whom the request itself names: OpenAI's `user` and `safety_identifier`, the `metadata` of both big APIs."""
+    if _NAMING.isdisjoint(body):
+        return _NOBODY
     metadata = mapping(body.get("metadata"))
     user = first_text(body, "user", "safety_identifier") or first_text(metadata, "user_id", "user")
     conversation = body.get("conversation")
