@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import httpx2
 
-from tests.collector.sending import PROTOBUF, Sent, body_of, chat
+from tests.collector.sending import BOTH_BACKENDS, PROTOBUF, Sent, body_of, chat
 
 if TYPE_CHECKING:
     from tests.conftest import CollectorProcess
@@ -64,7 +64,11 @@ class Sender:
             return False
 
 
-def test_what_was_acknowledged_survives_kill_9_and_is_stored_once(stopped_collector: CollectorProcess) -> None:
+@BOTH_BACKENDS
+def test_what_was_acknowledged_survives_kill_9_and_is_stored_once(
+    stopped_collector: CollectorProcess, database_url: str
+) -> None:
+    stopped_collector.db = database_url
     stopped_collector.start()
     sender = Sender(stopped_collector.url)
     sender.start()

@@ -11,6 +11,10 @@ from outlay_collector.api.errors import error_response
 router = APIRouter(tags=["health"])
 
 
+class _Prometheus(Response):
+    media_type = "text/plain; version=0.0.4; charset=utf-8"
+
+
 @router.get("/healthz")
 async def get_health() -> dict[str, str]:
     """The process answers. Says nothing of the database: that is /readyz."""
@@ -32,7 +36,7 @@ def get_readiness(request: Request) -> Response:
     return Response('{"status":"ready"}', media_type="application/json")
 
 
-@router.get("/metrics")
+@router.get("/metrics", response_class=_Prometheus)
 def get_metrics(request: Request) -> Response:
     """Prometheus text."""
-    return Response(running(request).metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
+    return _Prometheus(running(request).metrics.text())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Body
 from outlay.budgets.definition import read_budgets
@@ -16,13 +16,14 @@ from outlay_collector.simulation import simulate
 from outlay_collector.store.budgets import NANO, past_calls
 from outlay_collector.store.engine import reading
 
+_LONGEST_S: Final = 10 * 366 * 24 * 3600
 router = APIRouter(prefix="/api/v1/budgets", tags=["budgets"])
 
 
 @router.post("/simulate")
 def simulate_budgets(
     budgets: Annotated[list[dict[str, Any]], Body(embed=True)],
-    since_s: Annotated[int, Body(embed=True, gt=0)],
+    since_s: Annotated[int, Body(embed=True, gt=0, le=_LONGEST_S)],
     engine: EngineOf,
     now_ns: NowNs,
 ) -> dict[str, Any]:
