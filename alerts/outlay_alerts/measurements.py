@@ -80,6 +80,19 @@ class BudgetState:
     exhausts_at: datetime | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LimitState:
+    """One rate limit of a provider as the latest call saw it, not reset since. `limit` is above zero."""
+
+    provider: str
+    model: str | None
+    service: str | None
+    name: str
+    """What is limited: `requests`, `tokens` and so on."""
+    limit: int
+    remaining: int
+
+
 class Readers(Protocol):
     """What there is to read. Raises whatever the store raises: evaluation records it as the rule's bad health."""
 
@@ -88,3 +101,6 @@ class Readers(Protocol):
 
     def budgets(self, now: datetime) -> Sequence[BudgetState]:
         """Every budget scope that has spent anything in its period, and every budget without `per`."""
+
+    def limits(self, now: datetime) -> Sequence[LimitState]:
+        """Every rate limit whose room is known now."""

@@ -34,7 +34,7 @@ from outlay_alerts.config import read_entries
 from outlay_alerts.duration import Duration
 from outlay_alerts.evaluate import look
 from outlay_alerts.lifecycle import State
-from outlay_alerts.measurements import BudgetState, Group, Match, Measurement, Percentiles, Window
+from outlay_alerts.measurements import BudgetState, Group, LimitState, Match, Measurement, Percentiles, Window
 from outlay_alerts.rules import Rule
 from outlay_alerts.rules.keys import Length, Number, Share
 
@@ -151,6 +151,9 @@ class _Along:
         return [_measure(group, parts) for group, parts in groups.items()]
 
     def budgets(self, now: datetime) -> list[BudgetState]:
+        return []
+
+    def limits(self, now: datetime) -> list[LimitState]:
         return []
 
 

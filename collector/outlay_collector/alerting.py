@@ -13,14 +13,14 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
 from outlay_alerts.config import Channel
 from outlay_alerts.defaults import default_rules
 from outlay_alerts.evaluate import Evaluation, evaluate
-from outlay_alerts.measurements import BudgetState, Match, Measurement, Percentiles, Window
+from outlay_alerts.measurements import BudgetState, LimitState, Match, Measurement, Percentiles, Window
 from outlay_alerts.rules import Rule
-from sqlalchemy import Engine
+from sqlalchemy import Engine, Row
 
 from outlay_collector.budget_states import BudgetState as StoredState
 from outlay_collector.budget_states import budget_states
@@ -29,6 +29,8 @@ from outlay_collector.settings import Settings
 from outlay_collector.store import query
 from outlay_collector.store.alerts import SqlAlertStore
 from outlay_collector.store.base import CallStore
+from outlay_collector.store.engine import reading
+from outlay_collector.store.limits import current_limits
 
 log = logging.getLogger(__name__)
 
@@ -87,6 +89,10 @@ class StoreReaders:
 
     def budgets(self, now: datetime) -> list[BudgetState]:
         return [_budget_state(state) for state in budget_states(self._engine, to_ns(now))]
+
+    def limits(self, now: datetime) -> list[LimitState]:
+        with reading(self._engine) as connection:
+            return [_limit_state(row) for row in current_limits(connection, to_ns(now))]
 
 
 class Alerting:
@@ -183,6 +189,17 @@ def _measurement(row: query.UsageRow, group_by: Sequence[str]) -> Measurement:
         cache_read_tokens=row.cache_read_tokens,
         latency_ms=_percentiles(row.latency_ms),
         ttft_ms=_percentiles(row.ttft_ms),
+    )
+
+
+def _limit_state(row: Row[Any]) -> LimitState:
+    return LimitState(
+        provider=row.provider,
+        model=row.model or None,
+        service=row.service or None,
+        name=row.name,
+        limit=row.most,
+        remaining=row.remaining,
     )
 
 

@@ -152,7 +152,7 @@ def test_the_default_rules_are_the_ones_of_the_field() -> None:
     errors = rules["errors"]
     assert isinstance(errors, ErrorRate)
     assert (errors.above, errors.for_, errors.severity) == (Decimal("0.05"), timedelta(minutes=5), Severity.CRITICAL)
-    assert {rule.kind for rule in rules.values()} == set(KINDS) - {"no_data", "spend", "ttft"}
+    assert {rule.kind for rule in rules.values()} == set(KINDS) - {"headroom", "no_data", "spend", "ttft"}
     assert all(rule.channels is None for rule in rules.values())
 
 

@@ -11,7 +11,7 @@ import pytest
 from outlay_alerts.config import Channel, read_channels, read_rules
 from outlay_alerts.dispatch import GIVE_UP_AFTER, Dispatcher, retry_after
 from outlay_alerts.evaluate import evaluate
-from outlay_alerts.measurements import BudgetState, Group, Match, Measurement, Window
+from outlay_alerts.measurements import BudgetState, Group, LimitState, Match, Measurement, Window
 from outlay_alerts.records import DeliveryStatus
 from outlay_alerts.rules import Rule
 from outlay_alerts.silence import Silence
@@ -40,6 +40,9 @@ class World:
         return [Measurement(group=g, calls=100, errors=int(share * 100)) for g, share in self.error_share.items()]
 
     def budgets(self, now: datetime) -> Sequence[BudgetState]:
+        return []
+
+    def limits(self, now: datetime) -> Sequence[LimitState]:
         return []
 
     def look(self, error_share: Mapping[Group, float]) -> None:

@@ -11,7 +11,7 @@ from outlay_alerts.alert import Alert
 from outlay_alerts.config import Channel, read_channels, read_rules
 from outlay_alerts.evaluate import evaluate, replay
 from outlay_alerts.lifecycle import Health, State
-from outlay_alerts.measurements import BudgetState, Group, Match, Measurement, Window
+from outlay_alerts.measurements import BudgetState, Group, LimitState, Match, Measurement, Window
 from outlay_alerts.rules import Rule
 from outlay_alerts.verdict import Severity
 from outlay_collector.store.alerts import SqlAlertStore
@@ -42,6 +42,9 @@ class Traffic:
         return [Measurement(group=g, calls=100, errors=int(share * 100)) for g, share in self.error_share.items()]
 
     def budgets(self, now: datetime) -> Sequence[BudgetState]:
+        return []
+
+    def limits(self, now: datetime) -> Sequence[LimitState]:
         return []
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from outlay.budgets.budget import Limit
 from outlay_alerts.config import read_rules
-from outlay_alerts.measurements import BudgetState, Match, Measurement, Percentiles, Window
+from outlay_alerts.measurements import BudgetState, LimitState, Match, Measurement, Percentiles, Window
 from outlay_alerts.rules import Rule
 from outlay_alerts.verdict import Outcome, Severity, Verdict
 
@@ -27,6 +27,7 @@ class Plain:
     by_start: dict[datetime, Sequence[Measurement]] = field(default_factory=dict)
     anywhere: Sequence[Measurement] = ()
     budget_states: Sequence[BudgetState] = ()
+    limit_states: Sequence[LimitState] = ()
     asked: list[tuple[Window, tuple[str, ...], Match]] = field(default_factory=list)
 
     def measure(self, window: Window, group_by: Sequence[str], match: Match) -> Sequence[Measurement]:
@@ -35,6 +36,9 @@ class Plain:
 
     def budgets(self, now: datetime) -> Sequence[BudgetState]:
         return self.budget_states
+
+    def limits(self, now: datetime) -> Sequence[LimitState]:
+        return self.limit_states
 
 
 def rule(kind: str, **keys: Any) -> Rule:
@@ -273,3 +277,22 @@ def test_values_an_application_said_cannot_break_the_line() -> None:
     assert "\n" not in found.reason
     assert "\r" not in found.reason
     assert len(found.reason) < 200
+
+
+def _limit(remaining: int, name: str = "requests") -> LimitState:
+    return LimitState(provider="openai", model="gpt-4o", service=None, name=name, limit=500, remaining=remaining)
+
+
+def test_headroom_fires_strictly_below_its_share_for_each_limit_by_itself() -> None:
+    tight, roomy = rule("headroom").judge(Plain(limit_states=[_limit(49), _limit(50, "tokens")]), NOON)
+    assert (tight.outcome, roomy.outcome) == (Outcome.BREACHED, Outcome.OK)
+    assert (tight.value, tight.threshold) == (Decimal("0.098"), Decimal("0.1"))
+    assert ("limit", "requests") in tight.group
+    assert "49 of 500 requests" in tight.reason
+
+
+def test_headroom_is_well_again_once_the_limit_was_reset_and_unknown_where_none_was_seen() -> None:
+    judge = rule("headroom", providers=["anthropic"])
+    assert judge.judge(Plain(limit_states=[_limit(0)]), NOON) == []
+    assert judge.absent((("provider", "openai"), ("limit", "requests"))).outcome is Outcome.OK
+    assert judge.absent(()).outcome is Outcome.UNKNOWN

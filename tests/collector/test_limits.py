@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import httpx2
+from outlay.prices import PriceBook
+from outlay_collector.alerting import StoreReaders
+from outlay_collector.ingest import read_batch
+from outlay_collector.store.sql import SqlStore
+from sqlalchemy import Engine
 
-from tests.collector.sending import BOTH_BACKENDS, NOW_NS, Sent, chat, send
+from tests.collector.sending import BOTH_BACKENDS, NOW, NOW_NS, Sent, body_of, chat, send
 
 SECOND_NS = 10**9
 
@@ -54,6 +59,20 @@ async def test_a_reset_that_cannot_be_is_unknown(collector: httpx2.AsyncClient) 
         assert (await send(collector, seen(trace, 30 - trace, 400, reset_s=reset_s))).status_code == 200
         (limit,) = (await collector.get("/api/v1/limits")).json()["limits"]
         assert limit["resets_at"] is None
+
+
+def test_rules_read_the_limits_that_hold_now(engine: Engine) -> None:
+    held, over = seen(1, 30, 40), seen(2, 90, 10, service="other")
+    store = SqlStore(engine)
+    store.write(read_batch(body_of(held, over), is_json=False, book=PriceBook.bundled()).reports, NOW_NS)
+    (state,) = StoreReaders(store, engine).limits(NOW)
+    assert (state.provider, state.service, state.name, state.limit, state.remaining) == (
+        "openai",
+        "bot",
+        "requests",
+        500,
+        40,
+    )
 
 
 async def test_calls_without_limits_leave_none(collector: httpx2.AsyncClient) -> None:

@@ -10,6 +10,7 @@ from outlay_alerts.rules.budget import BudgetRule
 from outlay_alerts.rules.cache_hit_rate import CacheHitRate
 from outlay_alerts.rules.cost_spike import CostSpike
 from outlay_alerts.rules.error_rate import ErrorRate
+from outlay_alerts.rules.headroom import Headroom
 from outlay_alerts.rules.latency import Latency
 from outlay_alerts.rules.no_data import NoData
 from outlay_alerts.rules.rate_limited import RateLimited
@@ -28,6 +29,7 @@ KINDS: Final[dict[str, type[Rule]]] = {
         ErrorRate,
         AuthFailures,
         RateLimited,
+        Headroom,
         Latency,
         TimeToFirstToken,
         CacheHitRate,

@@ -157,7 +157,7 @@ def backtest(
     db: DbOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """What the configured rules would have fired on stored calls. Budgets are left out: their past is not kept."""
+    """What the configured rules would have fired on stored calls. Without budgets and headroom: their past is not kept."""
     from outlay_alerts.evaluate import replay
 
     from outlay_collector.api.alerts import transition_json
@@ -168,7 +168,7 @@ def backtest(
     if not 0 < looks <= _MOST_LOOKS:
         raise CommandError(f"--since {since} --every {every} is {looks} looks: expected 1 to {_MOST_LOOKS:,}")
     end = datetime.now(UTC)
-    rules = [rule for rule in _rules(settings) if rule.kind != "budget"]
+    rules = [rule for rule in _rules(settings) if rule.kind not in ("budget", "headroom")]
     with _reading(settings) as readers:
         found = list(replay(rules, readers, (end - step * n for n in range(looks, -1, -1))))
     document = [transition_json(transition, ()) for transition in found]

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
-from sqlalchemy import BigInteger, Connection, Row, delete, select
+from sqlalchemy import BigInteger, Connection, Row, delete, or_, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Field, SQLModel
 
 from outlay_collector.billing import Report
 
 _LATEST_NS: Final = 2**63 - 1
+_MINUTE_NS: Final = 60 * 1_000_000_000
 
 
 class RateLimitRow(SQLModel, table=True):
@@ -59,6 +60,15 @@ def note_limits(connection: Connection, reports: Iterable[Report]) -> None:
 def read_limits(connection: Connection) -> Sequence[Row[Any]]:
     """All of them, by key."""
     return connection.execute(select(LIMITS).order_by(*LIMITS.primary_key)).all()
+
+
+def current_limits(connection: Connection, now_ns: int) -> Sequence[Row[Any]]:
+    """Those whose room is known, and that have not been reset since: by what they said, else within a minute."""
+    holds = or_(
+        LIMITS.c.resets_at_ns > now_ns, LIMITS.c.resets_at_ns.is_(None) & (LIMITS.c.seen_at_ns > now_ns - _MINUTE_NS)
+    )
+    known = LIMITS.c.most > 0, LIMITS.c.remaining.is_not(None)
+    return connection.execute(select(LIMITS).where(holds, *known).order_by(*LIMITS.primary_key)).all()
 
 
 def forget_limits(connection: Connection, before_ns: int) -> int:
