@@ -157,7 +157,7 @@ def backtest(
     db: DbOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """What the configured rules would have fired on stored calls. Without budgets and headroom: their past is not kept."""
+    """What the configured rules would have fired on stored calls; not budgets and headroom: their past is not kept."""
     from outlay_alerts.evaluate import replay
 
     from outlay_collector.api.alerts import transition_json
