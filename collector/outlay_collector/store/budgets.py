@@ -22,19 +22,17 @@ from sqlalchemy import (
     Connection,
     ForeignKey,
     Index,
-    Label,
     String,
     and_,
     case,
     func,
-    literal,
     or_,
     select,
 )
 from sqlmodel import Field, SQLModel
 
-from outlay_collector.periods import to_ns
 from outlay_collector.simulation import PastCall
+from outlay_collector.store.reported import bounds, covered, dimension_column, per_columns, reached_a_provider, reported
 from outlay_collector.store.schema import CALLS, REPORTS, Json
 
 NANO: Final = 10**9
@@ -126,7 +124,7 @@ def standings(
     """Every scope anything stands against in that window, or the one given. Never less than the truth."""
     leased = _leased(connection, budget, window, now_ns, scope)
     spent: defaultdict[Scope, int] = defaultdict(int)
-    for some in (_unreported(connection, budget, window, scope), _reported(connection, budget, window, scope)):
+    for some in (_unreported(connection, budget, window, scope), reported(connection, budget, window, now_ns, scope)):
         for each, amount in some:
             spent[each] += amount
     return {each: Standing(spent.get(each, 0), leased.get(each, 0)) for each in spent.keys() | leased.keys()}
@@ -140,7 +138,7 @@ def outstanding() -> ColumnElement[int]:
 
 def live_leases(budget: Budget, window: Window, now_ns: int, scope: Scope | None) -> ColumnElement[bool]:
     """Leases whose outstanding part still counts in that window."""
-    start, end = _bounds(window)
+    start, end = bounds(window)
     conditions = [
         *_of(LEASES, budget, scope),
         LEASES.c.expires_at_ns > now_ns - GRACE_S * NANO,
@@ -165,10 +163,10 @@ def _leased(
 def _unreported(
     connection: Connection, budget: Budget, window: Window, scope: Scope | None
 ) -> Iterable[tuple[Scope, int]]:
-    """Settlements whose call is not, or not yet, counted by `_reported`."""
-    start, end = _bounds(window)
-    per = _per(budget)
-    call = and_(CALLS.c.id == REPORTS.c.call_id, *_covered(budget, window))
+    """Settlements whose call is not, or not yet, counted by `reported`."""
+    start, end = bounds(window)
+    per = per_columns(budget)
+    call = and_(CALLS.c.id == REPORTS.c.call_id, *covered(budget, window))
     report = and_(REPORTS.c.trace_id == SETTLEMENTS.c.trace_id, REPORTS.c.span_id == SETTLEMENTS.c.span_id)
     of = [*_of(SETTLEMENTS, budget, scope), SETTLEMENTS.c.at_ns >= start]
     if end is not None:
@@ -186,68 +184,9 @@ def _unreported(
             yield each, int(amount)
 
 
-def _reported(
-    connection: Connection, budget: Budget, window: Window, scope: Scope | None
-) -> Iterable[tuple[Scope, int]]:
-    """What the calls cost that the budget covers."""
-    per = _per(budget)
-    conditions = _covered(budget, window)
-    for index, label in enumerate(per):
-        conditions.append(label.element != "" if scope is None else label.element == scope[index])
-    names = [label.name for label in per]
-    found = connection.execute(select(*per, func.sum(_amount(budget))).where(*conditions).group_by(*names))
-    for *named, amount in found:
-        if amount is not None:  # a sum over no rows at all
-            yield tuple(named), int(amount)
-
-
-def _covered(budget: Budget, window: Window) -> list[ColumnElement[bool]]:
-    """Calls that reached a provider, in the window, matched, and of a known amount."""
-    start, end = _bounds(window)
-    conditions: list[ColumnElement[bool]] = [
-        CALLS.c.started_at_ns >= start,
-        _reached_a_provider(),
-        _amount(budget).is_not(None),
-        *(dimension_column(dimension).in_(sorted(values)) for dimension, values in budget.match.items()),
-    ]
-    if end is not None:
-        conditions.append(CALLS.c.started_at_ns < end)
-    return conditions
-
-
-def _per(budget: Budget) -> list[Label[Any]]:
-    """The scope's columns, under names to group by: an expression with a parameter is not equal to itself repeated."""
-    return [dimension_column(dimension).label(f"per_{index}") for index, dimension in enumerate(budget.per)]
-
-
-def dimension_column(dimension: str) -> ColumnElement[Any]:
-    """Where a call's value of a budget's dimension stands. The model is the one asked for, as the process saw it."""
-    if dimension.startswith(TAG_PREFIX):
-        tag: ColumnElement[Any] = CALLS.c.tags[dimension.removeprefix(TAG_PREFIX)].as_string()
-        return tag
-    if dimension == TRACE:
-        return case((CALLS.c.parent_span_id.is_not(None), CALLS.c.trace_id))
-    if dimension == "model":
-        return func.coalesce(CALLS.c.model_requested, CALLS.c.model)
-    return CALLS.c[dimension]
-
-
-def _amount(budget: Budget) -> ColumnElement[Any]:
-    if budget.limit.unit == "usd":
-        return CALLS.c.cost_nano_usd
-    if budget.limit.unit == "calls":
-        return literal(1)
-    known = or_(CALLS.c.input_tokens.is_not(None), CALLS.c.output_tokens.is_not(None))
-    return case((known, func.coalesce(CALLS.c.input_tokens, 0) + func.coalesce(CALLS.c.output_tokens, 0)))
-
-
 def _of(table: Any, budget: Budget, scope: Scope | None) -> list[ColumnElement[bool]]:
     of = [table.c.budget == budget.name, table.c.unit == budget.limit.unit]
     return of if scope is None else [*of, table.c.scope == scope_key(scope)]
-
-
-def _bounds(window: Window) -> tuple[int, int | None]:
-    return to_ns(window.start), None if window.end is None else to_ns(window.end)
 
 
 def past_calls(connection: Connection, from_ns: int, to_ns: int) -> Iterator[PastCall]:
@@ -257,7 +196,7 @@ def past_calls(connection: Connection, from_ns: int, to_ns: int) -> Iterator[Pas
     known = [CALLS.c.started_at_ns, CALLS.c.cost_nano_usd, CALLS.c.input_tokens, CALLS.c.output_tokens, CALLS.c.tags]
     statement = (
         select(*known, *named)
-        .where(CALLS.c.started_at_ns >= from_ns, CALLS.c.started_at_ns < to_ns, _reached_a_provider())
+        .where(CALLS.c.started_at_ns >= from_ns, CALLS.c.started_at_ns < to_ns, reached_a_provider())
         .order_by(CALLS.c.started_at_ns, CALLS.c.id)
         .execution_options(yield_per=5_000)
     )
@@ -266,7 +205,3 @@ def past_calls(connection: Connection, from_ns: int, to_ns: int) -> Iterator[Pas
         said.update({TAG_PREFIX + name: value for name, value in (tags or {}).items()})
         counted = [tokens for tokens in (input_tokens, output_tokens) if tokens is not None]
         yield PastCall(at_ns, said, cost, sum(counted) if counted else None)
-
-
-def _reached_a_provider() -> ColumnElement[bool]:
-    return or_(CALLS.c.response_cache.is_(None), CALLS.c.response_cache != "hit")
