@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import copy
 import functools
+import inspect
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -225,12 +226,16 @@ _failed = shielded(LiveCall.end)
 
 
 def _wrap_decoder(original: Callable[..., Any]) -> Callable[..., Any]:
+    """Runs at every chunk of every stream: naming what is passed on takes half the time of passing all on unnamed."""
+    if not inspect.signature(original).parameters.keys() >= {"data", "response"}:
+        return original
+
     @functools.wraps(original)
-    def decode(client: Any, *args: Any, **kwargs: Any) -> Any:
-        call = getattr(kwargs.get("response"), MARK, None)
+    def decode(client: Any, *, data: Any, response: Any, **rest: Any) -> Any:
+        call = getattr(response, MARK, None)
         if call is not None and call.body is None:
-            call.payload(kwargs.get("data"))
-        return original(client, *args, **kwargs)
+            call.payload(data)
+        return original(client, data=data, response=response, **rest)
 
     return decode
 

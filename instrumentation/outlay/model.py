@@ -17,6 +17,7 @@ from typing import Any, Final
 from outlay.units import CACHE_READ_UNITS, CACHE_WRITE_UNITS, INPUT_UNITS, OUTPUT_UNITS
 
 NANO_USD_PER_USD: Final = 1_000_000_000
+_REASONING: Final = frozenset({"reasoning"})
 _NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
 
 Quantity = int | Decimal
@@ -41,8 +42,11 @@ class Usage:
 
     def total(self, units: frozenset[str]) -> int | None:
         """The sum over those units, None where not one of them was reported."""
-        found = [int(q) for unit, q in self.quantities.items() if unit in units]
-        return sum(found) if found else None
+        total = None
+        for unit, quantity in self.quantities.items():
+            if unit in units:
+                total = int(quantity) + (total or 0)
+        return total
 
     @property
     def input_tokens(self) -> int | None:
@@ -64,7 +68,7 @@ class Usage:
 
     @property
     def reasoning_tokens(self) -> int | None:
-        return self.total(frozenset({"reasoning"}))
+        return self.total(_REASONING)
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,7 +34,9 @@ def first_text(raw: Mapping[str, Any], *fields: str) -> str | None:
 
 def mapping(value: object) -> Mapping[str, Any]:
     """The value where it is an object, else an empty one."""
-    return NOTHING if value is None or not is_mapping(value) else value
+    if type(value) is dict:
+        return value
+    return value if value is not None and isinstance(value, Mapping) else NOTHING
 
 
 def mappings(value: object) -> Iterator[Mapping[str, Any]]:

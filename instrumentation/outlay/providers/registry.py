@@ -25,7 +25,7 @@ from outlay.providers import (
     watsonx,
 )
 from outlay.providers.base import Reader, Reading, Request, StreamReading
-from outlay.providers.foreign import NOTHING, first_text, mapping, mappings
+from outlay.providers.foreign import NOTHING, first_text, is_mapping, mapping, mappings
 from outlay.providers.names import canonical_provider, provider_of_host
 from outlay.providers.wire import Asked, Body, WireFormat
 
@@ -137,7 +137,7 @@ class ShapeReader:
             for event in mappings(body):
                 stream.feed(event)
             return stream.reading()
-        if not isinstance(body, Mapping):
+        if not is_mapping(body):
             return Reading(reason_unread=_UNKNOWN_SHAPE)
         inner = batch_result(body)
         if inner is not None:
@@ -153,7 +153,10 @@ class ShapeReader:
 
 
 def _format_of(body: Body) -> WireFormat | None:
-    return next((each for each in _FORMATS if each.fits(body)), None)
+    for each in _FORMATS:
+        if each.fits(body):
+            return each
+    return None
 
 
 def _format_of_event(event: Body) -> WireFormat | None:
@@ -179,11 +182,13 @@ def batch_result(line: Body) -> Mapping[str, Any] | None:
 class ShapeStream:
     """A stream whose format its first telling event decides."""
 
-    __slots__ = ("_asked", "_fold")
+    __slots__ = ("_asked", "_fold", "feed")
 
     def __init__(self, asked: Asked) -> None:
         self._asked = asked
         self._fold: StreamReading | None = None
+        self.feed: Callable[[Body], None] = self._tell
+        """Goes straight to the fold once there is one: a call less at every chunk."""
 
     @property
     def finished(self) -> bool:
@@ -193,14 +198,12 @@ class ShapeStream:
     def output_characters(self) -> int:
         return self._fold.output_characters if self._fold else 0
 
-    def feed(self, event: Mapping[str, Any]) -> None:
-        fold = self._fold
-        if fold is None:
-            told_by = _format_of_event(event) if isinstance(event, Mapping) else None
-            if told_by is None or told_by.stream is None:
-                return
+    def _tell(self, event: Body) -> None:
+        told_by = _format_of_event(event) if is_mapping(event) else None
+        if told_by is not None and told_by.stream is not None:
             self._fold = fold = told_by.stream(self._asked)
-        fold.feed(event)
+            self.feed = fold.feed
+            fold.feed(event)
 
     def reading(self) -> Reading:
         return self._fold.reading() if self._fold else Reading(reason_unread="the stream ended before anything came")

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from outlay.model import STANDARD_TERMS, Terms
 from outlay.providers.base import Request
-from outlay.providers.foreign import text
+from outlay.providers.foreign import first_text, text
 
 _STANDARD: Final = frozenset(
     {"auto", "default", "standard", "standard_only", "on_demand", "traffic_type_unspecified", "unspecified"}
@@ -30,15 +30,12 @@ _ANYWHERE: Final = frozenset({"global", "not_available", "default"})
 
 def asked_terms(body: Mapping[str, Any]) -> Terms:
     """The terms a request asks for. `"batch": true` marks a request that was sent inside a batch."""
-    if not ("service_tier" in body or "serviceTier" in body or "speed" in body or "inference_geo" in body):
-        return Terms(batch=True) if body.get("batch") is True else STANDARD_TERMS
-    tier, batch = _tier(body.get("service_tier") or body.get("serviceTier"))
-    return Terms(
-        service_tier=tier,
-        batch=batch or body.get("batch") is True,
-        speed=_speed(body.get("speed")),
-        region=_region(body.get("inference_geo")),
-    )
+    asked, in_batch = first_text(body, "service_tier", "serviceTier"), body.get("batch") is True
+    speed, region = text(body.get("speed")), text(body.get("inference_geo"))
+    if asked is None and speed is None and region is None:
+        return Terms(batch=True) if in_batch else STANDARD_TERMS
+    tier, is_batch = _tier(asked)
+    return Terms(service_tier=tier, batch=is_batch or in_batch, speed=_speed(speed), region=_region(region))
 
 
 def served_terms(
