@@ -140,6 +140,8 @@ def _mapping(value: object) -> Mapping[str, Any]:
 
 
 def _member(choices: Callable[[Any], T], value: object) -> T | None:
+    if value is None:
+        return None
     try:
         return choices(value)
     except ValueError:

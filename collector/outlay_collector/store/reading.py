@@ -22,6 +22,7 @@ from sqlalchemy import (
     and_,
     column,
     func,
+    literal_column,
     or_,
     select,
     true,
@@ -60,6 +61,7 @@ from outlay_collector.store.segments import Listed, Segment, needs_parts, of_cal
 Key = tuple[Any, ...]
 """The place of the bucket and the values of the dimensions grouped by."""
 Histogram = defaultdict[int, int]
+_Histogram = tuple[ColumnElement[Any], ColumnElement[int], ColumnElement[int], ColumnElement[bool]]
 
 _NEVER_UNKNOWN: Final = frozenset(
     {"calls", "errors", "auth_failures", "unpriced_calls", "rate_limited", "retries", "avoided_nano_usd"}
@@ -79,9 +81,8 @@ def read_usage(connection: Connection, query: UsageQuery) -> list[UsageRow]:
     for source in sources:
         for key, figures in source.sums(connection):
             sums[key] = figures if key not in sums else list(map(plus, sums[key], figures))
-        for kind, histograms in ((LATENCY, latency), (TTFT, ttft)):
-            for key, bin_, calls in source.bins(connection, kind):
-                histograms[key][bin_] += calls
+        for kind, key, bin_, calls in source.bins(connection):
+            (latency if kind == LATENCY else ttft)[key][bin_] += calls
     rows = [_row(query, key, figures, latency[key], ttft[key]) for key, figures in sums.items()]
     return sorted(rows, key=lambda row: (row.bucket or 0, [value or "" for value in row.group]))
 
@@ -151,21 +152,29 @@ class _Source:
         for row in connection.execute(statement.group_by(*keys)):
             yield tuple(row[: len(keys)]), [None if sum_ is None else int(sum_) for sum_ in row[len(keys) :]]
 
-    def bins(self, connection: Connection, kind: int) -> Iterator[tuple[Key, int, int]]:
-        """How many calls of each key fell into each bin."""
+    def bins(self, connection: Connection) -> Iterator[tuple[int, Key, int, int]]:
+        """How many calls of each key fell into each bin, of latency and of time to first token."""
         if not self.segments:
             return
         keys, tables = self._keys()
-        bin_: ColumnElement[int] = CALLS.c.latency_bin if kind == LATENCY else CALLS.c.ttft_bin
-        calls: ColumnElement[int] = func.count()
-        chosen: ColumnElement[bool] = bin_.is_not(None)
+        for kind, bin_, calls, chosen in self._histograms():
+            statement = select(kind, *keys, bin_, calls).where(chosen).where(_matches(self.table, self.query.filters))
+            statement = statement.group_by(*keys, bin_)
+            if self.table is ROLLUPS:
+                tables = tables.join(BINS, BINS.c.rollup_id == ROLLUPS.c.id)
+                statement = statement.group_by(kind)
+            statement = statement.select_from(tables)
+            for found_kind, *key, found, number in connection.execute(statement):
+                yield found_kind, tuple(key), found, int(number)
+
+    def _histograms(self) -> list[_Histogram]:
+        """Kind, bin and number of calls. Rollups have both kinds in one table, calls in a column each."""
         if self.table is ROLLUPS:
-            bin_, calls, chosen = BINS.c.bin, func.sum(BINS.c.calls), BINS.c.kind == kind
-            tables = tables.join(BINS, BINS.c.rollup_id == ROLLUPS.c.id)
-        statement = select(*keys, bin_, calls).select_from(tables).where(chosen)
-        statement = statement.where(_matches(self.table, self.query.filters)).group_by(*keys, bin_)
-        for *key, found, number in connection.execute(statement):
-            yield tuple(key), found, int(number)
+            return [(BINS.c.kind, BINS.c.bin, func.sum(BINS.c.calls), true())]
+        return [
+            (literal_column(str(kind)), bin_, func.count(), bin_.is_not(None))
+            for kind, bin_ in ((LATENCY, CALLS.c.latency_bin), (TTFT, CALLS.c.ttft_bin))
+        ]
 
     def _keys(self) -> tuple[list[ColumnElement[Any]], FromClause]:
         names = ("bucket", "length_ns", "start_ns", "end_ns")
