@@ -25,6 +25,7 @@ from outlay.body import Body
 from outlay.guard import shielded
 from outlay.live import LiveCall
 from outlay.patches import Patches
+from outlay.providers.foreign import is_mapping
 from outlay.providers.registry import provider_of_host, reader_for
 from outlay.runtime import Runtime
 from outlay.spans import open_span
@@ -125,7 +126,7 @@ class _ChokePoint:
         url: str = options.url
         host: str = client.base_url.host if url.startswith("/") else urlsplit(url).hostname or client.base_url.host
         provider = _provider(host) or self._sdk.provider
-        reader = reader_for(provider)
+        reader = _reader(provider)
         request = reader.read_request(url, _body_of(options))
         if request is None:
             return None
@@ -249,13 +250,14 @@ def _silence(original: Callable[..., Any]) -> Callable[..., Any]:
 
 
 _provider = lru_cache(maxsize=256)(provider_of_host)
+_reader = lru_cache(maxsize=256)(reader_for)
 
 
 def _body_of(options: Any) -> Mapping[str, Any]:
     body, extra = options.json_data, options.extra_json
     if extra:
-        return {**body, **extra} if isinstance(body, Mapping) else extra
-    return body if isinstance(body, Mapping) else {}
+        return {**body, **extra} if is_mapping(body) else extra
+    return body if is_mapping(body) else {}
 
 
 def _is_raw(options: Any) -> bool:

@@ -82,6 +82,8 @@ _conclude = shielded(LiveCall.conclude)
 
 @shielded
 def _settle(live: LiveCall, call: Call) -> None:
+    if live.reservation is FREE:
+        return
     cost = None if is_free(call.cost) else call.cost
     live.reservation.settle(cost, call.usage, live.span.ids.hex())
 

@@ -99,10 +99,13 @@ def _buckets(raw: Mapping[str, Any]) -> tuple[dict[str, int], str | None]:
 
 def _lifetimes(raw: Mapping[str, Any]) -> tuple[int | None, int | None]:
     """Cache writes of five minutes and of one hour, None where no breakdown tells."""
-    own, written = _breakdown(raw), count(raw, "cache_creation_input_tokens")
+    own = _breakdown(raw)
     turns = [_breakdown(entry) for entry in mappings(raw.get("iterations")) if entry.get("type") == "message"]
+    if not turns:
+        return own
+    written = count(raw, "cache_creation_input_tokens")
     by_turn = sum(short or 0 for short, _ in turns), sum(long or 0 for _, long in turns)
-    return by_turn if turns and sum(by_turn) == written else own
+    return by_turn if sum(by_turn) == written else own
 
 
 def _breakdown(raw: Mapping[str, Any]) -> tuple[int | None, int | None]:

@@ -11,7 +11,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any, Final
 
 from outlay.model import Quantity, Usage
-from outlay.providers.foreign import NOTHING
+from outlay.providers.foreign import NOTHING, is_mapping
 
 
 class Contradiction(Exception):
@@ -27,6 +27,8 @@ def count(raw: Mapping[str, Any], *fields: str) -> int | None:
         value = raw.get(field)
         if value is None:
             continue
+        if type(value) is int and value >= 0:
+            return value
         if type(value) is float and value.is_integer():
             value = int(value)
         if type(value) is not int:
@@ -59,7 +61,7 @@ def detail(raw: Mapping[str, Any], *fields: str) -> Mapping[str, Any]:
         value = raw.get(field)
         if value is None:
             continue
-        if not isinstance(value, Mapping):
+        if not is_mapping(value):
             raise Contradiction(f"{field} is not a breakdown: {_shown(value)}")
         return value
     return NOTHING
@@ -67,7 +69,7 @@ def detail(raw: Mapping[str, Any], *fields: str) -> Mapping[str, Any]:
 
 def remainder(name: str, total: int, parts: Mapping[str, int | None]) -> int:
     """What is left of a total once its parts are taken out. Raises where they exceed it."""
-    rest = total - sum(part for part in parts.values() if part)
+    rest = total - sum(filter(None, parts.values()))
     if rest < 0:
         listed = " + ".join(f"{part} {n}" for part, n in parts.items() if n)
         raise Contradiction(f"{listed} exceeds {name} {total}")
