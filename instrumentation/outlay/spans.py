@@ -81,7 +81,7 @@ def open_span(provider: str, request: Request, started_at_ns: int) -> OpenSpan:
             attributes={
                 at.PROVIDER: conventional_provider(provider),
                 at.OPERATION: request.operation,
-                at.REQUEST_MODEL: request.model or "",
+                **({at.REQUEST_MODEL: request.model} if request.model else {}),
             },
             start_time=started_at_ns,
         )
