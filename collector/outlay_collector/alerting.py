@@ -6,13 +6,12 @@ database make each change, and claim each delivery, once.
 
 from __future__ import annotations
 
-import logging
-import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from threading import Event
 from typing import Any, Final
 
 from outlay_alerts.config import Channel
@@ -22,6 +21,7 @@ from outlay_alerts.measurements import BudgetState, LimitState, Match, Measureme
 from outlay_alerts.rules import Rule
 from sqlalchemy import Engine, Row
 
+from outlay_collector.background import repeated
 from outlay_collector.budget_states import BudgetState as StoredState
 from outlay_collector.budget_states import budget_states
 from outlay_collector.periods import from_ns, to_ns
@@ -31,8 +31,6 @@ from outlay_collector.store.alerts import SqlAlertStore
 from outlay_collector.store.base import CallStore
 from outlay_collector.store.engine import reading
 from outlay_collector.store.limits import current_limits
-
-log = logging.getLogger(__name__)
 
 TELL_EVERY: Final = timedelta(seconds=1)
 REST: Final = 20
@@ -128,30 +126,23 @@ class Alerting:
 
         Nothing is told before the first look: what fired when the last process ended may be over by now.
         """
-        stop, looked = threading.Event(), threading.Event()
+        looked = Event()
 
-        def look() -> None:
+        def look(_stop: Event) -> None:
             self.look()
             looked.set()
 
-        def tell() -> None:
+        def tell(_stop: Event) -> None:
             if looked.is_set():
                 self.tell()
 
-        threads = [
-            threading.Thread(
-                target=_repeat, args=(work, pause, stop), name=f"outlay-alerts-{work.__name__}", daemon=True
-            )
-            for work, pause in ((look, every), (tell, min(every, TELL_EVERY)))
-        ]
-        for thread in threads:
-            thread.start()
-        try:
+        # A channel may take its time; what it then took is sent again by the next process.
+        tell_s = min(every, TELL_EVERY).total_seconds()
+        with (
+            repeated("alerts look", every.total_seconds(), look, at_once=True, end_within_s=_END_WITHIN_S),
+            repeated("alerts tell", tell_s, tell, at_once=True, end_within_s=_END_WITHIN_S),
+        ):
             yield
-        finally:
-            stop.set()
-            for thread in threads:  # a channel may take its time; what it then took is sent again by the next process
-                thread.join(_END_WITHIN_S)
 
 
 @contextmanager
@@ -163,17 +154,6 @@ def running(settings: Settings, calls: CallStore, engine: Engine, clock: Callabl
     alerting = Alerting(calls, engine, settings.rules or default_rules(), settings.channels, clock)
     with alerting.repeated(settings.alerts.every):
         yield
-
-
-def _repeat(work: Callable[[], object], pause: timedelta, stop: threading.Event) -> None:
-    """Goes on whatever happens: a database that is away for a minute must not be the end of all alerts."""
-    while True:
-        try:
-            work()
-        except Exception:
-            log.exception("alerts: %s failed; tried again in %s", work.__name__, pause)
-        if stop.wait(pause.total_seconds()):
-            return
 
 
 def _measurement(row: query.UsageRow, group_by: Sequence[str]) -> Measurement:

@@ -7,9 +7,8 @@ one database one sends. Of periods missed while nothing ran only the last is sen
 from __future__ import annotations
 
 import logging
-import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from datetime import timedelta
 from typing import Any, Final
 
@@ -17,6 +16,7 @@ from outlay_alerts.config import Channel
 from outlay_alerts.message import Message
 from sqlalchemy import Engine, Row
 
+from outlay_collector.background import repeated
 from outlay_collector.periods import from_ns, to_ns
 from outlay_collector.reports.letter import compose
 from outlay_collector.reports.schedule import Period, ScheduledReport
@@ -104,28 +104,12 @@ class Reporting:
             record(connection, row, status, to_ns(from_ns(self._clock()) + later), error)
 
 
-@contextmanager
-def reporting(settings: Settings, store: CallStore, engine: Engine, clock: Callable[[], int]) -> Iterator[None]:
+def reporting(
+    settings: Settings, store: CallStore, engine: Engine, clock: Callable[[], int]
+) -> AbstractContextManager[None]:
     """Sends what is due every half minute while the block runs; nothing where no report is configured."""
     if not settings.reports:
-        yield
-        return
+        return nullcontext()
     work = Reporting(store, engine, settings.reports, settings.channels, clock)
-    stop = threading.Event()
-
-    def run() -> None:
-        while True:
-            try:
-                work.run()
-            except Exception:
-                log.exception("reports could not be sent; they are tried again")
-            if stop.wait(EVERY_S):
-                return
-
-    thread = threading.Thread(target=run, name="outlay-reports", daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        thread.join(_END_WITHIN_S)  # a channel may take its time; what it then took is sent again
+    # A channel may take its time; what it then took is sent again.
+    return repeated("reports", EVERY_S, lambda _stop: work.run(), at_once=True, end_within_s=_END_WITHIN_S)

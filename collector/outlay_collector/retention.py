@@ -7,18 +7,19 @@ counts, however short a time it is to be kept.
 from __future__ import annotations
 
 import logging
-import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import timedelta
 from itertools import chain
+from threading import Event
 from typing import Final
 
 from sqlalchemy import Connection, Engine
 
+from outlay_collector.background import repeated
 from outlay_collector.periods import from_ns, to_ns
 from outlay_collector.settings import Retention
 from outlay_collector.store.definitions import definitions
@@ -76,23 +77,11 @@ def prune(
     return dict(removed)
 
 
-@contextmanager
-def pruning(engine: Engine, retention: Retention, clock: Callable[[], int]) -> Iterator[None]:
+def pruning(engine: Engine, retention: Retention, clock: Callable[[], int]) -> AbstractContextManager[None]:
     """Prunes every hour while the block runs, resting as long as it works."""
-    stop = threading.Event()
 
-    def run() -> None:
-        while not stop.wait(EVERY_S):
-            try:
-                if removed := prune(engine, retention, clock(), stop.wait):
-                    log.info("removed what is older than it is kept: %s", removed)
-            except Exception:
-                log.exception("what is older than it is kept could not be removed; it is tried again")
+    def work(stop: Event) -> None:
+        if removed := prune(engine, retention, clock(), stop.wait):
+            log.info("removed what is older than it is kept: %s", removed)
 
-    thread = threading.Thread(target=run, name="outlay-retention", daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        thread.join()
+    return repeated("retention", EVERY_S, work)

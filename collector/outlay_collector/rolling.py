@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import logging
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Final
 
 from sqlalchemy import Engine
 
+from outlay_collector.background import repeated
 from outlay_collector.store.engine import reading
 from outlay_collector.store.summing import next_stale, sum_up
-
-log = logging.getLogger(__name__)
 
 EVERY_S: Final = 15.0
 
@@ -32,22 +29,6 @@ def sum_up_all(engine: Engine, now_ns: int, stopped: Callable[[], bool] = lambda
     return done
 
 
-@contextmanager
-def rolling(engine: Engine, clock: Callable[[], int]) -> Iterator[None]:
+def rolling(engine: Engine, clock: Callable[[], int]) -> AbstractContextManager[None]:
     """Sums up every so often while the block runs."""
-    stop = threading.Event()
-
-    def run() -> None:
-        while not stop.wait(EVERY_S):
-            try:
-                sum_up_all(engine, clock(), stop.is_set)
-            except Exception:
-                log.exception("rollups could not be brought up to date; they are tried again")
-
-    thread = threading.Thread(target=run, name="outlay-rollups", daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        thread.join()
+    return repeated("rollups", EVERY_S, lambda stop: sum_up_all(engine, clock(), stop.is_set))

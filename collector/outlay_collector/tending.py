@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import logging
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Final
 
 from sqlalchemy import Engine
 
+from outlay_collector.background import repeated
 from outlay_collector.store.budget_pruning import prune
-
-log = logging.getLogger(__name__)
 
 EVERY_S: Final = 600.0
 
@@ -29,22 +26,6 @@ def prune_all(engine: Engine, now_ns: int, stopped: Callable[[], bool] = lambda:
     return done
 
 
-@contextmanager
-def tending(engine: Engine, clock: Callable[[], int]) -> Iterator[None]:
+def tending(engine: Engine, clock: Callable[[], int]) -> AbstractContextManager[None]:
     """Prunes every ten minutes while the block runs."""
-    stop = threading.Event()
-
-    def run() -> None:
-        while not stop.wait(EVERY_S):
-            try:
-                prune_all(engine, clock(), stop.is_set)
-            except Exception:
-                log.exception("old leases and settlements could not be deleted; that is tried again")
-
-    thread = threading.Thread(target=run, name="outlay-budgets", daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        thread.join()
+    return repeated("pruning of budgets", EVERY_S, lambda stop: prune_all(engine, clock(), stop.is_set))
