@@ -4,6 +4,7 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3 python; do \
 	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' 2>/dev/null && echo $$p && break; done)
 UV_VERSION := 0.13.8
 BIN := .venv/bin
+BENCHMARKS := pricing overhead budget_hot_path budget_stress ingest query
 SOURCES := instrumentation alerts collector dashboard tests benchmarks scripts
 MANIFESTS := pyproject.toml uv.lock $(wildcard */pyproject.toml)
 
@@ -36,7 +37,7 @@ e2e: .venv/.developer browser ## Only the tests that run the whole path
 	$(BIN)/pytest tests/e2e $(PYTEST)
 
 bench: .venv/.developer ## Every benchmark, beside its peer or its floor
-	@set -e; for file in benchmarks/[a-z]*.py; do echo "== $$file"; $(BIN)/python $$file; done
+	@set -e; for name in $(BENCHMARKS); do echo "== $$name"; $(BIN)/python benchmarks/$$name.py; done
 
 prices: .venv/.developer ## Compile the price book again
 	$(BIN)/python scripts/build_prices.py
