@@ -28,10 +28,10 @@ from opentelemetry.trace import SpanKind
 from outlay.budgets.gate import OpenGate
 from outlay.emit import span_attributes, span_name
 from outlay.export import Delivery, Finished
-from outlay.intercept import SDKS, patch_sdk
 from outlay.patches import Patches
 from outlay.prices import PriceBook
 from outlay.runtime import Runtime
+from outlay.sdks import SDKS
 from outlay.settings import Settings, read_settings
 from outlay.transport import patch_transport
 
@@ -198,8 +198,8 @@ class Contenders:
     def outlay(self) -> Iterator[None]:
         patches = Patches()
         patch_transport(patches, httpx2._client)
-        patch_sdk(patches, SDKS["openai"], self._runtime, openai._base_client)
-        patch_sdk(patches, SDKS["anthropic"], self._runtime, anthropic._base_client)
+        SDKS["openai"].patch(patches, self._runtime, openai._base_client)
+        SDKS["anthropic"].patch(patches, self._runtime, anthropic._base_client)
         yield
         patches.undo()
 

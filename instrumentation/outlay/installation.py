@@ -15,10 +15,10 @@ from outlay import guard
 from outlay.budgets.client import connect
 from outlay.errors import NotInstrumentable
 from outlay.export import Delivery
-from outlay.intercept import SDKS, Sdk, patch_sdk
 from outlay.patches import Patches
 from outlay.prices import PriceBook, read_overrides
 from outlay.runtime import Runtime
+from outlay.sdks import SDKS, Sdk
 from outlay.settings import read_settings
 from outlay.transport import MODULES, patch_transport
 
@@ -39,7 +39,8 @@ class Installation:
         """Wrap the SDK, unless it is already."""
         if sdk.name not in self._done:
             self._done.add(sdk.name)
-            self._patches.when_imported(sdk.module, functools.partial(patch_sdk, self._patches, sdk, self.runtime))
+            for module in sdk.modules:
+                self._patches.when_imported(module, functools.partial(sdk.patch, self._patches, self.runtime))
 
     def remove(self) -> None:
         self._patches.undo()
@@ -102,7 +103,7 @@ def _chosen(names: Sequence[str]) -> list[Sdk]:
 
 def _problem(sdk: Sdk) -> str | None:
     oldest = ".".join(map(str, sdk.oldest))
-    if importlib.util.find_spec(sdk.name) is None:
+    if not _is_there(sdk.package):
         return f"{sdk.name} is not installed: pip install '{sdk.distribution}>={oldest}'"
     try:
         installed = importlib.metadata.version(sdk.distribution)
@@ -111,3 +112,10 @@ def _problem(sdk: Sdk) -> str | None:
     if tuple(map(int, re.findall(r"\d+", installed)[:2])) < sdk.oldest:
         return f"{sdk.name} {installed} is too old: Outlay wraps {oldest} and later"
     return None
+
+
+def _is_there(package: str) -> bool:
+    try:
+        return importlib.util.find_spec(package) is not None
+    except ModuleNotFoundError:  # of `google.genai`, where there is no `google`
+        return False

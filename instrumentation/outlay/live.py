@@ -143,6 +143,11 @@ class LiveCall:
                 self.hides_next = True
 
     @property
+    def is_asked_to_stream(self) -> bool:
+        """Whether the request asks for a stream; an error is answered whole all the same."""
+        return self._request.streamed
+
+    @property
     def is_streaming(self) -> bool:
         return self._fold is not None
 

@@ -11,7 +11,7 @@ from typing import Annotated, Final, Literal
 
 import typer
 from outlay.errors import OutlayError
-from outlay.intercept import SDKS
+from outlay.sdks import SDKS
 from outlay.prices import PriceBook
 
 from outlay_collector.cli.connection import ApiKeyOption, DbOption, EndpointOption, connect
