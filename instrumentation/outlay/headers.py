@@ -39,6 +39,11 @@ def read_headers(headers: RawHeaders, now_ns: int) -> tuple[str | None, Mapping[
     return request_id, {name: _limit(values, now_ns) for name, values in said.items()}
 
 
+def raw_headers(headers: Mapping[str, str]) -> RawHeaders:
+    """Headers of a client that has them decoded, as `read_headers` takes them."""
+    return [(name.encode(), value.encode()) for name, value in headers.items()]
+
+
 def _limit(said: Mapping[str, str], now_ns: int) -> RateLimit:
     return RateLimit(
         limit=_whole(said.get("limit")),

@@ -109,11 +109,11 @@ class LiveCall:
     def attempt_failed(self, error: BaseException, began_ns: int) -> None:
         self._attempts.append(Attempt(status=None, duration_ms=_ms_since(began_ns), error=type(error).__name__))
 
-    def attempt_answered(self, response: Any, began_ns: int) -> None:
-        status: int = response.status_code
-        wait = retry_after_s(response.headers, time.time_ns()) if status >= 400 else None
+    def attempt_answered(self, status: int, headers: Mapping[str, str], raw: RawHeaders, began_ns: int) -> None:
+        """A try came back with a status. `headers` finds a header by its lower-case name, `raw` are all of them."""
+        wait = retry_after_s(headers, time.time_ns()) if status >= 400 else None
         self._attempts.append(Attempt(status=status, duration_ms=_ms_since(began_ns), retry_after_s=wait))
-        self._headers = response.headers.raw
+        self._headers = raw
 
     def start_stream(self) -> None:
         self._fold = self.reader.start_stream(self._request)

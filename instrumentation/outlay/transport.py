@@ -31,7 +31,8 @@ _closed = shielded(body_closed)
 
 @shielded
 def _answered(call: LiveCall, response: Any, began_ns: int) -> None:
-    call.attempt_answered(response, began_ns)
+    headers = response.headers
+    call.attempt_answered(response.status_code, headers, headers.raw, began_ns)
     setattr(response, MARK, call)
 
 
