@@ -28,7 +28,6 @@ from outlay_collector.api import (
     usage,
 )
 from outlay_collector.api.dependencies import Running, running
-from outlay_collector.ingest import Writer
 from outlay_collector.metrics import Metrics
 from outlay_collector.otlp import http as otlp
 from outlay_collector.reporting import reporting
@@ -41,6 +40,7 @@ from outlay_collector.store.engine import open_engine
 from outlay_collector.store.migrate import migrate
 from outlay_collector.store.sql import SqlStore
 from outlay_collector.tending import tending
+from outlay_collector.writer import Writer
 
 
 def create_app(

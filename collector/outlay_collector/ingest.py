@@ -1,35 +1,20 @@
-"""From a body of spans to committed calls.
-
-Decoding and pricing are pure and run on a pool of threads. One writer thread owns the writing: it takes all that waits
-for it, writes it in one transaction and, once that is committed, tells each sender. The queue is bounded in reports;
-what does not fit is refused, to be sent again. Nothing is acknowledged before it is committed.
-"""
+"""From a body of spans to priced calls: pure, and run on a pool of threads. `writer` stores them."""
 
 from __future__ import annotations
 
-import logging
 import re
-import threading
-import time
-from collections import deque
-from collections.abc import Callable, Sequence
-from concurrent.futures import Future
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Final, Protocol
+from typing import Final
 
 from outlay.model import Call, Cost, CostStatus
 from outlay.prices import PriceBook
-from sqlalchemy.exc import DataError, InterfaceError
 
 from outlay_collector.billing import Report
 from outlay_collector.dialects.registry import WANTED, read_span
-from outlay_collector.metrics import Metrics
 from outlay_collector.otlp.json import decode_json
 from outlay_collector.otlp.protobuf import decode_protobuf
 from outlay_collector.otlp.span import Decoded, Span
-from outlay_collector.store.writing import Written
-
-log = logging.getLogger(__name__)
 
 _LATEST_NS: Final = 2**63 - 1
 _REFUSALS: Final = frozenset(
@@ -41,21 +26,6 @@ _REFUSALS: Final = frozenset(
     }
 )
 """Errors that are a provider's answer, by the names the SDKs of OpenAI and Anthropic and Anthropic's API give them."""
-_DATA_FAULTS: Final = (DataError, InterfaceError, TypeError, ValueError, OverflowError)
-_GROUP_REPORTS: Final = 8_192
-_STALLED_S: Final = 60.0
-
-
-class QueueFull(Exception):
-    """More is waiting to be written than may wait; nothing of this batch was taken."""
-
-
-class NotStored(Exception):
-    """The database could not take this batch; sending it again may help."""
-
-
-class Unstorable(Exception):
-    """Something in this batch cannot be stored by any database; sending it again will not help."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,12 +35,6 @@ class Batch:
     reports: Sequence[Report]
     rejected: int = 0
     reason: str = ""
-
-
-class Sink(Protocol):
-    """Where reports go: all of them, or an exception and none."""
-
-    def write(self, reports: Sequence[Report], received_at_ns: int) -> Written: ...
 
 
 def read_batch(body: bytes, *, is_json: bool, book: PriceBook) -> Batch:
@@ -116,107 +80,3 @@ def _refusal(call: Call) -> str | None:
     if call.error_type in _REFUSALS or re.fullmatch("[45][0-9]{2}", call.error_type or ""):
         return f"the provider answered with {call.error_type}, which it does not bill"
     return None
-
-
-@dataclass(frozen=True, slots=True)
-class _Waiting:
-    reports: Sequence[Report]
-    committed: Future[None]
-
-
-class Writer:
-    """The one thread that writes. `submit` from anywhere; the future it gives is done once the batch is committed."""
-
-    def __init__(self, sink: Sink, clock: Callable[[], int], most_waiting: int, metrics: Metrics) -> None:
-        self._sink = sink
-        self._clock = clock
-        self._metrics = metrics
-        self._busy_since: float | None = None
-        self._most_waiting = most_waiting
-        self._queue: deque[_Waiting] = deque()
-        self._changed = threading.Condition()
-        self._waiting = 0
-        self._closing = False
-        self._thread = threading.Thread(target=self._run, name="outlay-writer", daemon=True)
-
-    @property
-    def waiting(self) -> int:
-        """How many reports are not yet committed."""
-        return self._waiting
-
-    @property
-    def stalled(self) -> bool:
-        """Whether one transaction has gone on for so long that something must be wrong."""
-        since = self._busy_since
-        return since is not None and time.monotonic() - since > _STALLED_S
-
-    @property
-    def alive(self) -> bool:
-        return self._thread.is_alive()
-
-    def start(self) -> None:
-        self._thread.start()
-
-    def stop(self) -> None:
-        """Write what waits, then end."""
-        with self._changed:
-            self._closing = True
-            self._changed.notify()
-        self._thread.join()
-
-    def submit(self, reports: Sequence[Report]) -> Future[None]:
-        """Raises `QueueFull`. The future raises `NotStored` where the database would not take the batch."""
-        waiting = _Waiting(reports, Future())
-        with self._changed:
-            full = self._waiting and self._waiting + len(reports) > self._most_waiting
-            if full or self._closing:
-                raise QueueFull(f"{self._waiting} reports wait to be written; the queue holds {self._most_waiting}")
-            self._queue.append(waiting)
-            self._waiting += len(reports)
-            self._changed.notify()
-        return waiting.committed
-
-    def _run(self) -> None:
-        while group := self._take():
-            try:
-                self._write(group)
-            finally:
-                with self._changed:
-                    self._waiting -= sum(len(waiting.reports) for waiting in group)
-
-    def _take(self) -> list[_Waiting]:
-        """All that waits, up to the size of one transaction; empty once there is nothing more to come."""
-        with self._changed:
-            self._changed.wait_for(lambda: self._queue or self._closing)
-            group: list[_Waiting] = []
-            size = 0
-            while self._queue and (not group or size + len(self._queue[0].reports) <= _GROUP_REPORTS):
-                group.append(self._queue.popleft())
-                size += len(group[-1].reports)
-            return group
-
-    def _write(self, group: Sequence[_Waiting]) -> None:
-        """One transaction for all; where it fails one for each, so that a bad batch fails alone."""
-        self._busy_since = began = time.monotonic()
-        try:
-            written = self._sink.write([report for waiting in group for report in waiting.reports], self._clock())
-        except Exception as error:  # noqa: BLE001 - whatever it is, the senders hear of it and the thread goes on
-            if len(group) > 1:
-                for waiting in group:
-                    self._write([waiting])
-                return
-            log.warning("a batch could not be stored: %s", error)
-            kind = Unstorable if isinstance(error, _DATA_FAULTS) else NotStored
-            group[0].committed.set_exception(kind(f"the batch could not be stored: {type(error).__name__}"))
-        else:
-            self._count(written, time.monotonic() - began)
-            for waiting in group:
-                waiting.committed.set_result(None)
-        finally:
-            self._busy_since = None
-
-    def _count(self, written: Written, seconds: float) -> None:
-        self._metrics.add("outlay_commits_total")
-        self._metrics.add("outlay_commit_seconds_total", seconds)
-        self._metrics.add("outlay_calls_stored_total", written.new)
-        self._metrics.add("outlay_reports_repeated_total", written.repeated)

@@ -15,11 +15,11 @@ from fastapi import Depends, Request
 from outlay.prices import PriceBook
 from sqlalchemy import Engine
 
-from outlay_collector.ingest import Writer
 from outlay_collector.metrics import Metrics
 from outlay_collector.security import Keys
 from outlay_collector.settings import Settings
 from outlay_collector.store.base import CallStore
+from outlay_collector.writer import Writer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,18 +18,18 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportM
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 
 from outlay_collector.api.dependencies import running
-from outlay_collector.ingest import Batch, NotStored, QueueFull, Unstorable, read_batch
+from outlay_collector.ingest import Batch, read_batch
 from outlay_collector.metrics import Metrics
 from outlay_collector.otlp.body import TooLarge, UnknownEncoding, inflate, read_body
 from outlay_collector.otlp.span import BadBody
 from outlay_collector.pins import pinned
 from outlay_collector.security import pins_of
+from outlay_collector.writer import Busy, Unstorable
 
 router = APIRouter(tags=["otlp"])
 
 PROTOBUF: Final = "application/x-protobuf"
 JSON: Final = "application/json"
-RETRY_AFTER_S: Final = 1
 _RPC_CODES: Final = {400: 3, 413: 3, 415: 3, 503: 14}  # google.rpc.Code: INVALID_ARGUMENT, UNAVAILABLE
 
 
@@ -99,8 +99,8 @@ async def _receive(request: Request, decode: _Decode) -> Response:
         return _refusal(415, str(error), content_type)
     except (BadBody, Unstorable) as error:
         return _refusal(400, str(error), content_type)
-    except (QueueFull, NotStored) as error:
-        return _refusal(503, str(error), content_type, retry_after_s=RETRY_AFTER_S)
+    except Busy as error:
+        return _refusal(503, str(error), content_type, retry_after_s=error.retry_after_s)
     return _accepted(batch, content_type)
 
 
