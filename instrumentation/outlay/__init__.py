@@ -14,12 +14,14 @@ from typing import Any
 from outlay.context import context
 from outlay.errors import BudgetExceeded, ConfigError, NotInstrumentable, OutlayError
 from outlay.model import Usage
+from outlay.response_cache import cache
 
 __all__ = [
     "BudgetExceeded",
     "ConfigError",
     "NotInstrumentable",
     "OutlayError",
+    "cache",
     "cache_hit",
     "context",
     "flush",

@@ -2,7 +2,7 @@
 
 `context()` sets attribution for a block or a function; blocks nest, the inner one wins field by field and tags are
 merged. It rides on contextvars: asyncio tasks inherit it, threads started by hand do not unless they run in a copied
-context (`contextvars.copy_context().run`).
+context (`contextvars.copy_context().run`). To other services it goes as `baggage` says.
 """
 
 from __future__ import annotations
@@ -16,9 +16,13 @@ from dataclasses import replace
 from types import TracebackType
 from typing import Any, Final, TypeVar, cast
 
+from opentelemetry import context as otel_context
+
+from outlay import baggage
 from outlay.model import Attribution
 
 F = TypeVar("F", bound=Callable[..., Any])
+_Entered = tuple[Token[Attribution], Token[otel_context.Context] | None]
 
 _NOBODY: Final = Attribution()
 _current: Final[ContextVar[Attribution]] = ContextVar("outlay_attribution", default=_NOBODY)
@@ -45,12 +49,14 @@ class context:
         said = {"feature": feature, "user": user, "tenant": tenant, "session": session}
         self._fields = {name: str(value) for name, value in said.items() if value is not None}
         self._tags = {str(name): str(value) for name, value in (tags or {}).items()}
-        self._tokens: list[Token[Attribution]] = []
+        self._tokens: list[_Entered] = []
 
-    def _enter(self) -> Token[Attribution]:
+    def _enter(self) -> _Entered:
         outer = _current.get()
         tags = {**outer.tags, **self._tags} if self._tags else outer.tags
-        return _current.set(replace(outer, **self._fields, tags=tags))
+        said = replace(outer, **self._fields, tags=tags)
+        carried = otel_context.attach(baggage.with_attribution(said)) if baggage.is_carried() else None
+        return _current.set(said), carried
 
     def __enter__(self) -> context:
         self._tokens.append(self._enter())
@@ -141,8 +147,11 @@ class context:
         return call
 
 
-def _leave(token: Token[Attribution]) -> None:
+def _leave(entered: _Entered) -> None:
+    token, carried = entered
     # A generator closed by the garbage collector may be left in another context than it was entered in; there is
     # nothing to restore in that one.
     with suppress(ValueError):
         _current.reset(token)
+        if carried is not None:
+            otel_context.detach(carried)

@@ -11,7 +11,7 @@ import threading
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from outlay import guard
+from outlay import baggage, guard
 from outlay.budgets.client import connect
 from outlay.errors import NotInstrumentable
 from outlay.export import Delivery
@@ -67,6 +67,7 @@ def instrument(
     with _lock:
         if _installed is None:
             guard.set_strict(settings.strict)
+            baggage.allow(settings.baggage)
             book = PriceBook.bundled()
             if prices:
                 book = book.overridden(read_overrides(prices, "instrument(prices=...)"))
@@ -81,6 +82,7 @@ def uninstrument() -> None:
     with _lock:
         if _installed is not None:
             _installed.remove()
+            baggage.allow(())
         _installed = None
 
 

@@ -13,14 +13,15 @@ from types import TracebackType
 from typing import Any, Final
 
 from opentelemetry import context as otel_context
-from opentelemetry import trace
 
+from outlay import response_cache
 from outlay.guard import shielded
 from outlay.live import LiveCall
+from outlay.neighbours import context_while_sending
 from outlay.providers.registry import provider_of_host, reader_for
 from outlay.runtime import Runtime
 from outlay.spans import open_span
-from outlay.transport import under_way
+from outlay.under_way import under_way
 
 
 class Interception:
@@ -46,7 +47,9 @@ class Interception:
         reservation = runtime.gate.reserve(name, request, attribution)
         started_at_ns = time.time_ns()
         span = open_span(name, request, started_at_ns)
-        return LiveCall(runtime, name, reader, request, attribution, reservation, span, started_at_ns, host)
+        call = LiveCall(runtime, name, reader, request, attribution, reservation, span, started_at_ns, host)
+        call.response_cache = response_cache.current()
+        return call
 
 
 class Sending:
@@ -60,7 +63,7 @@ class Sending:
 
     def __enter__(self) -> None:
         self._under_way = under_way.set(self._call)
-        self._context = otel_context.attach(trace.set_span_in_context(self._call.span.span))
+        self._context = otel_context.attach(context_while_sending(self._call.span.span))
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace_: TracebackType | None

@@ -17,7 +17,7 @@ from weakref import ReferenceType
 from outlay.guard import report, shielded
 from outlay.headers import RawHeaders, read_headers, retry_after_s
 from outlay.interrupted import estimated
-from outlay.model import Attempt, Attribution, Call, Cost, CostStatus, StreamEnd
+from outlay.model import Attempt, Attribution, Call, Cost, CostStatus, ResponseCache, StreamEnd
 from outlay.providers.base import Reader, Reading, Request, StreamReading
 from outlay.providers.prompt import Prompt
 from outlay.spans import OpenSpan
@@ -55,6 +55,7 @@ class LiveCall:
         "provider",
         "reader",
         "reservation",
+        "response_cache",
         "runtime",
         "server_address",
         "span",
@@ -90,6 +91,8 @@ class LiveCall:
         """Reads the payload from the body's bytes, where the SDK may never decode it."""
         self.is_reading = False
         """Whether the next piece of the body is being read just now: a body closed meanwhile has ended by itself."""
+        self.response_cache: ResponseCache | None = None
+        """What the application's own cache did, as far as it has said."""
         self.tap: ReferenceType[Any] | None = None
         """What stands between the SDK's stream and its consumer; dead once the consumer has dropped the stream."""
         self._request = request
@@ -196,7 +199,7 @@ class LiveCall:
         reading = self._reading(status)
         request_id, rate_limits = read_headers(self._headers, ended_at_ns)
         request = self._request
-        return Call(
+        call = Call(
             provider=self.provider,
             operation=request.operation,
             model_requested=request.model,
@@ -218,9 +221,11 @@ class LiveCall:
             reason_unread=reading.reason_unread,
             terms=reading.terms,
             cost=self._cost(reading, status) or Cost.unpriced("pricing the call failed"),
+            response_cache=self.response_cache,
             attribution=_completed(self.attribution, request.attribution),
             rate_limits=rate_limits,
         )
+        return call.as_cache_hit() if self.response_cache is ResponseCache.HIT else call
 
     def _how_it_ended(self) -> StreamEnd | None:
         """A stream left after its last event was drained, whatever its consumer did with the rest of the body."""

@@ -8,7 +8,7 @@ responses into a `Usage`, `prices` makes a `Cost`, `intercept` a whole `Call`, a
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from enum import StrEnum
 from types import MappingProxyType
@@ -224,6 +224,19 @@ class Call:
     @property
     def duration_ms(self) -> float:
         return (self.ended_at_ns - self.started_at_ns) / 1_000_000
+
+    def as_cache_hit(self) -> Call:
+        """The call as it is where the application's own cache answered it: nothing bought, its cost avoided."""
+        cost = Cost(nano_usd=0, status=CostStatus.EXACT, reason="answered from the application's own cache")
+        return replace(
+            self,
+            usage=None,
+            usage_raw=None,
+            reason_unread=None,
+            cost=cost,
+            response_cache=ResponseCache.HIT,
+            avoided_nano_usd=self.cost.nano_usd,
+        )
 
     @property
     def model(self) -> str | None:

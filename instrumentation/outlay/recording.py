@@ -8,13 +8,12 @@ from typing import Any, Final
 
 from outlay.guard import shielded
 from outlay.installation import runtime
-from outlay.model import Call, Cost, CostStatus, ResponseCache, Usage
+from outlay.model import Call, Usage
 from outlay.providers.registry import canonical_provider, reader_for, sniff
 from outlay.runtime import Runtime
 from outlay.spans import identify
 from outlay.units import UNITS
 
-_ANSWERED: Final = Cost(nano_usd=0, status=CostStatus.EXACT, reason="answered from the application's own cache")
 _FAMILIES: Final = (("claude", "anthropic"), ("gemini", "google"), ("mistral", "mistral"), ("command", "cohere"))
 """Whose model it is, by the beginning of its name; the others are taken for OpenAI's."""
 
@@ -79,19 +78,16 @@ def cache_hit(*, model: str, usage: Usage | Mapping[str, Any], provider: str | N
     name = canonical_provider(provider) if provider else _family(model)
     used = _usage(name, model, usage)
     now_ns = time.time_ns()
-    avoided = running.book.cost(used, provider=name, model=model, at_ns=now_ns)
     call = Call(
         provider=name,
         operation="chat",
         model_requested=model,
         started_at_ns=now_ns,
         ended_at_ns=now_ns,
-        cost=_ANSWERED,
+        cost=running.book.cost(used, provider=name, model=model, at_ns=now_ns),
         attribution=running.attribution(),
-        response_cache=ResponseCache.HIT,
-        avoided_nano_usd=avoided.nano_usd,
     )
-    running.report(call, identify())
+    running.report(call.as_cache_hit(), identify())
 
 
 def _usage(provider: str, model: str, usage: Usage | Mapping[str, Any]) -> Usage | None:

@@ -9,6 +9,7 @@ from typing import Any, Final
 from opentelemetry import trace
 
 from outlay import attributes as at
+from outlay import baggage
 from outlay.budgets.gate import FREE, Gate
 from outlay.context import current
 from outlay.export import Delivery, Finished
@@ -39,6 +40,8 @@ class Runtime:
     def attribution(self) -> Attribution:
         """What the context says, with the service and environment of the process."""
         said, known = current(), self._attributed
+        if baggage.is_carried():
+            said = baggage.completed(said)
         if known is not None and known[0] is said:
             return known[1]
         resource = getattr(getattr(trace.get_tracer_provider(), "resource", None), "attributes", {})

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import unquote, urlsplit
 
-from outlay.errors import ConfigError
+from outlay.baggage import FIELDS, is_field
+from outlay.errors import ConfigError, nearest
 
 DEFAULT_ENDPOINT: Final = "http://127.0.0.1:4318"
 _TRUE: Final = frozenset({"1", "true", "yes", "on"})
@@ -40,6 +41,13 @@ SETTINGS: Final = {
         Setting("OUTLAY_DISABLED", "switch", "off", "Makes instrument() do nothing."),
         Setting("OUTLAY_STRICT", "switch", "off", "Raises errors of Outlay's own instead of logging them: for tests."),
         Setting("OUTLAY_BUDGETS_REQUIRED", "switch", "off", "Lets no call pass before the budgets are known."),
+        Setting(
+            "OUTLAY_BAGGAGE",
+            "fields",
+            "",
+            "Attribution that goes on to other services and is taken from them, in W3C baggage: a list such as "
+            "`tenant,feature,session,user,tag.team`. Nothing else is carried, and nothing to a provider.",
+        ),
         Setting("OUTLAY_QUEUE_CALLS", "count", "20000", "How many finished calls wait for the collector.", "calls"),
         Setting("OUTLAY_EXPORT_INTERVAL_S", "seconds", "1", "How long a finished call waits to be sent.", "s"),
         Setting("OUTLAY_EXPORT_TIMEOUT_S", "seconds", "10", "How long the collector may take to answer.", "s"),
@@ -59,6 +67,8 @@ class Settings:
     disabled: bool
     strict: bool
     budgets_required: bool
+    baggage: tuple[str, ...]
+    """Fields of the attribution that services pass on to one another."""
     queue_calls: int
     export_interval_s: float
     export_timeout_s: float
@@ -91,6 +101,7 @@ def read_settings(
         disabled=_switch(variables, "OUTLAY_DISABLED"),
         strict=_switch(variables, "OUTLAY_STRICT"),
         budgets_required=_switch(variables, "OUTLAY_BUDGETS_REQUIRED"),
+        baggage=_baggage(variables),
         queue_calls=_count(variables, "OUTLAY_QUEUE_CALLS"),
         export_interval_s=_seconds(variables, "OUTLAY_EXPORT_INTERVAL_S"),
         export_timeout_s=_seconds(variables, "OUTLAY_EXPORT_TIMEOUT_S"),
@@ -134,6 +145,14 @@ def _switch(variables: Mapping[str, str], name: str) -> bool:
     if value.lower() in _FALSE:
         return False
     raise _wrong(name, value, "one of 1, true, yes, on, or 0, false, no, off")
+
+
+def _baggage(variables: Mapping[str, str]) -> tuple[str, ...]:
+    names = tuple(name.strip() for name in _text(variables, "OUTLAY_BAGGAGE").split(",") if name.strip())
+    for name in names:
+        if not is_field(name):
+            raise _wrong("OUTLAY_BAGGAGE", name, f"{', '.join(FIELDS)}{nearest(name, FIELDS)}")
+    return names
 
 
 def _count(variables: Mapping[str, str], name: str) -> int:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import functools
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextvars import ContextVar
 from types import ModuleType
 from typing import Any, Final
 
@@ -17,13 +16,11 @@ from outlay.guard import shielded
 from outlay.live import LiveCall
 from outlay.patches import Patches
 from outlay.stream import body_closed, tap_async_bytes, tap_bytes
+from outlay.under_way import under_way
 
 MODULES: Final = ("httpx2._client", "httpx._client")
 MARK: Final = "_outlay_call"
 """The attribute of a response that holds its call."""
-
-under_way: Final[ContextVar[LiveCall | None]] = ContextVar("outlay_call", default=None)
-"""The call whose request is being sent."""
 
 _failed = shielded(LiveCall.attempt_failed)
 _closed = shielded(body_closed)
