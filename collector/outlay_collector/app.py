@@ -28,12 +28,13 @@ from outlay_collector.api import (
     usage,
 )
 from outlay_collector.api.dependencies import Running, running
+from outlay_collector.gate import BodyGate, KeyGate
 from outlay_collector.metrics import Metrics
 from outlay_collector.otlp import http as otlp
 from outlay_collector.reporting import reporting
 from outlay_collector.retention import pruning
 from outlay_collector.rolling import rolling
-from outlay_collector.security import KeyGate, Keys
+from outlay_collector.security import Keys
 from outlay_collector.settings import Settings
 from outlay_collector.store.definitions import follow_file
 from outlay_collector.store.engine import open_engine
@@ -63,6 +64,7 @@ def create_app(
 
     app = FastAPI(title="Outlay", version=version("outlay-collector"), lifespan=lifespan)
     errors.install(app)
+    app.add_middleware(BodyGate)
     if not trusted:
         app.add_middleware(KeyGate, keys=lambda request: running(request).keys)
     for part in (

@@ -1,4 +1,4 @@
-"""Who may do what: API keys, their scopes, and the gate in front of every request.
+"""Who may do what: API keys, their scopes, what each may ask for. `gate` and `otlp.grpc` ask here, in the same words.
 
 As long as a database has no key nobody is asked for one: that is for loopback, and `outlay up` refuses any other
 address then. From the first key on every request needs one, but for the health of the process. A secret has 256 random
@@ -13,16 +13,14 @@ import secrets
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from math import ceil
 from typing import Final, Literal, get_args
 
 from sqlalchemy import Engine
-from starlette.concurrency import run_in_threadpool
-from starlette.requests import Request
-from starlette.types import ASGIApp, Receive, Scope, Send
 
-from outlay_collector.api.errors import error_response
 from outlay_collector.pins import Pins
+from outlay_collector.quotas import Meter, Quota
 from outlay_collector.store.engine import open_engine, reading
 from outlay_collector.store.keys import ApiKeyRow, read_keys
 from outlay_collector.store.migrate import migrate
@@ -34,9 +32,12 @@ _PREFIX: Final = "outlay"
 _FRESH_S: Final = 5.0
 _OPEN: Final = frozenset({"/healthz", "/readyz"})
 _LEASES: Final = frozenset({"/api/v1/budgets/leases", "/api/v1/budgets/settle"})
+_UNLIMITED: Final = Quota()
 
 
-def make_key(name: str, right: Right, now_ns: int, pins: Pins | None = None) -> tuple[str, ApiKeyRow]:
+def make_key(
+    name: str, right: Right, now_ns: int, pins: Pins | None = None, quota: Quota | None = None
+) -> tuple[str, ApiKeyRow]:
     """A new key: what its holder sends, and what is kept of it. `pins`: what all its calls are attributed to."""
     key_id, secret = secrets.token_hex(6), secrets.token_urlsafe(32)
     row = ApiKeyRow(
@@ -46,6 +47,7 @@ def make_key(name: str, right: Right, now_ns: int, pins: Pins | None = None) -> 
         secret_sha256=_hashed(secret),
         created_at_ns=now_ns,
         pins=dict(pins) if pins else None,
+        quota=quota.kept() if quota else None,
     )
     return f"{_PREFIX}_{key_id}_{secret}", row
 
@@ -59,17 +61,43 @@ def right_for(method: str, path: str) -> Right | None:
     return "read" if method in ("GET", "HEAD") else "admin"
 
 
+def is_metered(path: str) -> bool:
+    """Whether a request counts toward its key's quota. Budgets are not to fail because there is much to report."""
+    return path not in _LEASES
+
+
+@dataclass(frozen=True, slots=True)
+class Denial:
+    """Why a request is turned away, and the HTTP status for it: 401, 403 or 429."""
+
+    status: int
+    reason: str
+    retry_after_s: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who was let in: what their key pins, and how much one request may hold beyond the collector's own limit."""
+
+    pins: Pins = field(default_factory=dict)
+    body_bytes: int | None = None
+    used: Callable[[int], None] = lambda _size: None
+    """To be told how many bytes came."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Known:
     right: str
     secret_sha256: str
     pins: Pins
+    quota: Quota
 
 
 class Keys:
     """The keys of a database, read again every few seconds: so long a revoked one may still pass.
 
-    `own`: a secret of this process, for what it starts itself, that may read.
+    `own`: a secret of this process, for what it starts itself, that may read. What a key has used is counted in this
+    process: several collectors on one database each allow it its quota.
     """
 
     def __init__(
@@ -81,72 +109,56 @@ class Keys:
         self._lock = threading.Lock()
         self._read_at = -_FRESH_S
         self._known: dict[str, _Known] = {}
+        self._meters: dict[str, Meter] = {}
 
-    def refusal(self, given: str | None, needed: Right) -> tuple[int, str] | None:
-        """The HTTP status and the reason for turning a request away; None where it may pass."""
-        known = self._fresh()
+    def admit(self, given: str | None, needed: Right, *, metered: bool = True) -> Caller | Denial:
+        """Whether a request with this key may do what it asks. Where `metered` it counts toward the key's quota."""
+        with self._lock:
+            known = self._fresh()
         if not known:
-            return None
+            return Caller()
         if given is None:
-            return 401, "this collector asks for an API key: Authorization: Bearer outlay_..."
+            return Denial(401, "this collector asks for an API key: Authorization: Bearer outlay_...")
         if needed == "read" and self._own is not None and hmac.compare_digest(_hashed(given), self._own):
-            return None
+            return Caller()
         prefix, key_id, secret = _parts(given)
         key = known.get(key_id)
         kept = key.secret_sha256 if key is not None else ""
         if not hmac.compare_digest(_hashed(secret), kept) or key is None or prefix != _PREFIX:
-            return 401, "this API key is not known, or was revoked"
+            return Denial(401, "this API key is not known, or was revoked")
         if key.right not in (needed, "admin"):
-            return 403, f"this API key is for {key.right}; this needs one for {needed}"
-        return None
+            return Denial(403, f"this API key is for {key.right}; this needs one for {needed}")
+        return self._measured(key_id, key) if metered else Caller(key.pins, key.quota.body_bytes)
 
-    def pins(self, given: str | None) -> Pins:
-        """What a sender that was let in with this key is attributed to, whatever it says."""
-        key = self._known.get(_parts(given)[1]) if given else None
-        return {} if key is None else key.pins
+    def _measured(self, key_id: str, key: _Known) -> Caller | Denial:
+        if key.quota == _UNLIMITED:
+            return Caller(key.pins)
+        with self._lock:
+            meter = self._meters.get(key_id)
+            if meter is None or meter.quota != key.quota:
+                meter = self._meters[key_id] = Meter(key.quota, self._monotonic())
+        if wait_s := meter.wait_s(self._monotonic()):
+            return Denial(429, f"this API key has used up its minute: {_said(key.quota)}", ceil(wait_s))
+        return Caller(key.pins, key.quota.body_bytes, meter.used)
 
     def _fresh(self) -> dict[str, _Known]:
-        with self._lock:
-            if self._monotonic() - self._read_at >= _FRESH_S:
-                with reading(self._engine) as connection:
-                    rows = read_keys(connection)
-                self._known = {
-                    row.id: _Known(row.scope, row.secret_sha256, row.pins or {})
-                    for row in rows
-                    if not row.revoked_at_ns
-                }
-                self._read_at = self._monotonic()
-            return self._known
+        if self._monotonic() - self._read_at >= _FRESH_S:
+            with reading(self._engine) as connection:
+                rows = read_keys(connection)
+            self._known = {
+                row.id: _Known(row.scope, row.secret_sha256, row.pins or {}, Quota.read(row.quota))
+                for row in rows
+                if not row.revoked_at_ns
+            }
+            self._meters = {key_id: meter for key_id, meter in self._meters.items() if key_id in self._known}
+            self._read_at = self._monotonic()
+        return self._known
 
 
-class KeyGate:
-    """ASGI middleware that lets a request in only with a key that may do what it asks. Says to whoever answers what the
-    key pins: `pins_of`."""
-
-    def __init__(self, app: ASGIApp, keys: Callable[[Request], Keys]) -> None:
-        self._app = app
-        self._keys = keys
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        needed = right_for(scope["method"], scope["path"]) if scope["type"] == "http" else None
-        if needed is not None:
-            request = Request(scope)
-            keys, given = self._keys(request), _bearer(request)
-            refusal = await run_in_threadpool(keys.refusal, given, needed)
-            if refusal is not None:
-                status, reason = refusal
-                code = "unauthorized" if status == 401 else "forbidden"
-                headers = {"WWW-Authenticate": "Bearer"} if status == 401 else None
-                await error_response(status, code, reason, headers=headers)(scope, receive, send)
-                return
-            request.state.pins = keys.pins(given)
-        await self._app(scope, receive, send)
-
-
-def pins_of(request: Request) -> Pins:
-    """What the key of a request that was let in pins; nothing where nobody is asked for one."""
-    pins: Pins = getattr(request.state, "pins", {})
-    return pins
+def bearer(authorization: str) -> str | None:
+    """The key in the value of an Authorization header; None where it has none."""
+    scheme, _, value = authorization.partition(" ")
+    return value.strip() if scheme.lower() == "bearer" and value else None
 
 
 def has_keys(url: str) -> bool:
@@ -160,9 +172,9 @@ def has_keys(url: str) -> bool:
         engine.dispose()
 
 
-def _bearer(request: Request) -> str | None:
-    scheme, _, value = request.headers.get("authorization", "").partition(" ")
-    return value.strip() if scheme.lower() == "bearer" and value else None
+def _said(quota: Quota) -> str:
+    named = (("requests", quota.requests_per_minute), ("bytes", quota.bytes_per_minute))
+    return " and ".join(f"{number:,} {what} a minute" for what, number in named if number)
 
 
 def _parts(key: str) -> tuple[str, str, str]:

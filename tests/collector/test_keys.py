@@ -8,7 +8,7 @@ import pytest
 from fastapi import FastAPI
 from outlay_collector.app import create_app
 from outlay_collector.cli.keys import app as keys_command
-from outlay_collector.security import Keys, make_key, right_for
+from outlay_collector.security import Caller, Denial, Keys, make_key, right_for
 from outlay_collector.settings import Settings, Store
 from outlay_collector.store.keys import add_key, revoke_key
 from sqlalchemy import Engine, text
@@ -66,11 +66,11 @@ def test_a_revoked_key_stops_to_work_within_seconds(engine: Engine) -> None:
     keys = Keys(engine, lambda: clock[0])
     made(engine, "admin")
     key = made(engine, "read")
-    assert keys.refusal(key, "read") is None
+    assert isinstance(keys.admit(key, "read"), Caller)
     with engine.begin() as connection:
         assert revoke_key(connection, key.split("_")[1], NOW_NS)
     clock[0] = 5.0
-    assert keys.refusal(key, "read") is not None
+    assert isinstance(keys.admit(key, "read"), Denial)
 
 
 def test_secrets_are_not_kept(engine: Engine) -> None:

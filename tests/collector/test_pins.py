@@ -9,7 +9,7 @@ from outlay.errors import OutlayError
 from outlay_collector.cli import CommandError
 from outlay_collector.cli.keys import app as keys_command
 from outlay_collector.pins import read_pins
-from outlay_collector.security import Keys, Right, make_key
+from outlay_collector.security import Caller, Denial, Keys, Right, make_key
 from outlay_collector.store.keys import add_key
 from sqlalchemy import Engine
 from typer.testing import CliRunner
@@ -83,9 +83,9 @@ def test_pins_are_given_and_shown_on_the_command_line(database_url: str) -> None
 def test_a_process_reads_with_its_own_key_and_does_no_more(engine: Engine) -> None:
     keys = Keys(engine, own="own-secret")
     made(engine, "admin")
-    assert keys.refusal("own-secret", "read") is None
+    assert isinstance(keys.admit("own-secret", "read"), Caller)
     for wrong in ("own-secre", "", "outlay_x_y"):
-        assert keys.refusal(wrong, "read") is not None
-    assert keys.refusal("own-secret", "ingest") is not None
-    assert keys.refusal("own-secret", "admin") is not None
-    assert Keys(engine).refusal("own-secret", "read") is not None
+        assert isinstance(keys.admit(wrong, "read"), Denial)
+    assert isinstance(keys.admit("own-secret", "ingest"), Denial)
+    assert isinstance(keys.admit("own-secret", "admin"), Denial)
+    assert isinstance(Keys(engine).admit("own-secret", "read"), Denial)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from typing import Annotated
 
 import typer
@@ -12,6 +13,7 @@ from outlay_collector.cli.db import DbOption, open_database
 from outlay_collector.cli.output import JsonOption, console, table, write_json
 from outlay_collector.periods import rfc3339
 from outlay_collector.pins import read_pins
+from outlay_collector.quotas import Quota
 from outlay_collector.security import RIGHTS, make_key
 from outlay_collector.store.engine import reading
 from outlay_collector.store.keys import add_key, read_keys, revoke_key
@@ -28,6 +30,15 @@ def create(
         list[str] | None,
         typer.Option(help="What all calls sent with it are attributed to, whatever they say: tenant=acme, tag.team=x."),
     ] = None,
+    requests_per_minute: Annotated[
+        int | None, typer.Option(min=1, help="The most requests a minute; as many as come if not given.")
+    ] = None,
+    bytes_per_minute: Annotated[
+        int | None, typer.Option(min=1, help="The most bytes a minute, as they come; any number if not given.")
+    ] = None,
+    body_bytes: Annotated[
+        int | None, typer.Option(min=1, help="The most bytes one request may hold; the collector's limit if not given.")
+    ] = None,
     db: DbOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -38,11 +49,12 @@ def create(
     pins = read_pins(pin or ())
     if pins and right != "ingest":
         raise CommandError(f"--pin is for keys that only send: --scope ingest, not {scope}")
-    key, row = make_key(name, right, time.time_ns(), pins)
+    quota = Quota(requests_per_minute=requests_per_minute, bytes_per_minute=bytes_per_minute, body_bytes=body_bytes)
+    key, row = make_key(name, right, time.time_ns(), pins, quota)
     with open_database(db) as engine, engine.begin() as connection:
         add_key(connection, row)
     if as_json:
-        write_json({"id": row.id, "name": name, "scope": scope, "pins": pins, "key": key})
+        write_json({"id": row.id, "name": name, "scope": scope, "pins": pins, "quota": quota.kept() or {}, "key": key})
     else:
         console().print(key, soft_wrap=True)
 
@@ -57,6 +69,7 @@ def list_keys(*, db: DbOption = None, as_json: JsonOption = False) -> None:
                 "name": row.name,
                 "scope": row.scope,
                 "pins": row.pins or {},
+                "quota": row.quota or {},
                 "created_at": rfc3339(row.created_at_ns),
                 "revoked_at": row.revoked_at_ns and rfc3339(row.revoked_at_ns),
             }
@@ -65,10 +78,14 @@ def list_keys(*, db: DbOption = None, as_json: JsonOption = False) -> None:
     if as_json:
         write_json({"keys": keys})
     else:
-        headings = ("id", "name", "scope", "pins", "created_at", "revoked_at")
-        shown = [{**key, "pins": " ".join(f"{name}={value}" for name, value in key["pins"].items())} for key in keys]
+        headings = ("id", "name", "scope", "pins", "quota", "created_at", "revoked_at")
+        shown = [{**key, "pins": _pairs(key["pins"]), "quota": _pairs(key["quota"])} for key in keys]
         rows = [[key[heading] or "" for heading in headings] for key in shown]
         console().print(table([(heading, False) for heading in headings], rows))
+
+
+def _pairs(named: Mapping[str, object]) -> str:
+    return " ".join(f"{name}={value}" for name, value in named.items())
 
 
 @app.command()

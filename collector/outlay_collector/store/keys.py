@@ -24,6 +24,8 @@ class ApiKeyRow(SQLModel, table=True):
     revoked_at_ns: int | None = Field(default=None, sa_type=BigInteger)
     pins: dict[str, str] | None = Field(default=None, sa_type=Json)
     """What every call sent with it is attributed to, whatever its spans say: dimension to value."""
+    quota: dict[str, int] | None = Field(default=None, sa_type=Json)
+    """How much may be asked for with it, in the fields of `quotas.Quota`; NULL: as much as there is."""
 
 
 KEYS: Final = SQLModel.metadata.tables["api_keys"]
