@@ -7,6 +7,7 @@ response holds the call, and a cycle would keep what the application drops from 
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from collections.abc import Mapping
@@ -27,8 +28,12 @@ if TYPE_CHECKING:
     from outlay.budgets.gate import Reservation
     from outlay.runtime import Runtime
 
-_UNSENT: Final = frozenset({"ConnectError", "ConnectTimeout", "PoolTimeout", "UnsupportedProtocol", "ProxyError"})
-"""Errors of httpx that mean that no request reached anybody."""
+_UNSENT: Final = frozenset(
+    {"ConnectError", "ConnectTimeout", "PoolTimeout", "UnsupportedProtocol", "ProxyError"}
+    | {"EndpointConnectionError", "ConnectTimeoutError", "ProxyConnectionError"}
+    | {"ClientConnectorError", "ClientConnectorDNSError", "DefaultCredentialsError", "RefreshError"}
+)
+"""Errors of httpx, of botocore, of aiohttp and of Google's credentials that mean that no request reached anybody."""
 _NEVER_SENT: Final = "no request reached the provider"
 
 
@@ -57,6 +62,7 @@ class LiveCall:
         "reservation",
         "response_cache",
         "runtime",
+        "sender",
         "server_address",
         "span",
         "started_at_ns",
@@ -91,6 +97,8 @@ class LiveCall:
         """Reads the payload from the body's bytes, where the SDK may never decode it."""
         self.is_reading = False
         """Whether the next piece of the body is being read just now: a body closed meanwhile has ended by itself."""
+        self.sender = 0
+        """The id of the client that sends it, while it does."""
         self.response_cache: ResponseCache | None = None
         """What the application's own cache did, as far as it has said."""
         self.tap: ReferenceType[Any] | None = None
@@ -122,7 +130,8 @@ class LiveCall:
         self._fold = self.reader.start_stream(self._request)
 
     def payload(self, data: Any) -> None:
-        """A decoded body, or the next event of a stream. Raises nothing: it runs in the SDK's own decoding."""
+        """A body, or the next decoded event of a stream. A body still in text is decoded when the call is read, which is
+        not on the application's time. Raises nothing: it runs in the SDK's own decoding."""
         fold = self._fold
         if fold is None:
             self._answer = data
@@ -164,7 +173,7 @@ class LiveCall:
         self._ended_after_ns = time.perf_counter_ns() - self._began_ns
         self._error_type = None if error is None else type(error).__name__
         self._stream_end = stream_end
-        _let_go(self._request.prompt, type(self._answer) is not dict)
+        _let_go(self._request.prompt, type(self._answer) not in (dict, str))
         self.runtime.over(self, is_collecting=is_collecting)
 
     def conclude(self) -> None:
@@ -186,6 +195,10 @@ class LiveCall:
     def __reduce__(self) -> tuple[type[None], tuple[()]]:
         """Responses can be pickled and copied; what hangs on them of ours is then None."""
         return type(None), ()
+
+    @property
+    def is_over(self) -> bool:
+        return self._ended.locked()
 
     @property
     def was_sent(self) -> bool:
@@ -214,7 +227,7 @@ class LiveCall:
             time_to_first_chunk_ms=None if self._first_chunk_after_ns is None else self._first_chunk_after_ns / 1e6,
             finish_reasons=reading.finish_reasons,
             http_status=status,
-            error_type=self._error_type,
+            error_type=self._error_type or _refusal(status),
             attempts=tuple(self._attempts),
             usage=reading.usage,
             usage_raw=reading.usage_raw,
@@ -236,8 +249,9 @@ class LiveCall:
         if self._fold is not None:
             fold = self._fold
             return estimated(fold.reading(), self._request, fold.output_characters, fold.finished)
-        if isinstance(self._answer, Mapping):
-            return self.reader.read_response(self._request, self._answer)
+        answer = _decoded(self._answer)
+        if isinstance(answer, Mapping):
+            return self.reader.read_response(self._request, answer)
         if status is not None and status < 400:
             return self.reader.read_response(self._request, {})  # speech is billed by what went in
         return Reading(terms=self._request.terms)
@@ -260,12 +274,27 @@ class LiveCall:
         )
 
 
+def _decoded(answer: Any) -> Any:
+    """The body, decoded if it is text; as it is where that is no JSON."""
+    if not isinstance(answer, str):
+        return answer
+    try:
+        return json.loads(answer)
+    except ValueError:
+        return answer
+
+
 @shielded
 def _let_go(prompt: Prompt, is_needed: bool) -> None:
     """The text that went in matters where no answer says what it came to: keep its length, not the body."""
     if is_needed:
         _ = prompt.characters
     prompt.let_go()
+
+
+def _refusal(status: int | None) -> str | None:
+    """A refusal by its status, where the SDK makes an error of it only later, out of sight."""
+    return str(status) if status is not None and status >= 400 else None
 
 
 def is_free(cost: Cost) -> bool:

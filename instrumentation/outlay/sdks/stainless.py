@@ -10,7 +10,7 @@ from __future__ import annotations
 import copy
 import functools
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
@@ -36,11 +36,19 @@ _REFUSALS: Final = (400, 422)
 def patch(patches: Patches, sdk: Sdk, runtime: Runtime, module: ModuleType) -> None:
     """Put the wrappers in place in the module of the choke point."""
     point = _ChokePoint(Interception(runtime, sdk.provider), (module.Stream, module.AsyncStream))
-    patches.replace(module.SyncAPIClient, "request", point.wrap)
-    patches.replace(module.AsyncAPIClient, "request", point.wrap_async)
+    for base, wrap in ((module.SyncAPIClient, point.wrap), (module.AsyncAPIClient, point.wrap_async)):
+        # Others who wrap `request` leave theirs on a subclass, in front of the base's.
+        for client in (base, *_heirs(base)):
+            patches.replace(client, "request", wrap)
     patches.replace(module.BaseClient, "_process_response_data", _wrap_decoder)
     # Anthropic from 2.0 on traces itself; one call would be two spans.
     patches.replace(module, "start_api_call_span", _silence)
+
+
+def _heirs(client: type) -> Iterator[type]:
+    for heir in client.__subclasses__():
+        yield heir
+        yield from _heirs(heir)
 
 
 class _ChokePoint:
@@ -96,12 +104,15 @@ class _ChokePoint:
     @shielded
     def _start(self, client: Any, options: Any) -> LiveCall | None:
         """The call this request is, None where it is not billed. Raises `BudgetExceeded` where a budget forbids it."""
-        if options.method.lower() != "post":
+        if options.method.lower() != "post" or _is_under_way(client):
             return None
         url: str = options.url
         host: str = client.base_url.host if url.startswith("/") else urlsplit(url).hostname or client.base_url.host
         call = self._interception.begin(url, host, _body_of(options))
-        if call is not None and call.is_asked_to_stream:
+        if call is None:
+            return None
+        call.sender = id(client)
+        if call.is_asked_to_stream:
             call.asks_for_usage = host not in self._refusing_usage and _may_ask_for_usage(options)
         return call
 
@@ -129,6 +140,12 @@ class _ChokePoint:
             call.abandon()  # answered by the application's own middleware
         elif not (_is_raw(options) and _read_raw(call, result)):
             call.end()
+
+
+def _is_under_way(client: Any) -> bool:
+    """Whether the client is sending a call already: somebody else's wrapper stands between two of ours."""
+    call = under_way.get()
+    return call is not None and call.sender == id(client)
 
 
 def _may_ask_for_usage(options: Any) -> bool:
