@@ -130,8 +130,8 @@ class LiveCall:
         self._fold = self.reader.start_stream(self._request)
 
     def payload(self, data: Any) -> None:
-        """A body, or the next decoded event of a stream. A body still in text is decoded when the call is read, which is
-        not on the application's time. Raises nothing: it runs in the SDK's own decoding."""
+        """A body, or the next decoded event of a stream. A body still in text is decoded when the call is read, off the
+        application's time. Raises nothing: it runs in the SDK's own decoding."""
         fold = self._fold
         if fold is None:
             self._answer = data
@@ -286,7 +286,8 @@ def _decoded(answer: Any) -> Any:
 
 @shielded
 def _let_go(prompt: Prompt, is_needed: bool) -> None:
-    """The text that went in matters where no answer says what it came to: keep its length, not the body."""
+    """The text that went in matters where no answer says what it came to, and is what speech is billed by: keep its
+    length, not the body."""
     if is_needed:
         _ = prompt.characters
     prompt.let_go()

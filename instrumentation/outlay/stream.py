@@ -61,6 +61,10 @@ class Watch:
     def __del__(self) -> None:
         collected(self._call)
 
+    def __reduce__(self) -> tuple[type[None], tuple[()]]:
+        """What holds it can be pickled and copied; the copy is watched by nobody."""
+        return type(None), ()
+
 
 class Tap(Watch):
     """Stands before the iterator of a stream and passes on what comes, but for the chunk the caller did not ask for."""
