@@ -94,7 +94,7 @@ class Exchange:
         request = reader.read_request(self.raw["request"]["path"], body)
         answer = self.raw["response"]["body"]
         if not (self.is_streaming and isinstance(answer, str)):
-            return reader.read_response(request, answer)
+            return reader.read_response(request, {} if isinstance(answer, str) else answer)
         stream = reader.start_stream(request)
         for event in self.events():
             stream.feed(event)

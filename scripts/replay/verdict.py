@@ -16,8 +16,9 @@ from replay.stage import Span
 def difference(exchange: Exchange, spans: list[Span]) -> str | None:
     """Where they differ, None where they agree.
 
-    One span for a billed request and none for another. Its raw usage is the object the recording holds; its counts are
-    those of the recorded body, read without any SDK, and agree with the provider's own totals.
+    One span for a billed request and none for another. Its raw usage is the object the recording holds, of a stream
+    all of them together or one; its counts are those of the recorded body, read without any SDK, and agree with the
+    provider's own totals.
     """
     expected = 1 if exchange.is_call() else 0
     if len(spans) != expected:
@@ -31,15 +32,23 @@ def _of_usage(exchange: Exchange, span: Span) -> str | None:
         return None if said is None else f"a refused request has the usage {said}"
     reading = exchange.reading()
     if reading.usage is None:
-        is_guess = said is not None and "~inferred" in said
+        is_guess = said is not None and ("~inferred" in said or said == _in_headers(exchange))
         return None if said is None or is_guess else f"usage {said}, and the recording has none to read"
     raw = json.loads(span.get("outlay.usage.raw", "null"))
-    if exchange.usage is not None and not _holds(raw, exchange.usage):
+    objects = (exchange.usage, *(event["usage"] for event in exchange.raw.get("usage_events") or ()))
+    if exchange.usage is not None and not any(_holds(raw, each) for each in objects):
         return f"raw usage {raw}, recorded {exchange.usage}"
     expected = usage_json(reading.usage)
     if "~inferred" not in expected and said != expected:
         return f"usage {said}, recorded {expected}"
     return disagreement(raw, _usage(said)) if said is not None and raw is not None else None
+
+
+def _in_headers(exchange: Exchange) -> dict[str, int]:
+    """What Bedrock's headers count, where the model's own body does not."""
+    headers = exchange.raw["response"]["headers"]
+    named = {"input": "x-amzn-bedrock-input-token-count", "output": "x-amzn-bedrock-output-token-count"}
+    return {unit: int(headers[name]) for unit, name in named.items() if name in headers}
 
 
 def _holds(raw: Any, recorded: Any) -> bool:

@@ -20,7 +20,8 @@ def play(exchange: Exchange, url: str, is_async: bool) -> Play:
     if found is None or exchange.api not in ("messages", "complete", "count_tokens", "batches"):
         raise NotReplayable("no SDK for it")
     method, given = _method(_client(url + found[1], is_async), exchange, found[2], found[3] or "")
-    given["extra_headers"] = {"x-replay-id": exchange.id}
+    chosen = {"x-replay-id": exchange.id}
+    given |= {"options": {"headers": chosen}} if "cast_to" in given else {"extra_headers": chosen}
     if is_async:
         return lambda: drain_async(method(**given))
     return lambda: drain(method(**given))
@@ -42,7 +43,7 @@ def _method(client: Any, exchange: Exchange, resource: str, rest: str) -> tuple[
     if not isinstance(body, dict):
         raise NotReplayable("its body is no JSON object")
     if resource == "complete":
-        return client.completions.create, arguments(client.completions.create, body)
+        return client.post, {"path": "/v1/complete", "cast_to": object, "body": body}
     method = messages.count_tokens if rest == "/count_tokens" else messages.create
     return method, arguments(method, body)
 

@@ -13,8 +13,8 @@ from replay.recording import Exchange
 
 SDK: Final = "openai"
 _RESOURCES: Final = (
-    "chat/completions|completions|responses|embeddings|moderations|images|audio|batches|models|files|conversations"
-    "|vector_stores|threads|assistants"
+    "chat/completions|completions|responses|embeddings|moderations|images|audio|batches|files|conversations"
+    "|vector_stores|threads|assistants|models(?=$|/[^/]+$)"
 )
 _PATH: Final = re.compile(rf"(.*?)/({_RESOURCES})(/.*)?$")
 _DEPLOYMENT: Final = re.compile(r"/+openai/deployments/([^/]+)(/.+)")
@@ -31,9 +31,11 @@ def play(exchange: Exchange, url: str, is_async: bool) -> Play:
     else:
         client = _client(url + found[1], is_async)
     method, given = _method(client, exchange, found[2] + (found[3] or ""))
-    given["extra_headers"] = {"x-replay-id": exchange.id}
-    if query and exchange.method == "POST":
-        given["extra_query"] = query
+    chosen = {"x-replay-id": exchange.id}
+    if "cast_to" in given:
+        given["options"] = {"headers": chosen, "params": query}
+    else:
+        given |= {"extra_headers": chosen, "extra_query": query or None}
     if is_async:
         return lambda: drain_async(method(**given))
     return lambda: drain(method(**given))
@@ -99,8 +101,10 @@ def _form_method(client: Any, exchange: Exchange, path: str) -> tuple[Any, dict[
         "images/edits": (client.images.edit, {"image": ("a.png", b"PNG"), "prompt": "x"}),
         "images/variations": (client.images.create_variation, {"image": ("a.png", b"PNG")}),
     }
-    if path not in forms or exchange.method != "POST":
-        raise NotReplayable("nothing billed is sent there")
+    if exchange.method != "POST":
+        raise NotReplayable("nothing billed is asked there")
+    if path not in forms:
+        return client.post, {"path": f"/{path}", "cast_to": object, "body": exchange.body}
     method, given = forms[path]
     named = {"model": exchange.raw["model"]} if exchange.raw.get("model") else {}
     return method, {"model": "whisper-1", **given, **named} if path.startswith("audio") else {**given, **named}
