@@ -16,7 +16,7 @@ COPY --from=build /opt/outlay /opt/outlay
 ENV PATH=/opt/outlay/bin:$PATH PYTHONUNBUFFERED=1 OUTLAY_STORE_URL=sqlite:////var/lib/outlay/outlay.db
 USER outlay
 VOLUME /var/lib/outlay
-EXPOSE 4318 8501
+EXPOSE 4317 4318 8501
 HEALTHCHECK --interval=10s --timeout=3s --start-period=20s \
   CMD ["python", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:4318/healthz', timeout=2)"]
 # Inside a container the network is the container's own; what reaches it is decided by the ports that are published.

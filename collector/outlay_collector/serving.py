@@ -10,8 +10,10 @@ import asyncio
 import errno
 import socket
 import threading
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from types import TracebackType
-from typing import Final, Self
+from typing import Any, Final, Self
 
 import uvicorn
 from starlette.applications import Starlette
@@ -19,6 +21,9 @@ from starlette.applications import Starlette
 LOOPBACK: Final = "127.0.0.1"
 _EVERYWHERE: Final = ("0.0.0.0", "::", "")
 _GRACE_S: Final = 5
+
+Beside = Callable[[Starlette], AbstractAsyncContextManager[Any]]
+"""What runs in the same event loop for as long as the application does, and is given it."""
 
 
 class PortInUse(OSError):
@@ -45,8 +50,17 @@ class Server:
     Raises `PortInUse` when it is made, and when it is entered whatever the application raised while it started.
     """
 
-    def __init__(self, app: Starlette, host: str = LOOPBACK, port: int = 0, *, log_level: str = "warning") -> None:
+    def __init__(
+        self,
+        app: Starlette,
+        host: str = LOOPBACK,
+        port: int = 0,
+        *,
+        log_level: str = "warning",
+        beside: Beside | None = None,
+    ) -> None:
         self._app = app
+        self._beside = beside
         self._socket = listen(host, port)
         self.port: int = self._socket.getsockname()[1]
         self.url = _url(host, self.port)
@@ -74,7 +88,10 @@ class Server:
             self._settled.set()
 
     async def _serve(self) -> None:
-        async with self._app.router.lifespan_context(self._app):
+        async with AsyncExitStack() as stack:
+            await stack.enter_async_context(self._app.router.lifespan_context(self._app))
+            if self._beside is not None:
+                await stack.enter_async_context(self._beside(self._app))
             await self._server.serve(sockets=[self._socket])
 
     def __enter__(self) -> Self:

@@ -13,7 +13,7 @@ import tomllib
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
 from outlay.budgets.budget import Budget
 from outlay.budgets.definition import read_budgets
@@ -49,6 +49,13 @@ Duration = Annotated[timedelta, BeforeValidator(_read_duration)]
 Kept = Annotated[Duration, Field(ge=timedelta(days=1))]
 
 
+def _read_port(value: object) -> object:
+    return None if value in ("off", "0", 0) else value
+
+
+PortOrOff = Annotated[Annotated[int, Field(ge=1, le=65535)] | None, BeforeValidator(_read_port)]
+
+
 class Section(BaseModel):
     """A table of outlay.toml. The text under a field is its line in docs/configuration.md."""
 
@@ -62,10 +69,16 @@ class Server(Section):
     """The address to listen on."""
     port: int = Field(default=4318, ge=0, le=65535)
     """The port of OTLP over HTTP and of the API; 0 takes a free one."""
+    grpc_port: PortOrOff = 4317
+    """The port of OTLP over gRPC, where `grpcio` is installed; `off` or 0: none."""
     max_body_bytes: int = Field(default=16 * 1024 * 1024, gt=0)
     """The most one request may hold, as it comes and inflated, in bytes."""
     queue_spans: int = Field(default=50_000, gt=0)
     """How many spans may wait for their commit before senders are told to come back."""
+    log_format: Literal["text", "json"] = "text"
+    """How the log on stderr is written: lines for people, or one JSON object a line."""
+    log_requests: bool = False
+    """Whether every request is a line of the log."""
 
 
 class Store(Section):

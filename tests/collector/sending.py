@@ -39,7 +39,7 @@ class Sent:
 
 def body_of(*spans: Sent) -> bytes:
     """The protobuf export request the real exporter would send."""
-    return encode_spans([_readable(span) for span in spans]).SerializeToString()
+    return encode_spans([readable(span) for span in spans]).SerializeToString()
 
 
 def chat(**attributes: Any) -> dict[str, Any]:
@@ -65,7 +65,8 @@ async def stored(client: httpx2.AsyncClient) -> list[dict[str, Any]]:
     return [(await client.get(f"/api/v1/calls/{call['id']}")).json() for call in listed]
 
 
-def _readable(span: Sent) -> ReadableSpan:
+def readable(span: Sent) -> ReadableSpan:
+    """The span as the SDK hands it to an exporter."""
     context = SpanContext(span.trace, span.span, is_remote=False, trace_flags=TraceFlags(1))
     parent = None if span.parent is None else SpanContext(span.trace, span.parent, is_remote=False)
     return ReadableSpan(

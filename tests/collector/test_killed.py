@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from itertools import count
 from typing import TYPE_CHECKING
 
+import grpc
 import httpx2
+import pytest
+from outlay_collector.serving import listen
 
 from tests.collector.sending import BOTH_BACKENDS, PROTOBUF, Sent, body_of, chat
 
@@ -27,8 +31,8 @@ def batches() -> Iterator[bytes]:
 class Sender:
     """Sends one batch after another, each until it is acknowledged, whatever becomes of the collector."""
 
-    def __init__(self, url: str) -> None:
-        self._url = url
+    def __init__(self, sent: Callable[[bytes], bool]) -> None:
+        self._sent = sent
         self.acknowledged = 0
         self.enough = threading.Semaphore(0)
         self._over = threading.Event()
@@ -47,40 +51,71 @@ class Sender:
         self._thread.join()
 
     def _run(self) -> None:
-        with httpx2.Client(headers=PROTOBUF) as client:
-            for body in batches():
-                while not self._over.is_set() and not self._sent(client, body):
-                    self._back.wait(0.2)
-                    self._back.clear()
-                if self._over.is_set():
-                    return
-                self.acknowledged += CALLS_A_BATCH
-                self.enough.release()
+        for body in batches():
+            while not self._over.is_set() and not self._sent(body):
+                self._back.wait(0.2)
+                self._back.clear()
+            if self._over.is_set():
+                return
+            self.acknowledged += CALLS_A_BATCH
+            self.enough.release()
 
-    def _sent(self, client: httpx2.Client, body: bytes) -> bool:
+
+@contextmanager
+def over_http(collector: CollectorProcess, _grpc_port: int) -> Iterator[Callable[[bytes], bool]]:
+    def sent(body: bytes) -> bool:
         try:
-            return client.post(f"{self._url}/v1/traces", content=body).status_code == 200
+            return client.post(f"{collector.url}/v1/traces", content=body).status_code == 200
         except httpx2.TransportError:
             return False
 
+    with httpx2.Client(headers=PROTOBUF) as client:
+        yield sent
 
+
+@contextmanager
+def over_grpc(_collector: CollectorProcess, grpc_port: int) -> Iterator[Callable[[bytes], bool]]:
+    def sent(body: bytes) -> bool:
+        try:
+            export(body, timeout=10)
+        except grpc.RpcError:
+            return False
+        return True
+
+    options = [("grpc.initial_reconnect_backoff_ms", 100), ("grpc.max_reconnect_backoff_ms", 100)]
+    with grpc.insecure_channel(f"127.0.0.1:{grpc_port}", options=options) as channel:
+        export = channel.unary_unary("/opentelemetry.proto.collector.trace.v1.TraceService/Export")
+        yield sent
+
+
+def free_port() -> int:
+    with listen("127.0.0.1", 0) as probe:
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@pytest.mark.parametrize("transport", [over_http, over_grpc])
 @BOTH_BACKENDS
 def test_what_was_acknowledged_survives_kill_9_and_is_stored_once(
-    stopped_collector: CollectorProcess, database_url: str
+    transport: Callable[[CollectorProcess, int], AbstractContextManager[Callable[[bytes], bool]]],
+    stopped_collector: CollectorProcess,
+    database_url: str,
 ) -> None:
+    grpc_port = free_port()
     stopped_collector.db = database_url
-    stopped_collector.start()
-    sender = Sender(stopped_collector.url)
-    sender.start()
-    try:
-        for _ in range(KILLS):
-            for _ in range(5):
-                assert sender.enough.acquire(timeout=30)
-            stopped_collector.kill()
-            stopped_collector.start()
-            sender.resume()
-    finally:
-        sender.stop()
+    stopped_collector.start("--grpc-port", str(grpc_port))
+    with transport(stopped_collector, grpc_port) as sent:
+        sender = Sender(sent)
+        sender.start()
+        try:
+            for _ in range(KILLS):
+                for _ in range(5):
+                    assert sender.enough.acquire(timeout=30)
+                stopped_collector.kill()
+                stopped_collector.start("--grpc-port", str(grpc_port))
+                sender.resume()
+        finally:
+            sender.stop()
     window = {"from": "2026-11-01T00:00:00Z", "to": "2026-12-01T00:00:00Z"}
     (row,) = stopped_collector.get("/api/v1/usage", **window)["rows"]
     # What was cut off in the middle of its commit may be there too, but no call twice.

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Final
 
 from sqlalchemy.exc import SQLAlchemyError
 
 from outlay_collector.cli import CommandError
 from outlay_collector.dashboard_process import DashboardFailed, DashboardProcess
-from outlay_collector.serving import LOOPBACK, PortInUse, Server
+from outlay_collector.serving import LOOPBACK, PortInUse, Server, listen
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -28,6 +29,8 @@ class House:
 
     url: str
     dashboard: DashboardProcess | None
+    grpc: str = ""
+    """Where OTLP over gRPC is taken, or why it is not; empty where nobody wanted it."""
 
     def announce_dashboard(self, screen: Console, stopped: threading.Event) -> None:
         """Prints the dashboard's address once it answers, or why it never will. The collector goes on either way."""
@@ -81,6 +84,7 @@ def house(
     port: int = 0,
     dashboard_port: int | None = 0,
     dashboard_key: str | None = None,
+    grpc: GrpcDoor | None = None,
 ) -> Iterator[House]:
     """The collector `app` and its dashboard, both ended when the block is left. `dashboard_port` None: no dashboard.
 
@@ -88,7 +92,7 @@ def house(
     the collector with.
     """
     with _port_from("--port", host):
-        server = Server(app, host, port)
+        server = Server(app, host, port, beside=grpc.open if grpc is not None else None)
     with _started(server):
         dashboard = None
         if dashboard_port is not None:
@@ -96,10 +100,52 @@ def house(
                 dashboard = DashboardProcess(server.local_url, port=dashboard_port, api_key=dashboard_key)
             dashboard.start()
         try:
-            yield House(server.url, dashboard)
+            yield House(server.url, dashboard, "" if grpc is None else grpc.said)
         finally:
             if dashboard is not None:
                 dashboard.stop()
+
+
+class GrpcDoor:
+    """OTLP over gRPC beside the collector, where that can be.
+
+    A port that was asked for must be free; the usual one may be taken by another collector, which is said and no
+    reason not to start. `said` is for the screen. Raises `CommandError`.
+    """
+
+    def __init__(self, host: str, port: int, *, asked_for: bool) -> None:
+        self._asked_for = asked_for
+        self._address: str | None = None
+        self.said = f"{f'[{host}]' if ':' in host else host}:{port}"
+        if find_spec("grpc") is None:
+            if asked_for:
+                raise CommandError("OTLP over gRPC needs grpcio: pip install 'outlay-collector[grpc]'")
+            self.said = "not installed: pip install 'outlay-collector[grpc]'"
+            return
+        try:
+            with _port_from("--grpc-port", host):
+                listen(host, port).close()
+        except CommandError as error:
+            if asked_for:
+                raise
+            self.said = f"off: {error}"
+        else:
+            self._address = self.said
+
+    @asynccontextmanager
+    async def open(self, app: Starlette) -> AsyncIterator[None]:
+        """Listens while the block runs."""
+        async with AsyncExitStack() as stack:
+            if self._address is not None:
+                from outlay_collector.otlp.grpc import listening  # grpcio is an extra
+
+                try:
+                    await stack.enter_async_context(listening(app.state.running, self._address))
+                except RuntimeError:  # somebody was quicker since it was found free
+                    self.said = f"off: {self._address} is in use; choose another port with --grpc-port"
+                    if self._asked_for:
+                        raise CommandError(self.said.removeprefix("off: ")) from None
+            yield
 
 
 @contextmanager

@@ -6,13 +6,13 @@ import gc
 import ipaddress
 import secrets
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 import typer
 
 from outlay_collector.app import create_app
 from outlay_collector.cli import CommandError
-from outlay_collector.cli.house import house, stop_on_signal
+from outlay_collector.cli.house import GrpcDoor, house, stop_on_signal
 from outlay_collector.cli.output import console
 from outlay_collector.dashboard_process import is_installed
 from outlay_collector.security import has_keys
@@ -32,12 +32,15 @@ def up(
     db: Annotated[str | None, typer.Option("--db", help="The database: sqlite:///outlay.db")] = None,
     host: Annotated[str | None, typer.Option("--host", help="The collector's address.")] = None,
     port: Annotated[int | None, typer.Option("--port", min=0, max=65535, help="The collector's port; 0: any.")] = None,
+    grpc_port: Annotated[
+        str | None, typer.Option("--grpc-port", help="The port of OTLP over gRPC; off: none.", show_default="4317")
+    ] = None,
     dashboard_port: Annotated[int, typer.Option(min=0, max=65535, help="The dashboard's; 0: any.")] = DASHBOARD_PORT,
     no_dashboard: Annotated[bool, typer.Option("--no-dashboard", help="Only the collector and its alerts.")] = False,
     insecure: Annotated[bool, typer.Option("--insecure", help="Listen beyond this machine without keys.")] = False,
 ) -> None:
     """Collector, alerts and dashboard, one command."""
-    settings = with_options(read_settings(config), db=db, host=host, port=port)
+    settings = with_options(read_settings(config), db=db, host=host, port=port, grpc_port=grpc_port)
     _refuse_strangers(settings, insecure=insecure)
     screen = console()
     wanted = None if no_dashboard or not is_installed() else dashboard_port
@@ -45,9 +48,18 @@ def up(
     collector = create_app(settings, own_key=own_key)
     with (
         stop_on_signal() as stopped,
-        house(collector, host=server.host, port=server.port, dashboard_port=wanted, dashboard_key=own_key) as running,
+        house(
+            collector,
+            host=server.host,
+            port=server.port,
+            dashboard_port=wanted,
+            dashboard_key=own_key,
+            grpc=_grpc_door(settings),
+        ) as running,
     ):
         screen.print(f"Collector  {running.url}", soft_wrap=True)
+        if running.grpc:
+            screen.print(f"OTLP/gRPC  {running.grpc}", soft_wrap=True, markup=False)
         screen.print(f"Database   {settings.store.shown_url}", soft_wrap=True)
         if wanted is None and not no_dashboard:
             screen.print("Dashboard  not installed: pip install 'outlay-collector\\[dashboard]'")
@@ -63,11 +75,25 @@ def _collect_garbage_seldom() -> None:
     gc.set_threshold(_OBJECTS_BETWEEN_COLLECTIONS, 10, 10)
 
 
+def _grpc_door(settings: Settings) -> GrpcDoor | None:
+    server = settings.server
+    if server.grpc_port is None:
+        return None
+    return GrpcDoor(server.host, server.grpc_port, asked_for="grpc_port" in server.model_fields_set)
+
+
 def with_options(
-    settings: Settings, *, db: str | None = None, host: str | None = None, port: int | None = None
+    settings: Settings,
+    *,
+    db: str | None = None,
+    host: str | None = None,
+    port: int | None = None,
+    grpc_port: str | None = None,
 ) -> Settings:
     """The configuration, with what the command line says over it."""
-    server = {name: value for name, value in (("host", host), ("port", port)) if value is not None}
+    server: dict[str, Any] = {name: value for name, value in (("host", host), ("port", port)) if value is not None}
+    if grpc_port is not None:
+        server["grpc_port"] = _port_or_off(grpc_port)
     store = {"url": db} if db is not None else {}
     return settings.model_copy(
         update={
@@ -75,6 +101,14 @@ def with_options(
             "store": settings.store.model_copy(update=store),
         }
     )
+
+
+def _port_or_off(given: str) -> int | None:
+    if given in ("off", "0"):
+        return None
+    if not given.isdecimal() or int(given) > 65535:
+        raise CommandError(f"--grpc-port {given}: expected a port from 1 to 65535, or off")
+    return int(given)
 
 
 def _refuse_strangers(settings: Settings, *, insecure: bool) -> None:

@@ -14,7 +14,13 @@ from typing import Any, Final, Protocol
 
 import orjson
 from google.protobuf.message import DecodeError, Message
-from google.rpc.code_pb2 import INVALID_ARGUMENT, PERMISSION_DENIED, RESOURCE_EXHAUSTED, UNAUTHENTICATED, UNAVAILABLE
+from google.rpc.code_pb2 import (  # type: ignore[import-untyped]  # ships no types
+    INVALID_ARGUMENT,
+    PERMISSION_DENIED,
+    RESOURCE_EXHAUSTED,
+    UNAUTHENTICATED,
+    UNAVAILABLE,
+)
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest, ExportLogsServiceResponse
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
     ExportMetricsServiceRequest,
@@ -22,6 +28,7 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
 )
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 from outlay.prices import PriceBook
+from sqlalchemy.exc import SQLAlchemyError
 
 from outlay_collector.api.dependencies import Running
 from outlay_collector.ingest import Batch, read_batch
@@ -86,7 +93,7 @@ def denied(denial: Denial) -> Refused:
 
 
 def refused(error: Exception) -> Refused:
-    """What the sender hears of one of the errors that `receive` and reading a body raise."""
+    """What the sender hears of an error while its body was read or stored, or its key was looked up."""
     match error:
         case TooLarge():
             return Refused("too_large", str(error), status=413)
@@ -98,6 +105,9 @@ def refused(error: Exception) -> Refused:
             return _later("disk_full", error, UNAVAILABLE)
         case Busy():
             return _later("not_stored", error, UNAVAILABLE)
+        case SQLAlchemyError():
+            message = "the database did not answer"
+            return Refused("database_unavailable", message, status=503, rpc_code=UNAVAILABLE, retry_after_s=1)
         case _:
             return Refused("malformed", str(error), status=400)
 
