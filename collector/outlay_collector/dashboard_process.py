@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 from importlib.util import find_spec
-from typing import Final
+from typing import IO, Final
 
 import httpx2
 from outlay.errors import OutlayError
@@ -36,12 +36,13 @@ class DashboardProcess:
         with listen(LOOPBACK, port) as probe:
             free: int = probe.getsockname()[1]
         self.url = f"http://{LOOPBACK}:{free}"
-        where = ["--host", LOOPBACK, "--port", str(free), "--api", api_url]
+        where = ["--host", LOOPBACK, "--port", str(free), "--api", api_url, "--until-stdin-closes"]
         self._command = [sys.executable, "-m", "outlay_dashboard", *where]
         # In the environment, never in an argument: `ps` shows those to everyone.
         self._environment = None if api_key is None else {**os.environ, "OUTLAY_API_KEY": api_key}
         self._restarts = 0
         self._process: subprocess.Popen[bytes] | None = None
+        self._pipe: IO[bytes] | None = None
 
     @property
     def pid(self) -> int | None:
@@ -49,14 +50,20 @@ class DashboardProcess:
         return None if self._process is None or self._process.poll() is not None else self._process.pid
 
     def start(self) -> None:
-        """Starts the process; it answers seconds later. Its own session keeps the Ctrl-C of a terminal from it."""
+        """Starts the process; it answers seconds later. Its own session keeps the Ctrl-C of a terminal from it.
+
+        It ends when the pipe that is its stdin does, which this process holds and nobody else: however this one ends,
+        killed too, the dashboard does not outlive it.
+        """
+        self._close_pipe()
         self._process = subprocess.Popen(
             self._command,
             env=self._environment,
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             start_new_session=True,
         )
+        self._pipe = self._process.stdin
 
     def answers(self) -> bool:
         """Whether it answers now. Raises `DashboardFailed` once it has ended."""
@@ -93,11 +100,16 @@ class DashboardProcess:
 
     def stop(self) -> None:
         """Ends the process, in five seconds by force. Does nothing where it has ended."""
-        if self._process is None or self.pid is None:
-            return
-        self._process.terminate()
-        try:
-            self._process.wait(STOP_TIMEOUT_S)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
+        if self._process is not None and self.pid is not None:
+            self._process.terminate()
+            try:
+                self._process.wait(STOP_TIMEOUT_S)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
+        self._close_pipe()
+
+    def _close_pipe(self) -> None:
+        if self._pipe is not None:
+            self._pipe.close()
+            self._pipe = None

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -28,6 +29,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             sys.stderr.write(f"--api-key-env {options.api_key_env}: there is no such environment variable\n")
             return 2
         os.environ[API_KEY_VARIABLE] = os.environ[options.api_key_env]
+    if options.until_stdin_closes:
+        threading.Thread(target=_end_with_stdin, name="outlay-parent", daemon=True).start()
     return _serve(options.host, options.port)
 
 
@@ -45,7 +48,16 @@ def _parser() -> argparse.ArgumentParser:
         metavar="NAME",
         help=f"environment variable that holds an API key with the read scope (default: {API_KEY_VARIABLE})",
     )
+    parser.add_argument("--until-stdin-closes", action="store_true", help=argparse.SUPPRESS)
     return parser
+
+
+def _end_with_stdin() -> None:
+    """For whoever starts this as a child and holds the other end of its stdin: a process that is killed closes it too.
+    Nothing is lost by ending at once: the dashboard keeps nothing."""
+    while os.read(sys.stdin.fileno(), 1024):
+        pass
+    os._exit(0)
 
 
 def _serve(host: str, port: int) -> int:

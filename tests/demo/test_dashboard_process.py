@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import os
+import select
 import signal
+import subprocess
+import sys
 import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -47,3 +52,36 @@ def test_the_key_it_reads_with_is_in_its_environment_and_not_in_its_arguments() 
         assert b"own-secret" not in (process / "cmdline").read_bytes()
     finally:
         dashboard.stop()
+
+
+def test_a_dashboard_does_not_outlive_a_collector_that_is_killed(tmp_path: Path) -> None:
+    parent = subprocess.Popen([sys.executable, "-c", PARENT], stdout=subprocess.PIPE, text=True, cwd=tmp_path)
+    assert parent.stdout is not None
+    child = int(parent.stdout.readline())
+    with open_process(child) as ended:
+        parent.kill()
+        parent.wait()
+        parent.stdout.close()
+        assert ended(20.0)
+
+
+PARENT = """
+import time
+from outlay_collector.dashboard_process import DashboardProcess
+dashboard = DashboardProcess("http://127.0.0.1:9")
+dashboard.start()
+print(dashboard.pid, flush=True)
+time.sleep(60)
+"""
+
+
+@contextmanager
+def open_process(pid: int) -> Iterator[Callable[[float], bool]]:
+    """Says whether a process that is nobody's child here ends within some seconds."""
+    if not hasattr(os, "pidfd_open"):
+        pytest.skip("this system cannot wait for a process that is not a child")
+    handle = os.pidfd_open(pid)
+    try:
+        yield lambda seconds: bool(select.select([handle], [], [], seconds)[0])
+    finally:
+        os.close(handle)
