@@ -1,4 +1,7 @@
-"""A payload read from the bytes of a body, for responses the application takes raw and may never have decoded."""
+"""A payload read from the bytes of a body, for responses the application takes raw and may never have decoded.
+
+Server-sent events, JSON, and the binary event streams of AWS, in pieces of any size.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +9,13 @@ import json
 from collections.abc import Iterator
 from typing import Any, Final
 
+from outlay.providers.eventstream import decode_events
+
 MOST_BYTES: Final = 32 * 1024 * 1024
 """A JSON body larger than this is not kept: its call goes without usage."""
 _DONE: Final = "[DONE]"
+_LEAST_FRAME: Final = 16
+"""Bytes of an AWS frame without headers or payload."""
 
 
 class Body:
@@ -16,7 +23,8 @@ class Body:
 
     def __init__(self, content_type: str) -> None:
         kind = content_type.partition(";")[0].strip().lower()
-        self.is_events = kind == "text/event-stream"
+        self._is_framed = kind == "application/vnd.amazon.eventstream"
+        self.is_events = self._is_framed or kind == "text/event-stream"
         self._is_json = kind.endswith("json")
         self._kept = bytearray()
         self._data: list[str] = []
@@ -26,7 +34,9 @@ class Body:
         if not (self.is_events or self._is_json) or len(self._kept) > MOST_BYTES:
             return
         self._kept += piece
-        if self.is_events and b"\n" in piece:
+        if self._is_framed:
+            yield from self._frames()
+        elif self.is_events and b"\n" in piece:
             *lines, rest = bytes(self._kept).split(b"\n")
             self._kept = bytearray(rest)
             for line in lines:
@@ -34,11 +44,25 @@ class Body:
 
     def finish(self) -> Iterator[Any]:
         """What was left incomplete by the last piece and can still be read."""
+        if self._is_framed:
+            return
         if self.is_events:
             yield from self._line(self._kept.decode("utf-8", "replace"))
             yield from self._line("")
         elif self._kept and len(self._kept) <= MOST_BYTES:
             yield from _decoded(bytes(self._kept))
+
+    def _frames(self) -> Iterator[Any]:
+        """The events of the frames that are whole. What is no frame is not read any further."""
+        while len(kept := self._kept) >= 4:
+            length = int.from_bytes(kept[:4], "big")
+            if length < _LEAST_FRAME:
+                self._is_framed = self.is_events = False
+            if length < _LEAST_FRAME or length > len(kept):
+                return
+            frame = bytes(kept[:length])
+            del kept[:length]
+            yield from decode_events(frame)
 
     def _line(self, line: str) -> Iterator[Any]:
         if line.startswith("data:"):

@@ -15,12 +15,16 @@ from typing import Any, Final
 from opentelemetry import context as otel_context
 
 from outlay import response_cache
+from outlay.budgets.gate import FREE
+from outlay.fetched import FetchedCall
 from outlay.guard import shielded
 from outlay.live import LiveCall
 from outlay.neighbours import context_while_sending
+from outlay.providers.base import Request
 from outlay.providers.registry import provider_of_host, reader_for
+from outlay.providers.routes import is_fetched
 from outlay.runtime import Runtime
-from outlay.spans import open_span
+from outlay.spans import OpenSpan, open_span
 from outlay.under_way import under_way
 
 
@@ -50,6 +54,19 @@ class Interception:
         call = LiveCall(runtime, name, reader, request, attribution, reservation, span, started_at_ns, host)
         call.response_cache = response_cache.current()
         return call
+
+    def begin_fetching(self, path: str, host: str, *, streamed: bool, provider: str | None = None) -> LiveCall | None:
+        """The call whose answer a request fetches, None where it fetches something else. Nothing is reserved: what it
+        costs has been spent."""
+        runtime = self.runtime
+        if not runtime.is_active or not is_fetched(path):
+            return None
+        name = provider or _provider(host) or self._provider
+        request = Request(operation="video_generation" if "/videos/" in path else "chat", model=None, streamed=streamed)
+        runtime.delivery.start()
+        started_at_ns = time.time_ns()
+        ids = OpenSpan.unseen()
+        return FetchedCall(runtime, name, _reader(name), request, runtime.attribution(), FREE, ids, started_at_ns, host)
 
 
 class Sending:

@@ -13,6 +13,7 @@ from outlay import baggage
 from outlay.budgets.gate import FREE, Gate
 from outlay.context import current
 from outlay.export import Delivery, Finished
+from outlay.fetched import Told
 from outlay.guard import shielded
 from outlay.live import LiveCall, is_free
 from outlay.model import Attribution, Call
@@ -34,6 +35,8 @@ class Runtime:
         self.delivery: Final = delivery
         self.refusing_usage: Final[set[str]] = set()
         """Hosts that turned a request down because it asked for the usage of a stream."""
+        self.told: Final = Told()
+        """Responses that were fetched when they were done, and reported."""
         self.is_active = True
         self._attributed: tuple[Attribution, Attribution] | None = None
 

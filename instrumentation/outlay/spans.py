@@ -54,6 +54,12 @@ class OpenSpan:
         self.span = span
         self.ids = SpanIds(own.trace_id, own.span_id, parent.span_id if parent.is_valid else None, own.trace_flags)
 
+    @classmethod
+    def unseen(cls) -> OpenSpan:
+        """One that the application's tracer provider is not told of."""
+        parent = trace.get_current_span().get_span_context()
+        return cls(NonRecordingSpan(_new_context(parent)), parent)
+
     @property
     def is_recorded(self) -> bool:
         """Whether the application has a tracer provider that records this span."""
@@ -87,7 +93,7 @@ def open_span(provider: str, request: Request, started_at_ns: int) -> OpenSpan:
         )
         if span.get_span_context().is_valid:
             return OpenSpan(span, parent)
-    return OpenSpan(NonRecordingSpan(_new_context(parent)), parent)
+    return OpenSpan.unseen()
 
 
 def identify() -> SpanIds:

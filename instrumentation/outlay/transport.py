@@ -1,4 +1,5 @@
-"""The attempts of a call: every request that leaves through httpx2 or httpx while a call is under way.
+"""The attempts of a call: every request that leaves through httpx2 or httpx while a call is under way, but for those
+that an SDK sends to get at its credentials.
 
 Four methods are tapped: `send` sees each try and its answer, `close` and `iter_bytes` of the response tell how a body
 ended that nobody decodes for us. Outside a call each costs one look at a context variable or an attribute.
@@ -15,6 +16,7 @@ from typing import Any, Final
 from outlay.guard import shielded
 from outlay.live import LiveCall
 from outlay.patches import Patches
+from outlay.providers.routes import is_attempt
 from outlay.stream import body_closed, tap_async_bytes, tap_bytes
 from outlay.under_way import under_way
 
@@ -44,11 +46,19 @@ def patch_transport(patches: Patches, module: ModuleType) -> None:
     patches.replace(response, "aiter_bytes", _aiter_bytes)
 
 
+def _is_own(request: Any = None, *_: Any, **__: Any) -> bool:
+    """Whether a request is made for an answer of a model. A token is fetched, or exchanged, inside a call."""
+    return request is None or _is_attempt(request.url.raw_path)
+
+
+_is_attempt = functools.lru_cache(maxsize=1024)(lambda raw_path: is_attempt(raw_path.decode("latin-1")))
+
+
 def _send(original: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(original)
     def send(self: Any, *args: Any, **kwargs: Any) -> Any:
         call = under_way.get()
-        if call is None:
+        if call is None or not _is_own(*args, **kwargs):
             return original(self, *args, **kwargs)
         began_ns = time.perf_counter_ns()
         try:
@@ -66,7 +76,7 @@ def _async_send(original: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(original)
     async def send(self: Any, *args: Any, **kwargs: Any) -> Any:
         call = under_way.get()
-        if call is None:
+        if call is None or not _is_own(*args, **kwargs):
             return await original(self, *args, **kwargs)
         began_ns = time.perf_counter_ns()
         try:

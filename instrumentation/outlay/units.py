@@ -68,6 +68,7 @@ UNITS: Final[dict[str, Unit]] = {
         Unit("image", "fee", 1),
         Unit("character", "fee", 1_000_000),
         Unit("audio_second", "fee", 1),
+        Unit("video_second", "fee", 1),
     )
 }
 """Every unit by its name. Rates of `web_search` are per 1,000 searches, of `audio_second` per second, of tokens per

@@ -1,7 +1,9 @@
-"""OpenAI's endpoints whose answer is not a chat: embeddings, images, audio, moderation.
+"""OpenAI's endpoints whose answer is not a chat: embeddings, images, audio, video, moderation.
 
 Source: openai 3.52.0 `types/create_embedding_response.py`, `types/images_response.py`, `types/audio/transcription.py`,
-`transcription_verbose.py`, `types/moderation_create_response.py`.
+`transcription_verbose.py`, `types/moderation_create_response.py`, `types/video.py`, and for streams
+`types/image_gen_stream_event.py`, `types/image_edit_stream_event.py`, `types/audio/transcription_stream_event.py`,
+`types/audio/speech_audio_done_event.py`.
 """
 
 from __future__ import annotations
@@ -115,6 +117,18 @@ def _read_moderation(body: Body, asked: Asked) -> Reading:
     return _reading(body, NOTHING, asked, usage_of({"request": 1}), None)
 
 
+def _fits_video(body: Body) -> bool:
+    return body.get("object") == "video"
+
+
+def _read_video(body: Body, asked: Asked) -> Reading:
+    """A video is billed by its seconds, once it is there."""
+    status = text(body.get("status"))
+    if status != "completed":
+        return _reading(body, NOTHING, asked, None, f"the video is {status}")
+    return _reading(body, NOTHING, asked, *attempt(lambda: usage_of({"video_second": measure(body, "seconds")})))
+
+
 def read_speech(body: Body, asked: Asked) -> Reading:
     """Speech comes back as sound; what was asked for is billed, by character."""
     spoken = asked.request.prompt.characters if asked.request else 0
@@ -133,7 +147,51 @@ def _reading(body: Body, raw: Mapping[str, Any], asked: Asked, usage: Usage | No
     )
 
 
+def _fits_event(event: Body) -> bool:
+    kind = event.get("type")
+    return isinstance(kind, str) and kind.startswith(
+        ("image_generation.", "image_edit.", "transcript.", "speech.audio.")
+    )
+
+
+class MediaStream:
+    """Folds the events of images, transcripts and speech: the last is `completed` or `done` and holds the usage."""
+
+    __slots__ = ("_asked", "_last", "finished", "output_characters")
+
+    def __init__(self, asked: Asked) -> None:
+        self._asked = asked
+        self._last: Body = NOTHING
+        self.finished = False
+        self.output_characters = 0
+
+    def feed(self, event: Body) -> None:
+        kind = str(event.get("type"))
+        if kind.endswith((".completed", ".done")):
+            self._last = event
+            self.finished = True
+        elif kind == "transcript.text.delta":
+            self.output_characters += len(text(event.get("delta")) or "")
+
+    def reading(self) -> Reading:
+        raw = mapping(self._last.get("usage"))
+        if not raw:
+            return _reading(self._last, NOTHING, self._asked, None, "the stream carried no usage")
+        if str(self._last.get("type")).startswith("image"):
+            return _reading(self._last, raw, self._asked, *attempt(lambda: usage_of(image_buckets(raw))))
+        if self._asked.operation == "speech":
+            return _reading(self._last, raw, self._asked, *attempt(lambda: _spoken(raw)))
+        return _read_transcription(self._last, self._asked)
+
+
+def _spoken(raw: Mapping[str, Any]) -> Usage | None:
+    """Text in, sound out."""
+    given, made = count(raw, "input_tokens"), count(raw, "output_tokens")
+    return None if given is None or made is None else usage_of({"input": given, "output_audio": made})
+
+
 EMBEDDINGS = WireFormat("openai.embeddings", "openai", _fits_embeddings, _read_embeddings)
-IMAGES = WireFormat("openai.images", "openai", _fits_images, _read_images)
+IMAGES = WireFormat("openai.images", "openai", _fits_images, _read_images, _fits_event, MediaStream)
 TRANSCRIPTION = WireFormat("openai.transcription", "openai", _fits_transcription, _read_transcription)
+VIDEO = WireFormat("openai.video", "openai", _fits_video, _read_video)
 MODERATION = WireFormat("openai.moderation", "openai", _fits_moderation, _read_moderation)

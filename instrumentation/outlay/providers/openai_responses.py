@@ -24,7 +24,7 @@ _TERMINAL: Final = ("response.completed", "response.incomplete", "response.faile
 
 def fits(body: Body) -> bool:
     return body.get("object") in _OBJECTS or (
-        "output" in body and "choices" not in body and "input_tokens" in _raw(body)
+        ("output" in body or "answers" in body) and "choices" not in body and "input_tokens" in _raw(body)
     )
 
 

@@ -26,7 +26,7 @@ _OUTPUT_DETAILS: Final = (
 _CACHED: Final = ("cached_tokens", "num_cached_tokens", "prompt_cache_hit_tokens")
 _WRITTEN: Final = ("cache_write_tokens", "cache_creation_tokens", "cache_creation_input_tokens")
 
-UNTOLD_THOUGHTS: Final = frozenset({"google", "vertex"})
+UNTOLD_THOUGHTS: Final = frozenset({"google", "google-vertex"})
 """Providers whose OpenAI-compatible endpoint counts thoughts in `total_tokens` alone."""
 
 

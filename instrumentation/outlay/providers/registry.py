@@ -44,6 +44,7 @@ _FORMATS: Final[tuple[WireFormat, ...]] = (
     openai_media.EMBEDDINGS,
     openai_media.IMAGES,
     openai_media.MODERATION,
+    openai_media.VIDEO,
     google.PREDICTIONS,
     watsonx.WATSONX,
     ollama.OLLAMA,

@@ -35,12 +35,15 @@ _OPERATIONS: Final[tuple[tuple[str, str], ...]] = (
     (r"/generation/text|/text/(?:generation|chat)(?:_stream)?", "text_completion"),
     (r"/embeddings|/embed|/multimodalembeddings|/api/embed(?:dings)?|:(?:batchE|e)mbedContents?", "embeddings"),
     (r"imagen[^/]*:predict", "image_generation"),
+    (r":predictLongRunning", "video_generation"),
     (r":predict", "embeddings"),
     (r"/rerank", "rerank"),
     (r"/images/(?:generations|edits|variations)", "image_generation"),
     (r"/audio/(?:transcriptions|translations)", "transcription"),
     (r"/audio/speech", "speech"),
     (r"/moderations", "moderation"),
+    (r"/decisions", "chat"),
+    (r"/videos(?:/edits|/extensions|/[^/]+/remix)?", "video_generation"),
     (r"/ocr", "ocr"),
 )
 _PATHS: Final = re.compile("|".join(f"(?P<o{i}>(?:{ending})$)" for i, (ending, _) in enumerate(_OPERATIONS)), re.I)
@@ -48,7 +51,10 @@ _MODEL_IN_PATH: Final = re.compile(
     r"/(?:models?|deployments)/(.+?)(?:/(?:invoke|converse|chat|completions|embed)|:\w+$)"
 )
 """Google's `models/{id}:generateContent`, Bedrock's `model/{id}/converse`, Azure's `deployments/{name}/chat/...`."""
-_FORMS: Final = ("transcription", "image_generation")
+_FORMS: Final = ("transcription", "image_generation", "video_generation")
+_FETCHED: Final = re.compile(
+    r"/(?:responses(?!/compact$)|videos(?!/(?:characters|edits|extensions)$))/[^/]+(?:/cancel)?$"
+)
 _STREAM_PATH: Final = re.compile(r"stream", re.I)
 
 _CAPS: Final = (
@@ -74,6 +80,19 @@ _NESTED_CAPS: Final = (
 _NOBODY: Final = Attribution()
 _NAMING: Final = frozenset({"metadata", "user", "safety_identifier", "conversation"})
 """Fields that may say who spends."""
+
+
+def is_attempt(path: str) -> bool:
+    """Whether a request to that path may be one of a call's: it asks a model, or for the answer of one."""
+    path = path.partition("?")[0]
+    return _route(path) is not None or is_fetched(path)
+
+
+@lru_cache(maxsize=256)
+def is_fetched(path: str) -> bool:
+    """Whether what is found there was asked for by an earlier request, and may only now have its usage: a response that
+    was made in the background, a video."""
+    return _FETCHED.search("/" + path.partition("?")[0].lstrip("/")) is not None
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ import copy
 import functools
 import inspect
 from collections.abc import Callable, Iterator, Mapping
+from functools import lru_cache
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
@@ -19,8 +20,12 @@ from outlay.body import Body
 from outlay.guard import shielded
 from outlay.intercept import Interception, Sending
 from outlay.live import LiveCall
+from outlay.model import StreamEnd
 from outlay.patches import Patches
 from outlay.providers.foreign import is_mapping
+from outlay.providers.names import canonical_provider
+from outlay.providers.routes import is_fetched
+from outlay.providers.sse import decode_sse
 from outlay.runtime import Runtime
 from outlay.stream import AsyncTap, Tap, Watch
 from outlay.transport import MARK
@@ -31,6 +36,17 @@ if TYPE_CHECKING:
 
 _RAW: Final = "X-Stainless-Raw-Response"
 _REFUSALS: Final = (400, 422)
+_PLATFORMS: Final = {
+    "BaseAzureClient": "azure",
+    "BaseBedrockClient": "bedrock",
+    "BaseMantleClient": "bedrock",
+    "BaseVertexClient": "google-vertex",
+    "BaseFoundryClient": "azure",
+    "BedrockOpenAI": "bedrock",
+    "AsyncBedrockOpenAI": "bedrock",
+}
+"""Classes of the clients of platforms that resell the makers' models. AnthropicAWS and AnthropicGoogleCloud are none:
+there Anthropic itself serves and bills."""
 
 
 def patch(patches: Patches, sdk: Sdk, runtime: Runtime, module: ModuleType) -> None:
@@ -45,7 +61,7 @@ def patch(patches: Patches, sdk: Sdk, runtime: Runtime, module: ModuleType) -> N
     patches.replace(module, "start_api_call_span", _silence)
 
 
-def _heirs(client: type) -> Iterator[type]:
+def _heirs(client: type[Any]) -> Iterator[type[Any]]:
     for heir in client.__subclasses__():
         yield heir
         yield from _heirs(heir)
@@ -104,11 +120,16 @@ class _ChokePoint:
     @shielded
     def _start(self, client: Any, options: Any) -> LiveCall | None:
         """The call this request is, None where it is not billed. Raises `BudgetExceeded` where a budget forbids it."""
-        if options.method.lower() != "post" or _is_under_way(client):
-            return None
+        is_post = options.method.lower() == "post"
         url: str = options.url
+        if not (is_post or is_fetched(url)) or _is_under_way(client):
+            return None
         host: str = client.base_url.host if url.startswith("/") else urlsplit(url).hostname or client.base_url.host
-        call = self._interception.begin(url, host, _body_of(options))
+        platform = _platform(client)
+        call = self._interception.begin(url, host, _body_of(options), platform) if is_post else None
+        if call is None and is_fetched(url):
+            streamed = is_mapping(options.params) and options.params.get("stream") is True
+            call = self._interception.begin_fetching(url, host, streamed=streamed, provider=platform)
         if call is None:
             return None
         call.sender = id(client)
@@ -138,8 +159,22 @@ class _ChokePoint:
             chunks._iterator = tap(chunks._iterator, call)
         elif not call.was_sent:
             call.abandon()  # answered by the application's own middleware
-        elif not (_is_raw(options) and _read_raw(call, result)):
+        elif isinstance(result, str) and call.is_asked_to_stream:
+            _read_text(call, result)
+        elif not _read_raw(call, getattr(result, "http_response", None) if _is_raw(options) else result):
             call.end()
+
+
+def _platform(client: Any) -> str | None:
+    """Whose platform the client was made for, None where its address tells. `OpenAI(provider=bedrock())` carries what
+    it was configured with, the others are classes of their own."""
+    configured = getattr(client, "_provider_runtime", None)
+    return _platform_of(client.__class__) if configured is None else canonical_provider(configured.name)
+
+
+@lru_cache(maxsize=256)
+def _platform_of(kind: type) -> str | None:
+    return next((_PLATFORMS[base.__name__] for base in kind.__mro__ if base.__name__ in _PLATFORMS), None)
 
 
 def _is_under_way(client: Any) -> bool:
@@ -167,10 +202,17 @@ def _to_send(call: LiveCall, options: Any) -> Any:
     return options
 
 
-def _read_raw(call: LiveCall, result: Any) -> bool:
+def _read_text(call: LiveCall, events: str) -> None:
+    """A stream that the SDK was not asked to decode, and gave as the text it came as."""
+    call.start_stream()
+    for event in decode_sse(events):
+        call.payload(event)
+    call.end(None, StreamEnd.DRAINED)
+
+
+def _read_raw(call: LiveCall, response: Any) -> bool:
     """Read what the application takes undecoded. True where its body is still to come, and the call to end."""
-    response = getattr(result, "http_response", None)
-    if response is None:
+    if getattr(response, MARK, None) is not call:
         return False
     body = Body(response.headers.get("content-type", ""))
     if body.is_events:
