@@ -12,6 +12,7 @@ from fastapi import FastAPI
 from outlay.prices import PriceBook
 
 from outlay_collector import alerting
+from outlay_collector.answering import Answers
 from outlay_collector.api import (
     alerts,
     budgets,
@@ -62,11 +63,18 @@ def create_app(
         with _run(settings, clock, own_key) as app.state.running:
             yield
 
-    app = FastAPI(title="Outlay", version=version("outlay-collector"), lifespan=lifespan)
+    app = FastAPI(
+        title="Outlay",
+        version=version("outlay-collector"),
+        lifespan=lifespan,
+        docs_url=None,  # its pages run scripts of a third party, with the reader's key at hand
+        redoc_url=None,
+    )
     errors.install(app)
     app.add_middleware(BodyGate)
     if not trusted:
         app.add_middleware(KeyGate, keys=lambda request: running(request).keys)
+    app.add_middleware(Answers, log_requests=settings.server.log_requests)
     for part in (
         otlp,
         usage,

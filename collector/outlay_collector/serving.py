@@ -17,10 +17,13 @@ from typing import Any, Final, Self
 
 import uvicorn
 from starlette.applications import Starlette
+from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
 LOOPBACK: Final = "127.0.0.1"
 _EVERYWHERE: Final = ("0.0.0.0", "::", "")
 _GRACE_S: Final = 5
+_HEAD_WITHIN_S: Final = 15.0
+_MOST_HEAD_BYTES: Final = 32 * 1024
 
 Beside = Callable[[Starlette], AbstractAsyncContextManager[Any]]
 """What runs in the same event loop for as long as the application does, and is given it."""
@@ -28,6 +31,37 @@ Beside = Callable[[Starlette], AbstractAsyncContextManager[Any]]
 
 class PortInUse(OSError):
     """Another process listens there; the caller knows which option names another port."""
+
+
+class _InTime(AutoHTTPProtocol):  # type: ignore[misc, valid-type]  # which one it is depends on what is installed
+    """Ends a connection on which a request does not come: nothing at all, or never the end of its headers. How long
+    uvicorn keeps a connection between requests, and how long a body may take, is decided elsewhere."""
+
+    _overdue: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:
+        super().connection_made(transport)
+        self._hurry()
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if self.cycle is None or self.cycle.response_complete:
+            self._hurry()
+        else:
+            self._rest()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._rest()
+        super().connection_lost(exc)
+
+    def _hurry(self) -> None:
+        if self._overdue is None:
+            self._overdue = self.loop.call_later(_HEAD_WITHIN_S, self.transport.close)
+
+    def _rest(self) -> None:
+        if self._overdue is not None:
+            self._overdue.cancel()
+            self._overdue = None
 
 
 class _Announcing(uvicorn.Server):
@@ -75,6 +109,9 @@ class Server:
             timeout_graceful_shutdown=_GRACE_S,
             ws="none",
             server_header=False,
+            log_config=None,  # whoever starts this sets up the log of the process
+            http=_InTime,
+            h11_max_incomplete_event_size=_MOST_HEAD_BYTES,
         )
         self._server = _Announcing(config, self._settled)
         self._thread = threading.Thread(target=self._run, name=f"server-{self.port}", daemon=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Final
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -13,6 +13,9 @@ from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException
 
 log = logging.getLogger(__name__)
+
+_CODES: Final = {408: "timeout", 413: "too_large", 422: "invalid"}
+"""Where the name of the status says less, or is another in the next Python."""
 
 
 class ApiError(Exception):
@@ -44,7 +47,7 @@ def error_response(
 
 
 def install(app: FastAPI) -> None:
-    """Give every error of the application that shape. No trace of ours leaves the process; it is in the log."""
+    """Give every refusal of the application that shape; what fails is `answering`'s."""
 
     @app.exception_handler(ApiError)
     async def _refused(_request: Request, error: ApiError) -> JSONResponse:
@@ -58,17 +61,16 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     async def _http(_request: Request, error: HTTPException) -> JSONResponse:
-        code = HTTPStatus(error.status_code).name.lower()
+        code = _CODES.get(error.status_code) or HTTPStatus(error.status_code).name.lower()
         headers = dict(error.headers) if error.headers else None
         return error_response(error.status_code, code, str(error.detail), headers=headers)
 
-    @app.exception_handler(SQLAlchemyError)
-    async def _database(request: Request, error: SQLAlchemyError) -> JSONResponse:
-        log.error("the database failed on %s: %s", request.url.path, type(error).__name__, exc_info=error)
+
+def response_to_failure(path: str, error: Exception) -> JSONResponse:
+    """What is said where an endpoint raised what nobody expected. The log has the rest of it."""
+    if isinstance(error, SQLAlchemyError):
+        log.error("the database failed on %s: %s", path, type(error).__name__, exc_info=error)
         headers = {"Retry-After": "1"}
         return error_response(503, "database_unavailable", "the database did not answer", headers=headers)
-
-    @app.exception_handler(Exception)
-    async def _unexpected(request: Request, error: Exception) -> JSONResponse:
-        log.error("%s failed", request.url.path, exc_info=error)
-        return error_response(500, "internal", "something went wrong here; the collector's log says what")
+    log.error("%s failed", path, exc_info=error)
+    return error_response(500, "internal", "something went wrong here; the collector's log says what")

@@ -15,6 +15,7 @@ from outlay_collector.cli import CommandError
 from outlay_collector.cli.house import GrpcDoor, house, stop_on_signal
 from outlay_collector.cli.output import console
 from outlay_collector.dashboard_process import is_installed
+from outlay_collector.logs import write_logs
 from outlay_collector.security import has_keys
 from outlay_collector.settings import Settings, read_settings
 
@@ -41,6 +42,7 @@ def up(
 ) -> None:
     """Collector, alerts and dashboard, one command."""
     settings = with_options(read_settings(config), db=db, host=host, port=port, grpc_port=grpc_port)
+    write_logs(settings.server.log_format)
     _refuse_strangers(settings, insecure=insecure)
     screen = console()
     wanted = None if no_dashboard or not is_installed() else dashboard_port

@@ -66,6 +66,7 @@ def _open_sqlite(url: URL, source: str) -> Engine:
         max_overflow=32,
         json_serializer=json_text,
         json_deserializer=orjson.loads,
+        hide_parameters=True,  # they are what people's calls say; errors are logged
     )
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
@@ -81,6 +82,7 @@ def _open_postgres(url: URL, source: str) -> Engine:
             pool_pre_ping=True,
             json_serializer=json_text,
             json_deserializer=orjson.loads,
+            hide_parameters=True,
         )
     except ModuleNotFoundError:
         raise ConfigError(
