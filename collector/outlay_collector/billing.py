@@ -15,9 +15,14 @@ from typing import Any, Final
 
 from outlay.model import Attribution, Call, Usage
 
+LONGEST_CALL_NS: Final = 600 * 1_000_000_000
+"""What is told of one call in two traces lies no further apart than this."""
+_STREAM_SLACK_NS: Final = 1_000_000
 _REUSED_RESPONSE_IDS: Final = frozenset({"ollama"})
 SELF_REPORTING: Final = frozenset({"anthropic", "mistral"})
 """Providers whose SDK makes spans of its own, beside any instrumentation's."""
+SPLIT_STREAMS: Final = frozenset({"logfire"})
+"""Dialects in which a streamed call is a span and a record apart from it."""
 _CHATS: Final = frozenset({"chat", "text_completion", "generate_content"})
 _BILL: Final = ("usage", "usage_raw", "reason_unread", "terms", "cost")
 _STATED: Final = ("error_type", "attribution")  # no error is a statement; attribution is merged by its parts
@@ -32,14 +37,17 @@ class Source(IntEnum):
     SDK = 1
     OFFICIAL = 2
     OTHER = 3
+    RECORD = 4
+    """A log record beside a span: what it adds is merged in, and where there is no span it is the call."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
     """What one span said of one call. Ids in hex.
 
-    `retries` is for spans that count them without listing the attempts, `provider_cost_usd` what the span says the
-    provider charged: it goes into the call's cost when that is worked out.
+    `retries` is for spans that count them without listing the attempts. `provider_cost_usd` is what the span says the
+    provider charged, `stated_cost_usd` what the sender worked out itself, which stands only where we have no price:
+    both go into the call's cost when that is worked out.
     """
 
     call: Call
@@ -51,6 +59,7 @@ class Report:
     source: Source
     retries: int = 0
     provider_cost_usd: Decimal | None = None
+    stated_cost_usd: Decimal | None = None
 
     @property
     def bill_key(self) -> str:
@@ -64,7 +73,8 @@ class Report:
 def is_same_call(outer: Report, inner: Report) -> bool:
     """Whether a span and the span inside it tell of one call: the outer repeats what the inner did.
 
-    Not where they are told apart by response id, by kind of operation, or by the model that was asked for.
+    Not where they are told apart by response id, by kind of operation, or by the model that was asked for: unless they
+    count the same to the token, as where the outer names a deployment and the inner the model behind it.
     """
     a, b = outer.call, inner.call
     if a.response_id and b.response_id:
@@ -72,24 +82,54 @@ def is_same_call(outer: Report, inner: Report) -> bool:
     if a.operation != b.operation and not {a.operation, b.operation} <= _CHATS:
         return False
     asked = {_bare(call.model_requested) for call in (a, b)} - {None}
-    return len(asked) < 2
+    return len(asked) < 2 or (a.usage is not None and b.usage is not None and _count_alike(a, b))
+
+
+def _count_alike(a: Call, b: Call) -> bool:
+    """Whether the two count the same tokens, or one of them counts none."""
+    if a.usage is None or b.usage is None:
+        return True
+    return (a.usage.input_tokens, a.usage.output_tokens) == (b.usage.input_tokens, b.usage.output_tokens)
 
 
 def is_shadow(own: Report, other: Report) -> bool:
-    """Whether an SDK's own span and an instrumentation's, in traces of their own, tell of one call without an id.
+    """Whether an SDK's own span and an instrumentation's, in traces of their own, tell of one call without a shared id.
 
-    Both begin a trace where the application has none, and a call that failed has no response id: then what is left is
-    that the instrumentation's span encloses the SDK's, in one service, and both ask for the same model.
+    Both begin a trace where the application has none, and a call that failed, or an instrumentation that leaves it
+    out, has no response id: then what is left is that the instrumentation's span encloses the SDK's, in one service,
+    and that both ask for the same model and count the same, where they count.
     """
     a, b = own.call, other.call
     return (
         own.source is Source.SDK
-        and other.source > Source.SDK
-        and not (a.response_id or b.response_id)
-        and (a.provider, a.attribution.service, a.model_requested)
-        == (b.provider, b.attribution.service, b.model_requested)
+        and other.source in (Source.OFFICIAL, Source.OTHER)
+        and not b.response_id
+        and (a.provider, a.attribution.service) == (b.provider, b.attribution.service)
+        and _bare(a.model_requested) in (_bare(b.model_requested), _bare(b.model_served))
         and b.started_at_ns <= a.started_at_ns
         and a.ended_at_ns <= b.ended_at_ns
+        and _count_alike(a, b)
+    )
+
+
+def is_stream_of(record: Report, span: Report) -> bool:
+    """Whether a record tells of the stream that a span's request began, by the same instrumentation.
+
+    Logfire ends the span when the headers come, with nothing counted, and records the stream when it is left: beside
+    the span where that has a parent, in a trace of its own where it has none.
+    """
+    head, tail = span.call, record.call
+    beside = (record.trace_id, record.parent_span_id) == (span.trace_id, span.parent_span_id)
+    return (
+        record.source is Source.RECORD
+        and span.source is not Source.RECORD
+        and tail.streamed
+        and record.scope == span.scope
+        and (beside or record.parent_span_id is None is span.parent_span_id)
+        and (head.usage, head.response_id, head.error_type) == (None, None, None)
+        and (head.provider, head.attribution.service, head.model_requested)
+        == (tail.provider, tail.attribution.service, tail.model_requested)
+        and -_STREAM_SLACK_NS <= tail.started_at_ns - head.ended_at_ns <= LONGEST_CALL_NS
     )
 
 
@@ -107,6 +147,9 @@ def merge(reports: Sequence[Report]) -> Report:
     changes = {name: getattr(billed, name) for name in _BILL}
     changes |= {name: _first_said(calls, name) for name in _FILLED if not getattr(calls[0], name)}
     changes["attribution"] = _merge_attributions([call.attribution for call in calls])
+    if best.source > Source.SDK:
+        left = [r.call.ended_at_ns for r in ranked if r.source is Source.RECORD and r.call.streamed]
+        changes["ended_at_ns"] = max(best.call.ended_at_ns, *left) if left else best.call.ended_at_ns
     return replace(best, call=replace(calls[0], **changes), retries=max(report.retries for report in ranked))
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from decimal import Decimal
 from typing import Final
 
 from outlay.model import Call, Cost, CostStatus
-from outlay.prices import PriceBook
+from outlay.prices import PriceBook, nano_usd
 
 from outlay_collector.billing import Report
 from outlay_collector.dialects.registry import WANTED, read_span
@@ -67,7 +68,15 @@ def _priced(report: Report, book: PriceBook) -> Report:
         provider_cost_usd=report.provider_cost_usd,
         reason_unread=call.reason_unread,
     )
+    if cost.nano_usd is None and report.stated_cost_usd is not None:
+        cost = _stated(report.stated_cost_usd, cost)
     return replace(report, call=replace(call, cost=cost))
+
+
+def _stated(usd: Decimal, ours: Cost) -> Cost:
+    """What the sender worked out, where we have nothing: better than no figure, and said to be theirs."""
+    reason = f"{ours.reason}; the sender's own figure stands instead"
+    return Cost(nano_usd=nano_usd(usd), status=CostStatus.ESTIMATED, reason=reason)
 
 
 def _refusal(call: Call) -> str | None:

@@ -24,11 +24,28 @@ _TIER: Final = (
     "gen_ai.response.service_tier",
     "gen_ai.openai.response.service_tier",
 )
-_ENVIRONMENT: Final = ("deployment.environment.name", "deployment.environment")
-_USER: Final = ("user.id", "enduser.id", "enduser.pseudo.id", "gen_ai.user", "traceloop.association.properties.user_id")
-_SESSION: Final = ("session.id", "gen_ai.conversation.id", "traceloop.association.properties.session_id")
-_FEATURE: Final = ("outlay.feature",)
-_TENANT: Final = ("outlay.tenant",)
+_ENVIRONMENT: Final = ("deployment.environment.name", "deployment.environment", "langfuse.environment")
+_USER: Final = (
+    "user.id",
+    "enduser.id",
+    "enduser.pseudo.id",
+    "gen_ai.user",
+    "traceloop.association.properties.user_id",
+    "langfuse.user.id",
+    "ai.telemetry.metadata.userId",
+    "metadata.user_api_key_end_user_id",
+    "metadata.user_api_key_user_id",
+)
+_SESSION: Final = (
+    "session.id",
+    "gen_ai.conversation.id",
+    "traceloop.association.properties.session_id",
+    "langfuse.session.id",
+    "ai.telemetry.metadata.sessionId",
+    "conversation.id",
+)
+_FEATURE: Final = ("outlay.feature", "ai.telemetry.functionId")
+_TENANT: Final = ("outlay.tenant", "metadata.user_api_key_team_alias", "metadata.user_api_key_team_id")
 _SERVICE: Final = ("service.name",)
 TAG: Final = "outlay.tag."
 
@@ -38,6 +55,14 @@ SHARED_PREFIXES: Final = (TAG,)
 
 class Dialect(Protocol):
     """One vocabulary of span attributes."""
+
+    @property
+    def name(self) -> str:
+        """What reports are marked with."""
+
+    @property
+    def note(self) -> str:
+        """Who speaks it, what it does in its own way, and in which version it was looked at."""
 
     @property
     def keys(self) -> frozenset[str]:
@@ -52,6 +77,10 @@ class Dialect(Protocol):
 
     def read(self, span: Span) -> Report | None:
         """What the span says of its call; None where it is none. Raises nothing, whatever the attributes hold."""
+
+    def step(self, span: Span) -> str | None:
+        """What kind of step a span is that is no call (agent, tool, chain, retrieval); None where it is of no interest.
+        Asked where `read` gave None."""
 
 
 def first(attributes: Mapping[str, Any], names: Iterable[str]) -> Any:

@@ -1,39 +1,44 @@
 """OpenTelemetry's GenAI conventions, of every vintage, and the instrumentations that keep to them.
 
 Names changed over time (`gen_ai.system`, `prompt_tokens`, `cache_creation` for `cache_write`) and stand here newest
-first. Source: open-telemetry/semantic-conventions-genai; opentelemetry-semantic-conventions 0.66b2 for the older names.
+first. What an instrumentation does in its own way, and still in these names, is said by its `Customs` (in `customs`).
+Source: open-telemetry/semantic-conventions-genai; opentelemetry-semantic-conventions 0.66b2 for the older names.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any, Final
 
-from outlay.model import Call
+from outlay.providers.base import Reading
 from outlay.providers.registry import canonical_provider, provider_of_host
 
 from outlay_collector.billing import Report, Source
-from outlay_collector.dialects.base import (
-    MOST_RETRIES,
-    SHARED_KEYS,
-    attribution_of,
-    count,
-    error_of,
-    first,
-    http_status,
-    milliseconds,
-    terms_of,
-    text,
-)
+from outlay_collector.dialects.base import SHARED_KEYS, count, first, milliseconds, text
+from outlay_collector.dialects.carried import agreeing, json_object, printed_object, read_usage_object
 from outlay_collector.dialects.counts import Counts, read_counts
+from outlay_collector.dialects.report import report_of
 from outlay_collector.otlp.span import Span
 
 PROVIDER: Final = ("gen_ai.provider.name", "gen_ai.system")
 OPERATION: Final = ("gen_ai.operation.name", "llm.request.type")
+MODEL: Final = "gen_ai.request.model"
+SERVED: Final = "gen_ai.response.model"
 HOST: Final = ("server.address", "gen_ai.openai.api_base")
-STREAMED: Final = ("gen_ai.request.stream", "gen_ai.is_streaming", "llm.is_streaming")
-REQUEST_ID: Final = ("anthropic.request.id", "openai.request.id")
+STREAMED: Final = ("gen_ai.request.stream", "gen_ai.request.is_stream", "gen_ai.is_streaming", "llm.is_streaming")
+REQUEST_ID: Final = ("anthropic.request.id", "openai.request.id", "aws.request_id")
 FIRST_CHUNK: Final = ("gen_ai.response.time_to_first_chunk", "gen_ai.server.time_to_first_token")
-FINISH: Final = ("gen_ai.response.finish_reasons", "anthropic.message.stop_reason")
+FINISH: Final = ("gen_ai.response.finish_reasons", "gen_ai.response.finish_reason", "anthropic.message.stop_reason")
+RAW: Final = "gen_ai.usage.raw"
+INPUT_DETAILS: Final = "gen_ai.usage.input_token_details"
+OUTPUT_DETAILS: Final = "gen_ai.usage.output_token_details"
+STATED_COST: Final = (
+    "gen_ai.usage.cost.amount",
+    "gen_ai.usage.cost",
+    "gen_ai.usage.total_cost",
+    "gen_ai.cost.total_cost",
+    "operation.cost",
+)
 _U: Final = "gen_ai.usage."
 COUNTS: Final[dict[str, tuple[str, ...]]] = {
     "input": (f"{_U}input_tokens", f"{_U}prompt_tokens", "llm.usage.prompt_tokens"),
@@ -42,16 +47,23 @@ COUNTS: Final[dict[str, tuple[str, ...]]] = {
     "cache_read": (
         f"{_U}cache_read.input_tokens",
         f"{_U}cache_read_input_tokens",
+        f"{_U}cache_read_tokens",
         f"{_U}details.cache_read_tokens",
         f"{_U}details.cache_read_input_tokens",
+        f"{_U}input_tokens.cached",
+        f"{_U}cached_input_tokens",
         f"{_U}cached_tokens",
+        f"{_U}details.cached_tokens",
     ),
     "cache_write": (
         f"{_U}cache_write.input_tokens",
         f"{_U}cache_creation.input_tokens",
         f"{_U}cache_creation_input_tokens",
+        f"{_U}cache_write_input_tokens",
+        f"{_U}cache_write_tokens",
         f"{_U}details.cache_write_tokens",
         f"{_U}details.cache_creation_input_tokens",
+        f"{_U}input_tokens.cache_write",
     ),
     "cache_write_5m": ("anthropic.usage.cache_creation.ephemeral_5m_input_tokens",),
     "cache_write_1h": ("anthropic.usage.cache_creation.ephemeral_1h_input_tokens",),
@@ -59,6 +71,8 @@ COUNTS: Final[dict[str, tuple[str, ...]]] = {
         f"{_U}reasoning.output_tokens",
         f"{_U}reasoning_tokens",
         f"{_U}details.reasoning_tokens",
+        f"{_U}output_tokens.reasoning",
+        f"{_U}experimental.reasoning_tokens",
     ),
     "input_audio": (f"{_U}audio.input_tokens", f"{_U}details.input_audio_tokens"),
     "input_image": (f"{_U}image.input_tokens",),
@@ -66,35 +80,53 @@ COUNTS: Final[dict[str, tuple[str, ...]]] = {
     "output_audio": (f"{_U}audio.output_tokens", f"{_U}details.output_audio_tokens"),
     "output_image": (f"{_U}image.output_tokens",),
 }
-_NOT_CALLS: Final = frozenset(
-    {
-        *("agent", "create_agent", "invoke_agent", "handoff"),
-        *("workflow", "invoke_workflow", "task"),
-        *("tool", "execute_tool", "retrieval", "evaluate", "fetch_response"),
-        *("create_memory", "search_memory", "update_memory", "delete_memory"),
-    }
-)
+DETAILS: Final[dict[str, tuple[str, str]]] = {
+    "cache_read": (INPUT_DETAILS, "cache_read"),
+    "cache_write": (INPUT_DETAILS, "cache_creation"),
+    "cache_write_5m": (INPUT_DETAILS, "ephemeral_5m_input_tokens"),
+    "cache_write_1h": (INPUT_DETAILS, "ephemeral_1h_input_tokens"),
+    "input_audio": (INPUT_DETAILS, "audio"),
+    "reasoning": (OUTPUT_DETAILS, "reasoning"),
+    "output_audio": (OUTPUT_DETAILS, "audio"),
+}
+"""LangChain's breakdowns, printed into one attribute each."""
+STEPS: Final[dict[str, str]] = {
+    **dict.fromkeys(("agent", "create_agent", "invoke_agent", "handoff", "plan", "execute_task"), "agent"),
+    **dict.fromkeys(("workflow", "invoke_workflow", "task", "chain", "framework", "prompt", "parser"), "chain"),
+    **dict.fromkeys(("tool", "execute_tool", "guardrail"), "tool"),
+    **dict.fromkeys(("retrieval", "retriever", "retrieve", "vectordb", "query"), "retrieval"),
+    **dict.fromkeys(("create_memory", "search_memory", "update_memory", "delete_memory"), "retrieval"),
+    **dict.fromkeys(("evaluate", "fetch_response"), "chain"),
+}
+"""Operations that are no call, and what kind of step each is in a trace."""
 _CALLS: Final = frozenset({"chat", "text_completion", "generate_content", "embeddings"})
 _OPERATIONS: Final = {"completion": "text_completion", "embedding": "embeddings", "chat.completions": "chat"}
 _WITHOUT_OUTPUT: Final = frozenset({"embeddings", "rerank", "moderation"})
-_SOURCES: Final = (
-    ("com.anthropic.sdk", Source.SDK),
-    ("mistralai_sdk", Source.SDK),
-    ("opentelemetry.instrumentation.genai", Source.OFFICIAL),
-    ("opentelemetry.instrumentation.openai_v2", Source.OFFICIAL),
-    ("opentelemetry.instrumentation.google_genai", Source.OFFICIAL),
-    ("opentelemetry.instrumentation.vertexai", Source.OFFICIAL),
-    ("opentelemetry.instrumentation.botocore", Source.OFFICIAL),
-    ("opentelemetry.util.genai", Source.OFFICIAL),
-)
-_EXCLUSIVE_SCOPES: Final = ("openlit", "langfuse")
-"""Scopes that hand on a provider's own input count, which Anthropic and Bedrock give without the cache."""
+_LEAVE_CACHE_OUT: Final = frozenset({"anthropic", "bedrock"})
+"""Providers whose own input count leaves the cache out."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Customs:
+    """What one instrumentation does in its own way. `scopes` are beginnings of its scopes' names.
+
+    `exclusive`: it hands on the provider's own input count, which Anthropic and Bedrock give without the cache, and a
+    total that it adds up itself and that proves nothing.
+    """
+
+    name: str
+    scopes: tuple[str, ...] = ()
+    source: Source = Source.OTHER
+    exclusive: bool = False
+    provider: str | None = None
+    """Whose calls they all are; None where the span says it."""
+    note: str = ""
 
 
 class GenAI:
-    """The conventions as `gen_ai.*` attributes."""
+    """The conventions as `gen_ai.*` attributes, by the customs of one instrumentation or of nobody in particular."""
 
-    name = "genai"
+    prefixes: tuple[str, ...] = ()
     keys = SHARED_KEYS | frozenset(
         (
             *PROVIDER,
@@ -104,82 +136,97 @@ class GenAI:
             *REQUEST_ID,
             *FIRST_CHUNK,
             *FINISH,
+            *STATED_COST,
             *(name for names in COUNTS.values() for name in names),
-            "gen_ai.request.model",
-            "gen_ai.response.model",
-            "gen_ai.response.id",
-            "error.type",
-            "http.response.status_code",
-            "http.request.resend_count",
-            "traceloop.span.kind",
+            *("gen_ai.usage.cost.source", RAW, INPUT_DETAILS, OUTPUT_DETAILS),
+            *(MODEL, SERVED, "gen_ai.response.id"),
+            *("error.type", "http.response.status_code", "http.request.resend_count"),
+            *("traceloop.span.kind", "gen_ai.agent.name", "gen_ai.tool.name"),
         )
     )
-    prefixes: tuple[str, ...] = ()
+
+    def __init__(self, customs: Customs) -> None:
+        self.customs = customs
+        self.name = customs.name
+        self.note = customs.note
 
     def claims(self, span: Span) -> bool:
-        return first(span.attributes.named, PROVIDER) is not None or OPERATION[0] in span.attributes.named
+        named = span.attributes.named
+        speaks = first(named, PROVIDER) is not None or OPERATION[0] in named or MODEL in named
+        scopes = self.customs.scopes
+        return speaks and (not scopes or span.origin.scope_name.startswith(scopes))
 
     def read(self, span: Span) -> Report | None:
-        attributes = span.attributes.named
-        operation = _operation(span)
-        if operation is None:
-            return None
-        provider = _provider(span)
-        counts = Counts(**{name: count(first(attributes, names)) for name, names in COUNTS.items()})
-        counted = read_counts(
-            counts,
-            exclusive=provider in ("anthropic", "bedrock") and span.origin.scope_name.startswith(_EXCLUSIVE_SCOPES),
-            has_output=operation not in _WITHOUT_OUTPUT,
-        )
-        call = Call(
-            provider=provider,
-            operation=operation,
-            model_requested=text(attributes.get("gen_ai.request.model")),
-            model_served=text(attributes.get("gen_ai.response.model")),
-            response_id=text(attributes.get("gen_ai.response.id")),
-            request_id=text(first(attributes, REQUEST_ID)),
-            server_address=text(attributes.get("server.address")),
-            started_at_ns=span.started_at_ns,
-            ended_at_ns=span.ended_at_ns,
-            streamed=first(attributes, STREAMED) is True,
-            time_to_first_chunk_ms=milliseconds(first(attributes, FIRST_CHUNK)),
-            finish_reasons=_finish_reasons(first(attributes, FINISH)),
-            http_status=http_status(attributes.get("http.response.status_code")),
-            error_type=error_of(span),
-            usage=counted.usage,
-            usage_raw=_raw(attributes) if counted.usage or counted.reason else None,
-            reason_unread=counted.reason,
-            terms=terms_of(span),
-            attribution=attribution_of(span),
-        )
-        return Report(
-            call=call,
-            trace_id=span.trace_id,
-            span_id=span.span_id,
-            parent_span_id=span.parent_span_id,
-            dialect=self.name,
-            scope=span.origin.scope,
-            source=_source(span.origin.scope_name),
-            retries=min(count(attributes.get("http.request.resend_count")) or 0, MOST_RETRIES),
-        )
+        operation = operation_of(span)
+        return None if operation is None else read_call(span, self.customs, operation)
+
+    def step(self, span: Span) -> str | None:
+        return step_of(span)
 
 
-def _operation(span: Span) -> str | None:
+def step_of(span: Span) -> str | None:
+    """What kind of step a span is that is no call; None where it is none worth keeping."""
+    attributes = span.attributes.named
+    if kind := text(attributes.get("traceloop.span.kind")):
+        return STEPS.get(kind.lower(), "chain")
+    return STEPS.get((text(first(attributes, OPERATION)) or "").lower())
+
+
+def operation_of(span: Span) -> str | None:
     """What the call does, None where the span is no call."""
     attributes = span.attributes.named
     if "traceloop.span.kind" in attributes:
         return None
     said = (text(first(attributes, OPERATION)) or "").lower()
-    if said in _NOT_CALLS:
+    if said in STEPS:
         return None
     operation = _OPERATIONS.get(said, said)
     if operation in _CALLS:
         return operation
-    has_model = "gen_ai.request.model" in attributes or "gen_ai.response.model" in attributes
-    return operation or "chat" if has_model else None
+    return operation or "chat" if MODEL in attributes or SERVED in attributes else None
 
 
-def _provider(span: Span) -> str:
+def read_call(span: Span, customs: Customs, operation: str, **overriding: Any) -> Report:
+    """The report of a span in these names. `overriding` goes to `report_of` instead of what would be read."""
+    attributes = span.attributes.named
+    provider = overriding.pop("provider", None) or customs.provider or provider_of(span)
+    provider_said_cost = text(attributes.get("gen_ai.usage.cost.source")) == "provider"
+    read: dict[str, Any] = {
+        "reading": counted(span, provider, operation, exclusive=customs.exclusive),
+        "source": customs.source,
+        "model_requested": text(attributes.get(MODEL)),
+        "model_served": text(attributes.get(SERVED)),
+        "response_id": text(attributes.get("gen_ai.response.id")),
+        "request_id": text(first(attributes, REQUEST_ID)),
+        "server_address": text(attributes.get("server.address")),
+        "streamed": _is_true(first(attributes, STREAMED)),
+        "time_to_first_chunk_ms": milliseconds(first(attributes, FIRST_CHUNK)),
+        "finish_reasons": finish_reasons(first(attributes, FINISH)),
+        "stated_cost_usd": first(attributes, STATED_COST),
+        "provider_cost": provider_said_cost,
+    }
+    return report_of(span, dialect=customs.name, provider=provider, operation=operation, **{**read, **overriding})
+
+
+def counted(span: Span, provider: str, operation: str, *, exclusive: bool = False) -> Reading:
+    """The usage by the span's own counts or, where it carries the provider's usage object, by that."""
+    attributes = span.attributes.named
+    values = {unit: count(first(attributes, names)) for unit, names in COUNTS.items()}
+    if INPUT_DETAILS in attributes or OUTPUT_DETAILS in attributes:
+        printed = {name: printed_object(attributes.get(name)) for name in (INPUT_DETAILS, OUTPUT_DETAILS)}
+        for unit, (holder, key) in DETAILS.items():
+            values[unit] = count(printed[holder].get(key)) if values[unit] is None else values[unit]
+    exclusive = exclusive and provider in _LEAVE_CACHE_OUT
+    if exclusive:
+        values["total"] = None
+    found = read_counts(Counts(**values), exclusive=exclusive, has_output=operation not in _WITHOUT_OUTPUT)
+    reading = Reading(usage=found.usage, usage_raw=_raw(attributes) or None, reason_unread=found.reason)
+    if raw := json_object(attributes.get(RAW)):
+        return agreeing(read_usage_object(provider, text(first(attributes, (SERVED, MODEL))), raw), reading)
+    return reading
+
+
+def provider_of(span: Span) -> str:
     """The host knows better than the SDK's name: forty providers are called through OpenAI's."""
     said = canonical_provider(text(first(span.attributes.named, PROVIDER)) or "unknown")
     host = text(first(span.attributes.named, HOST))
@@ -189,9 +236,13 @@ def _provider(span: Span) -> str:
     return said
 
 
-def _finish_reasons(value: Any) -> tuple[str, ...]:
+def finish_reasons(value: Any) -> tuple[str, ...]:
     values = value if isinstance(value, list) else [value]
     return tuple(reason for item in values[:8] if (reason := text(item)))
+
+
+def _is_true(value: object) -> bool:
+    return value is True or value == "true"
 
 
 def _raw(attributes: Any) -> dict[str, Any]:
@@ -202,7 +253,3 @@ def _raw(attributes: Any) -> dict[str, Any]:
         for name in names
         if isinstance(value := attributes.get(name), (int, float, str))
     }
-
-
-def _source(scope_name: str) -> Source:
-    return next((source for prefix, source in _SOURCES if scope_name.startswith(prefix)), Source.OTHER)

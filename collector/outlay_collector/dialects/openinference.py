@@ -10,14 +10,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-import orjson
-from outlay.model import Call
 from outlay.providers.base import Reading
+from outlay.providers.foreign import mapping, mappings
 from outlay.providers.registry import canonical_provider, reader_for
 
-from outlay_collector.billing import Report, Source
-from outlay_collector.dialects.base import SHARED_KEYS, attribution_of, count, error_of, first, text
+from outlay_collector.billing import Report
+from outlay_collector.dialects.base import SHARED_KEYS, count, first, text
+from outlay_collector.dialects.carried import agreeing, json_object
 from outlay_collector.dialects.counts import Counts, read_counts
+from outlay_collector.dialects.report import report_of
 from outlay_collector.otlp.span import Span
 
 _OPERATIONS: Final = {"LLM": "chat", "EMBEDDING": "embeddings", "RERANKER": "rerank"}
@@ -28,6 +29,13 @@ _ASKED: Final = "llm.request.model_name"
 _PARAMETERS: Final = ("llm.invocation_parameters", "embedding.invocation_parameters")
 _OUTPUT: Final = "output.value"
 _FINISH: Final = "llm.finish_reason"
+_COST: Final = "llm.cost.total"
+_STEPS: Final = {
+    **dict.fromkeys(("AGENT",), "agent"),
+    **dict.fromkeys(("CHAIN", "PROMPT", "EVALUATOR"), "chain"),
+    **dict.fromkeys(("TOOL", "GUARDRAIL"), "tool"),
+    **dict.fromkeys(("RETRIEVER",), "retrieval"),
+}
 _T: Final = "llm.token_count."
 _COUNTS: Final[dict[str, str]] = {
     "input": f"{_T}prompt",
@@ -45,8 +53,9 @@ class OpenInference:
     """`llm.*` and `openinference.*`."""
 
     name = "openinference"
+    note = "Arize's instrumentations (openai 0.1.66, anthropic 3.1.0, langchain 0.1.80, litellm 0.1.51); inclusive"
     keys = SHARED_KEYS | {
-        _KIND, *_PROVIDER, *_SERVED, _ASKED, *_PARAMETERS, _OUTPUT, _FINISH, *_COUNTS.values(), "error.type",
+        _KIND, *_PROVIDER, *_SERVED, _ASKED, *_PARAMETERS, _OUTPUT, _FINISH, _COST, *_COUNTS.values(), "error.type",
     }  # fmt: skip
     prefixes: tuple[str, ...] = ()
 
@@ -59,59 +68,41 @@ class OpenInference:
         if operation is None:
             return None
         provider = canonical_provider(text(first(attributes, _PROVIDER)) or "unknown")
-        parameters = _json_object(first(attributes, _PARAMETERS))
-        response = _json_object(attributes.get(_OUTPUT))
+        parameters = json_object(first(attributes, _PARAMETERS))
+        response = json_object(attributes.get(_OUTPUT))
         reading = _reading(span, provider, response, has_output=operation == "chat")
-        asked = text(attributes.get(_ASKED)) or text(parameters.get("model"))
         finished = text(attributes.get(_FINISH))
-        call = Call(
+        return report_of(
+            span,
+            dialect=self.name,
             provider=provider,
             operation=operation,
-            model_requested=asked,
+            reading=reading,
+            model_requested=text(attributes.get(_ASKED)) or text(parameters.get("model")),
             model_served=reading.model_served or text(first(attributes, _SERVED)),
-            response_id=reading.response_id or text(response.get("id")),
-            started_at_ns=span.started_at_ns,
-            ended_at_ns=span.ended_at_ns,
+            response_id=reading.response_id or text(response.get("id")) or _id_within(response),
             streamed=parameters.get("stream") is True,
-            finish_reasons=(finished,) if finished else reading.finish_reasons,
-            error_type=error_of(span),
-            usage=reading.usage,
-            usage_raw=reading.usage_raw,
-            reason_unread=reading.reason_unread,
-            terms=reading.terms,
-            attribution=attribution_of(span),
+            finish_reasons=(finished,) if finished else (),
+            stated_cost_usd=attributes.get(_COST),
         )
-        return Report(
-            call=call,
-            trace_id=span.trace_id,
-            span_id=span.span_id,
-            parent_span_id=span.parent_span_id,
-            dialect=self.name,
-            scope=span.origin.scope,
-            source=Source.OTHER,
-            provider_cost_usd=reading.provider_cost_usd,
-        )
+
+    def step(self, span: Span) -> str | None:
+        return _STEPS.get((text(span.attributes.named.get(_KIND)) or "").upper())
 
 
 def _reading(span: Span, provider: str, response: Mapping[str, Any], *, has_output: bool) -> Reading:
     """From the response where its counts are the span's; the span's own where it was cut, hidden or put together."""
     raw = {name: value for name in _COUNTS.values() if (value := count(span.attributes.named.get(name))) is not None}
     counts = Counts(**{unit: raw.get(name) for unit, name in _COUNTS.items()})
-    counted = read_counts(counts, exclusive=False, has_output=has_output)
-    if response.get("usage"):
-        reading = reader_for(provider).read_response(None, response)
-        agrees = counted.usage is None or (reading.usage and reading.usage.input_tokens == counted.usage.input_tokens)
-        if reading.usage is not None and agrees:
-            return reading
-    return Reading(usage=counted.usage, usage_raw=raw or None, reason_unread=counted.reason)
+    found = read_counts(counts, exclusive=False, has_output=has_output)
+    counted = Reading(usage=found.usage, usage_raw=raw or None, reason_unread=found.reason)
+    return agreeing(reader_for(provider).read_response(None, response), counted) if response.get("usage") else counted
 
 
-def _json_object(value: object) -> Mapping[str, Any]:
-    """The object in a JSON text; empty where there is none, or where it was cut."""
-    if not isinstance(value, str):
-        return {}
-    try:
-        found = orjson.loads(value)
-    except orjson.JSONDecodeError:
-        return {}
-    return found if isinstance(found, dict) else {}
+def _id_within(response: Mapping[str, Any]) -> str | None:
+    """The provider's id inside what LangChain makes of a response: its own runs have another."""
+    for generations in response.get("generations") or () if isinstance(response.get("generations"), list) else ():
+        for generation in mappings(generations):
+            kwargs = mapping(mapping(generation.get("message")).get("kwargs"))
+            return text(mapping(kwargs.get("response_metadata")).get("id"))
+    return None

@@ -30,6 +30,7 @@ class Outlay:
     """`gen_ai.*` and `outlay.*` of a span in the scope `outlay`."""
 
     name = "outlay"
+    note = "Outlay's own spans, whole and priced"
     keys = SHARED_KEYS | {
         *(at.PROVIDER, at.OPERATION, at.REQUEST_MODEL, at.RESPONSE_MODEL, at.RESPONSE_ID, at.REQUEST_ID),
         *(at.SERVER_ADDRESS, at.REQUEST_STREAM, at.STREAM_END, at.TIME_TO_FIRST_CHUNK, at.FINISH_REASONS),
@@ -86,6 +87,9 @@ class Outlay:
             scope=span.origin.scope,
             source=Source.OUTLAY,
         )
+
+    def step(self, span: Span) -> str | None:
+        return None
 
 
 def _cost(attributes: Mapping[str, Any]) -> Cost:

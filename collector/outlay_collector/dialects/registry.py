@@ -8,17 +8,36 @@ from outlay.attributes import SCOPE
 
 from outlay_collector.billing import Report
 from outlay_collector.dialects.base import SHARED_PREFIXES, Dialect
+from outlay_collector.dialects.customs import CUSTOMS
 from outlay_collector.dialects.genai import GenAI
+from outlay_collector.dialects.langfuse import Langfuse
+from outlay_collector.dialects.langsmith import LangSmith
+from outlay_collector.dialects.litellm import LiteLLM
+from outlay_collector.dialects.logfire import Logfire
+from outlay_collector.dialects.mlflow import MLflow
 from outlay_collector.dialects.openinference import OpenInference
+from outlay_collector.dialects.openlit import OpenLit
 from outlay_collector.dialects.outlay import Outlay
+from outlay_collector.dialects.vercel import Vercel
 from outlay_collector.otlp.span import Span, Wanted
 
 _OUTLAY: Final = Outlay()
-DIALECTS: Final[tuple[Dialect, ...]] = (_OUTLAY, OpenInference(), GenAI())
+DIALECTS: Final[tuple[Dialect, ...]] = (
+    _OUTLAY,
+    OpenInference(),
+    Langfuse(),
+    Vercel(),
+    MLflow(),
+    LangSmith(),
+    Logfire(),
+    OpenLit(),
+    LiteLLM(),
+    *map(GenAI, CUSTOMS),
+)
 
 WANTED: Final = Wanted(
     names=frozenset(key for dialect in DIALECTS for key in dialect.keys),
-    prefixes=SHARED_PREFIXES + tuple(prefix for dialect in DIALECTS for prefix in dialect.prefixes),
+    prefixes=SHARED_PREFIXES + tuple(dict.fromkeys(prefix for dialect in DIALECTS for prefix in dialect.prefixes)),
     of_scope={SCOPE: Wanted(_OUTLAY.keys, _OUTLAY.prefixes)},
 )
 """Every attribute any of them reads."""
@@ -26,7 +45,9 @@ WANTED: Final = Wanted(
 
 def read_span(span: Span) -> Report | None:
     """What the span says of its call; None where it is none, or speaks no dialect we know."""
-    for dialect in DIALECTS:
-        if dialect.claims(span):
-            return dialect.read(span)
-    return None
+    dialect = dialect_of(span)
+    return None if dialect is None else dialect.read(span)
+
+
+def dialect_of(span: Span) -> Dialect | None:
+    return next((dialect for dialect in DIALECTS if dialect.claims(span)), None)

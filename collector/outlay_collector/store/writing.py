@@ -14,7 +14,17 @@ from typing import Any, Final, TypeVar
 
 from sqlalchemy import JSON, Connection, Row, bindparam, delete, select, update
 
-from outlay_collector.billing import SELF_REPORTING, Report, Source, is_same_call, is_shadow, merge
+from outlay_collector.billing import (
+    LONGEST_CALL_NS,
+    SELF_REPORTING,
+    SPLIT_STREAMS,
+    Report,
+    Source,
+    is_same_call,
+    is_shadow,
+    is_stream_of,
+    merge,
+)
 from outlay_collector.store.engine import json_text
 from outlay_collector.store.ids import take_ids
 from outlay_collector.store.rollups import mark_stale
@@ -25,7 +35,6 @@ SpanKey = tuple[str, str]
 T = TypeVar("T")
 
 _MOST_PARAMETERS: Final = 500
-_LONGEST_CALL_NS: Final = 600 * 1_000_000_000
 _DOCUMENTS: Final = tuple(n for n, column in enumerate(CALLS.columns) if isinstance(column.type, JSON))
 _REPORT_COLUMNS: Final = tuple(column.name for column in REPORTS.columns)
 
@@ -52,21 +61,27 @@ class _Group:
         """The group this one has become a part of, or itself."""
         return self if self.joined is None else self.joined.root()
 
-    def join(self, other: _Group) -> None:
-        """Make the two one, unless something tells them apart."""
+    def join(self, other: _Group) -> bool:
+        """Make the two one, unless something tells them apart. Whether they are one now."""
         one, other = self.root(), other.root()
         if one is not other and one._may_be(other):
             one.members += other.members
             one.fresh += other.fresh
             one.call_ids |= other.call_ids
             other.joined = one
+            return True
+        return one is other
 
     def _may_be(self, other: _Group) -> bool:
         """Not where response ids differ, nor where one instrumentation tells of both side by side."""
         if len({r.call.response_id for group in (self, other) for r in group.members if r.call.response_id}) > 1:
             return False
-        mine = {(r.scope, r.trace_id, r.parent_span_id) for r in self.members if not r.call.response_id}
-        return not any((r.scope, r.trace_id, r.parent_span_id) in mine for r in other.members)
+        mine = {_place(r) for r in self.members if not r.call.response_id and r.source is not Source.RECORD}
+        return not any(_place(r) in mine for r in other.members if r.source is not Source.RECORD)
+
+
+def _place(report: Report) -> tuple[str, str, str | None]:
+    return report.scope, report.trace_id, report.parent_span_id
 
 
 def write_reports(connection: Connection, reports: Sequence[Report], received_at_ns: int) -> Written:
@@ -122,6 +137,7 @@ class _Grouping:
         for key, report in self._fresh.items():
             self._join_nested(key, report)
         self._join_shadows()
+        self._join_streams()
         return list({id(root): root for group in self._of_span.values() if (root := group.root())}.values())
 
     def _join_nested(self, key: SpanKey, report: Report) -> None:
@@ -139,8 +155,7 @@ class _Grouping:
 
     def _join_shadows(self) -> None:
         """Pair what SDKs say themselves with what instrumentations say of the same calls, one with one."""
-        groups = {id(root): root for g in (*self._of_span.values(), *self._of_call.values()) if (root := g.root())}
-        lonely = [group for group in groups.values() if len(group.members) == 1 and _is_lonely(group.members[0])]
+        lonely = [each for each in self._roots() if len(each.members) == 1 and _is_lonely(each.members[0])]
         own = [group for group in lonely if group.members[0].source is Source.SDK]
         others = [group for group in lonely if group.members[0].source > Source.SDK]
         for group in own:
@@ -150,9 +165,26 @@ class _Grouping:
                     others.remove(other)
                     break
 
+    def _join_streams(self) -> None:
+        """Pair the records of streams with the spans that began them, one with one, the nearest first."""
+        if not any(report.dialect in SPLIT_STREAMS for report in self._fresh.values()):
+            return
+        groups = self._roots()
+        records = [(r, each) for each in groups if len(each.members) == 1 and _is_of_a_stream(r := each.members[0])]
+        for record, group in sorted(records, key=lambda pair: (pair[0].call.started_at_ns, pair[0].span_id)):
+            began = [(r, each) for each in groups if each is not group for r in each.members if is_stream_of(record, r)]
+            for _, other in sorted(began, key=lambda pair: (-pair[0].call.ended_at_ns, pair[0].span_id)):
+                if not any(_is_of_a_stream(r) for r in other.root().members) and other.join(group):
+                    break
+
+    def _roots(self) -> list[_Group]:
+        groups = (group.root() for group in (*self._of_span.values(), *self._of_call.values()))
+        return list({id(group): group for group in groups}.values())
+
     def _stored(self, connection: Connection) -> Iterator[tuple[int, list[Report]]]:
         """The stored calls a fresh report may belong to, with what their reports said."""
         wanted = set(self._by_key.values()) | _lonely_near(connection, self._fresh.values())
+        wanted |= _streams_near(connection, self._fresh.values())
         for key, report in self._fresh.items():
             wanted.update(self._neighbours.under.get(key, ()))
             if report.parent_span_id:
@@ -166,20 +198,50 @@ class _Grouping:
 
 
 def _is_lonely(report: Report) -> bool:
-    return report.call.provider in SELF_REPORTING and not report.call.response_id and report.source > Source.OUTLAY
+    """One that may be told of in another trace, without a shared id."""
+    if report.call.provider not in SELF_REPORTING or report.source in (Source.OUTLAY, Source.RECORD):
+        return False
+    return not report.call.response_id or (report.source is Source.SDK and report.parent_span_id is None)
 
 
 def _lonely_near(connection: Connection, reports: Iterable[Report]) -> set[int]:
-    """The stored calls without a response id that ran when one of these did."""
+    """The stored calls that ran when one of these did, of which nobody else told."""
     calls = [report.call for report in reports if _is_lonely(report)]
     if not calls:
         return set()
     began, ended = min(call.started_at_ns for call in calls), max(call.ended_at_ns for call in calls)
     near = select(CALLS.c.id).where(
-        CALLS.c.started_at_ns.between(began - _LONGEST_CALL_NS, ended),
+        CALLS.c.started_at_ns.between(began - LONGEST_CALL_NS, ended),
         CALLS.c.ended_at_ns >= began,
-        CALLS.c.response_id.is_(None),
+        CALLS.c.response_id.is_(None) | CALLS.c.parent_span_id.is_(None),
         CALLS.c.provider.in_(SELF_REPORTING),
+    )
+    return set(connection.execute(near.limit(_MOST_PARAMETERS)).scalars())
+
+
+def _is_of_a_stream(report: Report) -> bool:
+    return report.dialect in SPLIT_STREAMS and report.source is Source.RECORD
+
+
+def _may_begin_a_stream(report: Report) -> bool:
+    call = report.call
+    return report.dialect in SPLIT_STREAMS and (call.usage, call.response_id, call.error_type) == (None, None, None)
+
+
+def _streams_near(connection: Connection, reports: Iterable[Report]) -> set[int]:
+    """The stored calls that one of these may be the other half of."""
+    halves = [r for r in reports if _is_of_a_stream(r) or _may_begin_a_stream(r)]
+    if not halves:
+        return set()
+    began, ended = min(r.call.started_at_ns for r in halves), max(r.call.ended_at_ns for r in halves)
+    near = (
+        select(REPORTS.c.call_id)
+        .join_from(REPORTS, CALLS, CALLS.c.id == REPORTS.c.call_id)
+        .where(
+            CALLS.c.started_at_ns.between(began - LONGEST_CALL_NS, ended + LONGEST_CALL_NS),
+            REPORTS.c.scope.in_({r.scope for r in halves}),
+        )
+        .order_by(CALLS.c.started_at_ns.desc())
     )
     return set(connection.execute(near.limit(_MOST_PARAMETERS)).scalars())
 

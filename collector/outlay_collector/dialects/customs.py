@@ -1,0 +1,69 @@
+"""Instrumentations that keep to the GenAI conventions and differ in something that matters to a bill.
+
+The first whose scope fits reads the span; the last, which fits any, is for those that are not named here. Each was
+looked at in the version its note names.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from outlay_collector.billing import Source
+from outlay_collector.dialects.genai import Customs
+
+GENAI: Final = Customs(name="genai", note="the conventions themselves, whoever keeps to them; inclusive")
+CUSTOMS: Final = (
+    Customs(
+        name="anthropic-sdk",
+        scopes=("com.anthropic.sdk",),
+        source=Source.SDK,
+        note="the SDK's own span (anthropic 2.12.0); inclusive, lifetimes of cache writes under `anthropic.usage.*`",
+    ),
+    Customs(name="mistral-sdk", scopes=("mistralai_sdk",), source=Source.SDK, note="the SDK's own span, opt-in"),
+    Customs(
+        name="opentelemetry",
+        scopes=(
+            "opentelemetry.instrumentation.genai",
+            "opentelemetry.instrumentation.openai_v2",
+            "opentelemetry.instrumentation.google_genai",
+            "opentelemetry.instrumentation.vertexai",
+            "opentelemetry.instrumentation.botocore",
+            "opentelemetry.util.genai",
+        ),
+        source=Source.OFFICIAL,
+        note="OpenTelemetry's own instrumentations (genai-openai, genai-anthropic 1.3b0, openai-v2); inclusive",
+    ),
+    Customs(
+        name="openllmetry",
+        scopes=("opentelemetry.instrumentation.", "traceloop.tracer"),
+        note="OpenLLMetry / Traceloop 0.62.4; `traceloop.span.kind` marks workflows, tasks, agents and tools",
+    ),
+    Customs(
+        name="pydantic-ai",
+        scopes=("pydantic-ai", "pydantic_ai"),
+        note="Pydantic AI 2.31.1, formats 2 to 5; inclusive; agents repeat their calls' usage as `aggregated_usage`",
+    ),
+    Customs(
+        name="semantic-kernel",
+        scopes=("semantic_kernel", "Microsoft.SemanticKernel"),
+        note="Semantic Kernel 1.45.0; counts without a breakdown; `server.address` may be a whole URL",
+    ),
+    Customs(
+        name="spring-ai",
+        scopes=("org.springframework",),
+        note="Spring AI; `framework` is its ChatClient, which repeats its model's call; counts as texts",
+    ),
+    Customs(
+        name="azure-ai",
+        scopes=("azure.ai.", "Azure.AI."),
+        note="Azure AI Inference and Foundry clients: `gen_ai.system` is `az.ai.inference` or `azure.ai.openai`",
+    ),
+    Customs(
+        name="strands",
+        scopes=("strands",),
+        exclusive=True,
+        note="Strands Agents: counts as Bedrock and Anthropic give them; cycles and agents are steps",
+    ),
+    Customs(name="google-adk", scopes=("gcp.vertex.agent",), note="Google's ADK: `call_llm` is the call"),
+    GENAI,
+)

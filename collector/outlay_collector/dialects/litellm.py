@@ -1,0 +1,60 @@
+"""LiteLLM's OpenTelemetry callback: `litellm_request`, and beneath it a copy of what went over the wire.
+
+The request's span is the call. Its counts have no breakdown; the usage object, printed into `metadata.usage_object`,
+has, and is OpenAI's whatever the provider is: input with the cache in it. The copy (`raw_gen_ai_request`) repeats it.
+Its costs are LiteLLM's own figures. Source: litellm 1.106.2 `integrations/opentelemetry.py`.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from outlay_collector.billing import Report
+from outlay_collector.dialects.base import text
+from outlay_collector.dialects.carried import agreeing, printed_object, read_usage_object
+from outlay_collector.dialects.genai import MODEL, SERVED, Customs, GenAI, counted, operation_of, provider_of, read_call
+from outlay_collector.otlp.span import Span
+
+_SCOPE: Final = "litellm"
+_CALL_ID: Final = "litellm.call_id"
+_USAGE: Final = "metadata.usage_object"
+
+
+class LiteLLM(GenAI):
+    """`gen_ai.*` with `litellm.*` and `metadata.*` of its proxy."""
+
+    keys = GenAI.keys | {_CALL_ID, _USAGE}
+
+    def __init__(self) -> None:
+        super().__init__(
+            Customs(
+                name="litellm",
+                scopes=(_SCOPE,),
+                note="LiteLLM 1.106.2's callback; inclusive, broken down in `metadata.usage_object`",
+            )
+        )
+
+    def claims(self, span: Span) -> bool:
+        return span.origin.scope_name == _SCOPE or _CALL_ID in span.attributes.named
+
+    def read(self, span: Span) -> Report | None:
+        attributes = span.attributes.named
+        operation = operation_of(span) if MODEL in attributes or SERVED in attributes else None
+        if operation is None:
+            return None
+        provider = provider_of(span)
+        reading = counted(span, provider, operation)
+        model = text(attributes.get(SERVED)) or text(attributes.get(MODEL))
+        if usage := _without_nothing(printed_object(attributes.get(_USAGE))):
+            reading = agreeing(read_usage_object(provider, model, usage), reading)
+        response_id = text(attributes.get("gen_ai.response.id"))
+        if response_id == text(attributes.get(_CALL_ID)):
+            response_id = None  # a call that failed has LiteLLM's own id in its place
+        return read_call(span, self.customs, operation, provider=provider, reading=reading, response_id=response_id)
+
+
+def _without_nothing(value: Any) -> Any:
+    """The object without what is null in it."""
+    if isinstance(value, dict):
+        return {key: _without_nothing(item) for key, item in value.items() if item is not None}
+    return value

@@ -1,0 +1,100 @@
+"""MLflow: spans of its autologging, each value as JSON.
+
+`mlflow.spanOutputs` is the provider's whole response where the SDK was traced, `mlflow.chat.tokenUsage` the counts in
+MLflow's own words: input with the cache in it. Source: mlflow 3.17.2 `tracing/constant.py`, `openai`, `anthropic`.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from outlay.providers.base import Reading
+from outlay.providers.registry import canonical_provider, reader_for
+
+from outlay_collector.billing import Report
+from outlay_collector.dialects.base import SHARED_KEYS, count, text
+from outlay_collector.dialects.carried import agreeing, json_object, json_value, provider_of
+from outlay_collector.dialects.counts import Counts, read_counts
+from outlay_collector.dialects.report import report_of
+from outlay_collector.otlp.span import Span
+
+_TYPE: Final = "mlflow.spanType"
+_INPUTS: Final = "mlflow.spanInputs"
+_OUTPUTS: Final = "mlflow.spanOutputs"
+_USAGE: Final = "mlflow.chat.tokenUsage"
+_MODEL: Final = "mlflow.llm.model"
+_PROVIDER: Final = "mlflow.llm.provider"
+_FORMAT: Final = "mlflow.message.format"
+_COST: Final = "mlflow.llm.cost"
+_CALLS: Final = {"CHAT_MODEL": "chat", "LLM": "chat", "EMBEDDING": "embeddings", "RERANKER": "rerank"}
+_STEPS: Final = {
+    **dict.fromkeys(("AGENT",), "agent"),
+    **dict.fromkeys(("TOOL", "GUARDRAIL"), "tool"),
+    **dict.fromkeys(("RETRIEVER", "MEMORY"), "retrieval"),
+}
+_NAMES: Final = {
+    "input": ("input_tokens",),
+    "output": ("output_tokens",),
+    "total": ("total_tokens",),
+    "cache_read": ("cache_read_input_tokens",),
+    "cache_write": ("cache_creation_input_tokens",),
+    "cache_write_1h": ("cache_creation_input_tokens_above_1hr",),
+}
+
+
+class MLflow:
+    """`mlflow.*`."""
+
+    name = "mlflow"
+    note = "MLflow 3.17.2's autologging; the provider's response where the span has it; inclusive"
+    keys = SHARED_KEYS | {_TYPE, _INPUTS, _OUTPUTS, _USAGE, _MODEL, _PROVIDER, _FORMAT, _COST, "error.type"}
+    prefixes: tuple[str, ...] = ()
+
+    def claims(self, span: Span) -> bool:
+        return _TYPE in span.attributes.named
+
+    def read(self, span: Span) -> Report | None:
+        get = span.attributes.named.get
+        operation = _CALLS.get(_plain(get(_TYPE)) or "")
+        if operation is None:
+            return None
+        asked, answered = json_object(get(_INPUTS)), json_object(get(_OUTPUTS))
+        requested = text(asked.get("model"))
+        served = text(answered.get("model")) or _plain(get(_MODEL))
+        provider = _plain(get(_PROVIDER)) or provider_of(served, answered.get("usage") or {}) or _plain(get(_FORMAT))
+        provider = canonical_provider(provider or "unknown")
+        reading = _counted(span, operation)
+        if answered.get("usage") or answered.get("usageMetadata"):
+            reading = agreeing(reader_for(provider).read_response(None, answered), reading)
+        return report_of(
+            span,
+            dialect=self.name,
+            provider=provider,
+            operation=operation,
+            reading=reading,
+            model_requested=requested,
+            model_served=served,
+            response_id=reading.response_id or text(answered.get("id")),
+            streamed=asked.get("stream") is True,
+            stated_cost_usd=json_object(get(_COST)).get("total_cost"),
+        )
+
+    def step(self, span: Span) -> str | None:
+        kind = _plain(span.attributes.named.get(_TYPE)) or ""
+        return _STEPS.get(kind, "chain")
+
+
+def _plain(value: object) -> str | None:
+    """The text in a JSON text, or the text itself: exporters that translate take the quotes away."""
+    return text(json_value(value)) or text(value)
+
+
+def _counted(span: Span, operation: str) -> Reading:
+    raw = json_object(span.attributes.named.get(_USAGE))
+    values: dict[str, Any] = {unit: count(raw.get(names[0])) for unit, names in _NAMES.items()}
+    if values["cache_write_1h"] and values["cache_write"] is not None:
+        values["cache_write_5m"] = values["cache_write"] - values["cache_write_1h"]
+        if values["cache_write_5m"] < 0:
+            values["cache_write_5m"] = values["cache_write_1h"] = None
+    found = read_counts(Counts(**values), exclusive=False, has_output=operation == "chat")
+    return Reading(usage=found.usage, usage_raw=dict(raw) or None, reason_unread=found.reason)

@@ -1,0 +1,54 @@
+"""OpenLIT: the conventions' names, with a provider's own input count and a cost of its own.
+
+Anthropic's and Bedrock's input leaves the cache out, and it stays so on the span. A call that failed may say nothing at
+all but its name, `chat claude-opus-4-8`, and its scope, `openlit.instrumentation.anthropic`: then these are read.
+Source: openlit 1.45.0 and 1.26.0 (scope `openlit.otel.tracing`).
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from outlay.providers.registry import canonical_provider
+
+from outlay_collector.billing import Report
+from outlay_collector.dialects.base import text
+from outlay_collector.dialects.genai import MODEL, OPERATION, SERVED, Customs, GenAI, operation_of, read_call
+from outlay_collector.otlp.span import ERROR, Span
+
+_SCOPE: Final = "openlit"
+_INSTRUMENTATION: Final = "openlit.instrumentation."
+_NAMED: Final = frozenset({"chat", "text_completion", "embeddings", "generate_content"})
+
+
+class OpenLit(GenAI):
+    """`gen_ai.*` in a scope of OpenLIT's."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            Customs(
+                name="openlit",
+                scopes=(_SCOPE,),
+                exclusive=True,
+                note="OpenLIT 1.45.0 and 1.26.0; input leaves Anthropic's and Bedrock's cache out",
+            )
+        )
+
+    def claims(self, span: Span) -> bool:
+        return span.origin.scope_name.startswith(_SCOPE)
+
+    def read(self, span: Span) -> Report | None:
+        attributes = span.attributes.named
+        if OPERATION[0] not in attributes and MODEL not in attributes and SERVED not in attributes:
+            return self._nameless(span)
+        operation = operation_of(span)
+        return None if operation is None else read_call(span, self.customs, operation)
+
+    def _nameless(self, span: Span) -> Report | None:
+        """A call that failed before OpenLIT had written anything down."""
+        operation, _, model = span.name.partition(" ")
+        scope = span.origin.scope_name
+        if span.status_code != ERROR or operation not in _NAMED or not scope.startswith(_INSTRUMENTATION):
+            return None
+        provider = canonical_provider(scope.removeprefix(_INSTRUMENTATION).split(".", 1)[0])
+        return read_call(span, self.customs, operation, provider=provider, model_requested=text(model))

@@ -1,0 +1,89 @@
+"""A span that is a call, made a report: what all dialects that read calls piece by piece do alike."""
+
+from __future__ import annotations
+
+import math
+from decimal import Decimal
+from typing import Final
+
+from outlay.model import Call, Terms
+from outlay.providers.base import Reading
+
+from outlay_collector.billing import Report, Source
+from outlay_collector.dialects.base import MOST_RETRIES, attribution_of, count, error_of, http_status, terms_of
+from outlay_collector.otlp.span import Span
+
+_MOST_USD: Final = 10**6
+
+
+def report_of(
+    span: Span,
+    *,
+    dialect: str,
+    provider: str,
+    operation: str,
+    reading: Reading,
+    source: Source = Source.OTHER,
+    model_requested: str | None = None,
+    model_served: str | None = None,
+    response_id: str | None = None,
+    request_id: str | None = None,
+    server_address: str | None = None,
+    streamed: bool = False,
+    time_to_first_chunk_ms: float | None = None,
+    finish_reasons: tuple[str, ...] = (),
+    status: int | None = None,
+    stated_cost_usd: object = None,
+    provider_cost: bool = False,
+) -> Report:
+    """The report of the call. What the span says wins over what `reading` says beside its usage.
+
+    `provider_cost`: the stated cost is the provider's own charge, not what the sender worked out.
+    """
+    attributes = span.attributes.named
+    stated = amount_usd(stated_cost_usd)
+    call = Call(
+        provider=provider,
+        operation=operation,
+        model_requested=model_requested,
+        model_served=model_served or reading.model_served,
+        response_id=response_id or reading.response_id,
+        request_id=request_id,
+        server_address=server_address,
+        started_at_ns=span.started_at_ns,
+        ended_at_ns=span.ended_at_ns,
+        streamed=streamed,
+        time_to_first_chunk_ms=time_to_first_chunk_ms,
+        finish_reasons=finish_reasons or reading.finish_reasons,
+        http_status=status or http_status(attributes.get("http.response.status_code")),
+        error_type=error_of(span),
+        usage=reading.usage,
+        usage_raw=reading.usage_raw if reading.usage or reading.reason_unread else None,
+        reason_unread=reading.reason_unread,
+        terms=reading.terms if reading.terms != Terms() else terms_of(span),
+        attribution=attribution_of(span),
+    )
+    return Report(
+        call=call,
+        trace_id=span.trace_id,
+        span_id=span.span_id,
+        parent_span_id=span.parent_span_id,
+        dialect=dialect,
+        scope=span.origin.scope,
+        source=source,
+        retries=min(count(attributes.get("http.request.resend_count")) or 0, MOST_RETRIES),
+        provider_cost_usd=stated if provider_cost and stated else reading.provider_cost_usd,
+        stated_cost_usd=stated,
+    )
+
+
+def amount_usd(value: object) -> Decimal | None:
+    """An amount somebody worked out; None where it is none, or is zero: most that cannot price a call say zero."""
+    if isinstance(value, str) and len(value) <= 32:
+        try:
+            value = float(value)
+        except ValueError:
+            return None
+    if isinstance(value, (int, float)) and not isinstance(value, bool) and 0 < value < _MOST_USD:
+        return Decimal(str(value)) if math.isfinite(value) else None
+    return None

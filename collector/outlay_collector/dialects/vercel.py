@@ -1,0 +1,156 @@
+"""Vercel's AI SDK: an outer span for what the application asked, an inner one for each request to a provider.
+
+Only the inner one (`ai.generateText.doGenerate` and its like) is a call: the outer repeats the sum of them. Counts are
+`ai.usage.*`; until version 6, which breaks the input down, they leave Anthropic's and Bedrock's cache out, and the
+cache stands in the provider's metadata alone. Source: the SDK's page on telemetry, and spans
+of `ai` 4 to 6 as others read them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from outlay.providers.base import Reading
+from outlay.providers.foreign import mapping
+from outlay.providers.registry import canonical_provider
+
+from outlay_collector.billing import Report
+from outlay_collector.dialects.base import SHARED_KEYS, count, first, milliseconds, text
+from outlay_collector.dialects.carried import agreeing, json_object, read_usage_object
+from outlay_collector.dialects.counts import Counts, read_counts
+from outlay_collector.dialects.genai import COUNTS as GENAI_COUNTS
+from outlay_collector.dialects.genai import finish_reasons
+from outlay_collector.dialects.report import report_of
+from outlay_collector.otlp.span import Span
+
+_OPERATION: Final = "ai.operationId"
+_PROVIDER: Final = ("ai.model.provider", "gen_ai.system")
+_ASKED: Final = ("ai.model.id", "gen_ai.request.model")
+_SERVED: Final = ("ai.response.model", "gen_ai.response.model")
+_ID: Final = ("ai.response.id", "gen_ai.response.id")
+_FINISH: Final = ("gen_ai.response.finish_reasons", "ai.response.finishReason")
+_FIRST_CHUNK_MS: Final = "ai.response.msToFirstChunk"
+_METADATA: Final = "ai.response.providerMetadata"
+_U: Final = "ai.usage."
+_COUNTS: Final[dict[str, tuple[str, ...]]] = {
+    "input": (f"{_U}inputTokens", f"{_U}promptTokens", f"{_U}tokens", *GENAI_COUNTS["input"]),
+    "output": (f"{_U}outputTokens", f"{_U}completionTokens", *GENAI_COUNTS["output"]),
+    "cache_read": (f"{_U}inputTokenDetails.cacheReadTokens", f"{_U}cachedInputTokens"),
+    "cache_write": (f"{_U}inputTokenDetails.cacheWriteTokens",),
+    "reasoning": (f"{_U}outputTokenDetails.reasoningTokens", f"{_U}reasoningTokens"),
+}
+_BROKEN_DOWN: Final = f"{_U}inputTokenDetails.noCacheTokens"
+_CALLS: Final = {
+    ".doGenerate": "chat",
+    ".doStream": "chat",
+    ".doEmbed": "embeddings",
+    ".doRerank": "rerank",
+}
+_PROVIDERS: Final = (
+    ("google.vertex", "google-vertex"),
+    ("google.", "google"),
+    ("vertex", "google-vertex"),
+    ("azure", "azure"),
+    ("amazon-bedrock", "bedrock"),
+)
+_LEAVE_CACHE_OUT: Final = frozenset({"anthropic", "bedrock"})
+
+
+class Vercel:
+    """`ai.*`, with `gen_ai.*` beside it."""
+
+    name = "vercel"
+    note = "Vercel's AI SDK 4 to 6; inner spans are calls; exclusive for Anthropic and Bedrock until 6"
+    keys = SHARED_KEYS | {
+        *(_OPERATION, *_PROVIDER, *_ASKED, *_SERVED, *_ID, *_FINISH, _FIRST_CHUNK_MS, _METADATA, _BROKEN_DOWN),
+        *(name for names in _COUNTS.values() for name in names),
+        "error.type",
+    }
+    prefixes: tuple[str, ...] = ()
+
+    def claims(self, span: Span) -> bool:
+        return _OPERATION in span.attributes.named
+
+    def read(self, span: Span) -> Report | None:
+        attributes = span.attributes.named
+        said = text(attributes.get(_OPERATION)) or ""
+        operation = next((name for ending, name in _CALLS.items() if said.endswith(ending)), None)
+        if operation is None:
+            return None
+        asked = text(first(attributes, _ASKED))
+        provider = _provider(text(first(attributes, _PROVIDER)) or "unknown", asked)
+        metadata = json_object(attributes.get(_METADATA))
+        reached_ms = attributes.get(_FIRST_CHUNK_MS)
+        return report_of(
+            span,
+            dialect=self.name,
+            provider=provider,
+            operation=operation,
+            reading=_reading(span, provider, operation, metadata),
+            model_requested=asked,
+            model_served=text(first(attributes, _SERVED)),
+            response_id=_response_id(attributes, metadata),
+            streamed=said.endswith(".doStream"),
+            time_to_first_chunk_ms=milliseconds(reached_ms / 1000 if isinstance(reached_ms, (int, float)) else None),
+            finish_reasons=finish_reasons(first(attributes, _FINISH)),
+            stated_cost_usd=mapping(metadata.get("gateway")).get("cost"),
+            provider_cost=True,
+        )
+
+    def step(self, span: Span) -> str | None:
+        said = text(span.attributes.named.get(_OPERATION)) or ""
+        return "tool" if said == "ai.toolCall" else "chain"
+
+
+def _provider(said: str, model: str | None) -> str:
+    """`openai.responses` as `openai`; of a gateway, who is behind it: it names models `anthropic/claude-opus-4-8`."""
+    if said.startswith("gateway") and model and "/" in model:
+        return canonical_provider(model.split("/", 1)[0])
+    for beginning, provider in _PROVIDERS:
+        if said.startswith(beginning):
+            return provider
+    return canonical_provider(said.split(".", 1)[0])
+
+
+def _response_id(attributes: Mapping[str, Any], metadata: Mapping[str, Any]) -> str | None:
+    """The provider's where it is known: the SDK makes ids up (`aitxt-...`) where an answer has none."""
+    said = text(mapping(metadata.get("openai")).get("responseId")) or text(first(attributes, _ID))
+    return None if said is not None and said.startswith("aitxt-") else said
+
+
+def _reading(span: Span, provider: str, operation: str, metadata: Mapping[str, Any]) -> Reading:
+    attributes = span.attributes.named
+    counts = {unit: count(first(attributes, names)) for unit, names in _COUNTS.items()}
+    for unit, value in _from_metadata(metadata).items():
+        counts[unit] = value if counts.get(unit) is None else counts[unit]
+    exclusive = provider in _LEAVE_CACHE_OUT and _BROKEN_DOWN not in attributes
+    found = read_counts(Counts(**counts), exclusive=exclusive, has_output=operation == "chat")
+    raw = {name: value for names in _COUNTS.values() for name in names if (value := count(attributes.get(name)))}
+    reading = Reading(usage=found.usage, usage_raw=raw or None, reason_unread=found.reason)
+    model = text(first(attributes, (*_SERVED, *_ASKED)))
+    if usage := _usage_object(metadata):
+        return agreeing(read_usage_object(provider, model, usage), reading)
+    return reading
+
+
+def _usage_object(metadata: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The provider's own, where the SDK hands it on."""
+    google = mapping(metadata.get("google")) or mapping(metadata.get("vertex"))
+    return mapping(mapping(metadata.get("anthropic")).get("usage")) or mapping(google.get("usageMetadata"))
+
+
+def _from_metadata(metadata: Mapping[str, Any]) -> dict[str, int | None]:
+    anthropic, openai = mapping(metadata.get("anthropic")), mapping(metadata.get("openai"))
+    bedrock = mapping(mapping(metadata.get("bedrock")).get("usage"))
+    read = (
+        anthropic.get("cacheReadInputTokens"),
+        openai.get("cachedPromptTokens"),
+        bedrock.get("cacheReadInputTokens"),
+    )
+    written = (anthropic.get("cacheCreationInputTokens"), bedrock.get("cacheWriteInputTokens"))
+    return {
+        "cache_read": next((found for value in read if (found := count(value)) is not None), None),
+        "cache_write": next((found for value in written if (found := count(value)) is not None), None),
+        "reasoning": count(openai.get("reasoningTokens")),
+    }
