@@ -33,6 +33,22 @@ def shared() -> Path:
     return folder
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _nothing_in_the_users_spool() -> Iterator[None]:
+    """For what outlives one test."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("OUTLAY_SPOOL_DIR", "off")
+        yield
+
+
+@pytest.fixture(autouse=True)
+def spool_dir(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where Outlay writes calls down in this test, and in the processes it starts: never the user's own folder."""
+    folder = tmp_path_factory.mktemp("spool") / "spool"
+    monkeypatch.setenv("OUTLAY_SPOOL_DIR", str(folder))
+    return folder
+
+
 @dataclass(frozen=True, slots=True)
 class Provider:
     """A fake provider that is being served. `log` holds what it sent since the test began."""

@@ -22,6 +22,7 @@ from outlay.model import Attempt, Attribution, Call, Cost, CostStatus, ResponseC
 from outlay.providers.base import Reader, Reading, Request, StreamReading
 from outlay.providers.prompt import Prompt
 from outlay.spans import OpenSpan
+from outlay.tally import Loss
 
 if TYPE_CHECKING:
     from outlay.body import Body
@@ -67,6 +68,7 @@ class LiveCall:
         "span",
         "started_at_ns",
         "tap",
+        "ticket",
     )
 
     def __init__(
@@ -103,6 +105,8 @@ class LiveCall:
         """What the application's own cache did, as far as it has said."""
         self.tap: ReferenceType[Any] | None = None
         """What stands between the SDK's stream and its consumer; dead once the consumer has dropped the stream."""
+        self.ticket = runtime.delivery.tally.begin()
+        """That of this call at the tally of calls at risk."""
         self._request = request
         self._began_ns = time.perf_counter_ns()
         self._ended = threading.Lock()
@@ -182,6 +186,7 @@ class LiveCall:
             call = self._call()
         except BaseException:
             self.reservation.settle(Cost.unpriced("the call could not be read"))
+            self.runtime.delivery.tally.lose(Loss.UNREADABLE, self.ticket)
             raise
         finally:
             self._answer = self._fold = None
@@ -191,6 +196,7 @@ class LiveCall:
         """Nothing reached the provider and nothing came back: there is no call to report."""
         if self._ended.acquire(blocking=False):
             self.reservation.settle(None)
+            self.runtime.delivery.tally.forget(self.ticket)
 
     def __reduce__(self) -> tuple[type[None], tuple[()]]:
         """Responses can be pickled and copied; what hangs on them of ours is then None."""

@@ -22,8 +22,9 @@ if TYPE_CHECKING:
 _SCOPE = InstrumentationScope(name=at.SCOPE, version=version("outlay"))
 
 
-def encode(calls: Iterable[Finished]) -> bytes:
-    """One request; a resource for each service and environment among the calls."""
+def encode(calls: Iterable[Finished]) -> tuple[bytes, int]:
+    """One request; a resource for each service and environment among the calls. With it how many calls it holds: one
+    that cannot be encoded is left out."""
     by_resource: dict[tuple[str | None, str | None], list[Span]] = {}
     for finished in calls:
         who = finished.call.attribution
@@ -38,7 +39,26 @@ def encode(calls: Iterable[Finished]) -> bytes:
             for (service, environment), spans in by_resource.items()
         ]
     )
-    encoded: bytes = request.SerializeToString()
+    return request.SerializeToString(), sum(map(len, by_resource.values()))
+
+
+def halves(body: bytes) -> tuple[bytes, bytes]:
+    """Two requests with what was in one, in its order. The first is empty where there was a single span."""
+    whole = ExportTraceServiceRequest.FromString(body)
+    spans = sum(len(scope.spans) for group in whole.resource_spans for scope in group.scope_spans)
+    return _part(whole, 0, spans // 2), _part(whole, spans // 2, spans)
+
+
+def _part(whole: ExportTraceServiceRequest, begin: int, end: int) -> bytes:
+    part, passed = ExportTraceServiceRequest(), 0
+    part.CopyFrom(whole)
+    for group in part.resource_spans:
+        for scope in group.scope_spans:
+            spans = list(scope.spans)
+            del scope.spans[:]
+            scope.spans.extend(spans[max(0, begin - passed) : max(0, end - passed)])
+            passed += len(spans)
+    encoded: bytes = part.SerializeToString()
     return encoded
 
 

@@ -20,6 +20,7 @@ from outlay.model import Attribution, Call
 from outlay.prices import PriceBook
 from outlay.settings import Settings
 from outlay.spans import SpanIds
+from outlay.tally import NO_TICKET
 
 _MOST_UNREAD: Final = 64
 """How many answers may wait in memory to be read."""
@@ -59,6 +60,7 @@ class Runtime:
     def over(self, live: LiveCall, *, is_collecting: bool) -> None:
         """See to what follows from a call's end: at once where a budget or the application's own span waits for it.
         Else a thread does many together, which takes a third of the time, and none of the application's."""
+        self.delivery.tally.ended(live.ticket)
         if not is_collecting and (live.reservation is not FREE or live.span.is_recorded):
             live.conclude()
             return
@@ -70,10 +72,11 @@ class Runtime:
         """Settle and report a call. One part's failure does not keep the others from being done."""
         _settle(live, call)
         _end_span(live, call)
-        self.report(call, live.span.ids)
+        self.report(call, live.span.ids, live.ticket)
 
-    def report(self, call: Call, ids: SpanIds) -> None:
-        self.delivery.put(Finished(call, ids))
+    def report(self, call: Call, ids: SpanIds, ticket: int = NO_TICKET) -> None:
+        """Leave a call for delivery; its `ticket`, where it was begun with one."""
+        self.delivery.put(Finished(call, ids, ticket))
 
     def close(self) -> None:
         self.is_active = False

@@ -7,8 +7,10 @@ same, that over the default.
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 from urllib.parse import unquote, urlsplit
 
@@ -17,6 +19,7 @@ from outlay.errors import ConfigError, nearest
 
 DEFAULT_ENDPOINT: Final = "http://127.0.0.1:4318"
 _TRUE: Final = frozenset({"1", "true", "yes", "on"})
+_UNITS_S: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 _FALSE: Final = frozenset({"", "0", "false", "no", "off"})
 
 
@@ -49,6 +52,15 @@ SETTINGS: Final = {
             "`tenant,feature,session,user,tag.team`. Nothing else is carried, and nothing to a provider.",
         ),
         Setting("OUTLAY_QUEUE_CALLS", "count", "20000", "How many finished calls wait for the collector.", "calls"),
+        Setting(
+            "OUTLAY_SPOOL_DIR",
+            "folder",
+            "~/.local/state/outlay/spool",
+            "Where finished calls are written down until the collector has them; below `XDG_STATE_HOME` where that is "
+            "set. Empty or `off`: they wait in memory.",
+        ),
+        Setting("OUTLAY_SPOOL_MAX_BYTES", "count", "268435456", "How much that folder may hold.", "bytes"),
+        Setting("OUTLAY_SPOOL_MAX_AGE", "duration", "7d", "How long a call may wait there: a number and s, m, h or d."),
         Setting("OUTLAY_EXPORT_INTERVAL_S", "seconds", "1", "How long a finished call waits to be sent.", "s"),
         Setting("OUTLAY_EXPORT_TIMEOUT_S", "seconds", "10", "How long the collector may take to answer.", "s"),
         Setting("OUTLAY_EXIT_FLUSH_S", "seconds", "3", "How long the end of the process may wait for sending.", "s"),
@@ -70,6 +82,10 @@ class Settings:
     baggage: tuple[str, ...]
     """Fields of the attribution that services pass on to one another."""
     queue_calls: int
+    spool_dir: Path | None
+    """None where nothing is written to disk."""
+    spool_max_bytes: int
+    spool_max_age_ns: int
     export_interval_s: float
     export_timeout_s: float
     exit_flush_s: float
@@ -103,6 +119,9 @@ def read_settings(
         budgets_required=_switch(variables, "OUTLAY_BUDGETS_REQUIRED"),
         baggage=_baggage(variables),
         queue_calls=_count(variables, "OUTLAY_QUEUE_CALLS"),
+        spool_dir=_spool_dir(variables),
+        spool_max_bytes=_count(variables, "OUTLAY_SPOOL_MAX_BYTES"),
+        spool_max_age_ns=_duration_ns(variables, "OUTLAY_SPOOL_MAX_AGE"),
         export_interval_s=_seconds(variables, "OUTLAY_EXPORT_INTERVAL_S"),
         export_timeout_s=_seconds(variables, "OUTLAY_EXPORT_TIMEOUT_S"),
         exit_flush_s=_seconds(variables, "OUTLAY_EXIT_FLUSH_S"),
@@ -171,6 +190,34 @@ def _seconds(variables: Mapping[str, str], name: str) -> float:
     if 0 < seconds < math.inf:
         return seconds
     raise _wrong(name, value, f"a number of seconds above 0, such as {SETTINGS[name].default}")
+
+
+def _duration_ns(variables: Mapping[str, str], name: str) -> int:
+    value = _text(variables, name)
+    number, unit = value[:-1].strip(), value[-1:]
+    if number.isascii() and number.isdigit() and int(number) > 0 and unit in _UNITS_S:
+        return int(number) * _UNITS_S[unit] * 1_000_000_000
+    raise _wrong(name, value, f"a whole number above 0 and one of {', '.join(_UNITS_S)}, such as 12h")
+
+
+def _spool_dir(variables: Mapping[str, str]) -> Path | None:
+    said = variables.get("OUTLAY_SPOOL_DIR")
+    if said is None:
+        return _default_spool_dir(variables)
+    if said.lower() in _FALSE:
+        return None
+    path = Path(said)
+    if not path.is_absolute():
+        raise _wrong("OUTLAY_SPOOL_DIR", said, "an absolute path, or off")
+    return path
+
+
+def _default_spool_dir(variables: Mapping[str, str]) -> Path | None:
+    """The user's own. None where nobody can tell whose process this is."""
+    state = variables.get("XDG_STATE_HOME") or ""
+    home = os.path.expanduser("~")
+    folder = state if os.path.isabs(state) else os.path.join(home, ".local", "state")
+    return Path(folder, "outlay", "spool") if os.path.isabs(folder) else None
 
 
 def _headers(variables: Mapping[str, str], key: str | None) -> dict[str, str]:

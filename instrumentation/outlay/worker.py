@@ -1,0 +1,71 @@
+"""A thread that works when it is rung for, lets calls gather first, and tries again after a while where that failed.
+
+Ringing takes no lock that is waited for, so a destructor may do it. While nothing happens the thread sleeps for good.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import random
+import threading
+import time
+from collections.abc import Callable
+from queue import Empty, SimpleQueue
+from typing import Final
+
+from outlay.guard import report
+
+_FIRST_WAIT_S: Final = 0.5
+_LONGEST_WAIT_S: Final = 30.0
+
+
+class Worker:
+    """`work` gives None where all is done, else for how many seconds at least it wants to be left alone."""
+
+    def __init__(self, name: str, work: Callable[[], float | None], gather_s: float) -> None:
+        self._name = name
+        self._work = work
+        self._gather_s = gather_s
+        self._bell: SimpleQueue[None] = SimpleQueue()
+        self._is_stopped = False
+
+    def start(self) -> None:
+        # None can start while the interpreter ends; the flush at its exit does the work then.
+        with contextlib.suppress(RuntimeError):
+            threading.Thread(target=self._run, name=self._name, daemon=True).start()
+
+    def ring(self) -> None:
+        self._bell.put(None)
+
+    def stop(self) -> None:
+        self._is_stopped = True
+        self.ring()
+
+    def _run(self) -> None:
+        failures = 0
+        while not self._is_stopped:
+            if not failures:
+                self._bell.get()
+                self._rest(self._gather_s)
+            asked_s = self._worked()
+            failures = 0 if asked_s is None else failures + 1
+            if asked_s is not None:
+                self._rest(max(asked_s, _backoff_s(failures)))
+
+    def _rest(self, seconds: float) -> None:
+        until = time.monotonic() + seconds
+        while not self._is_stopped and (left := until - time.monotonic()) > 0:
+            with contextlib.suppress(Empty):
+                self._bell.get(timeout=left)
+
+    def _worked(self) -> float | None:
+        try:
+            return self._work()
+        except Exception as error:  # noqa: BLE001 - the thread outlives whatever goes wrong in one round
+            report(self._name, error)
+            return None
+
+
+def _backoff_s(failures: int) -> float:
+    longest: float = min(_LONGEST_WAIT_S, _FIRST_WAIT_S * 2 ** min(failures - 1, 10))
+    return longest * random.uniform(0.5, 1.0)
