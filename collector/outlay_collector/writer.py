@@ -27,7 +27,7 @@ from outlay_collector.store.writing import Written
 log = logging.getLogger(__name__)
 
 _GROUP_REPORTS: Final = 8_192
-_STALLED_S: Final = 15.0
+STALLED_S: Final = 15.0
 _TRY_AGAIN_S: Final = 1.0
 
 
@@ -111,7 +111,7 @@ class Writer:
     def stalled(self) -> bool:
         """Whether one transaction has gone on for so long that something must be wrong."""
         since = self._busy_since
-        return since is not None and self._monotonic() - since > _STALLED_S
+        return since is not None and self._monotonic() - since > STALLED_S
 
     @property
     def trouble(self) -> NotStored | None:

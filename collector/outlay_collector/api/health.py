@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from fastapi import APIRouter, Request, Response
 from sqlalchemy.exc import SQLAlchemyError
 
-from outlay_collector.api.dependencies import running
+from outlay_collector.api.dependencies import Running, running
 from outlay_collector.api.errors import error_response
+from outlay_collector.writer import STALLED_S, DiskFull
 
 router = APIRouter(tags=["health"])
+
+_RETRY_AFTER_S: Final = 5
 
 
 class _Prometheus(Response):
@@ -24,16 +29,26 @@ async def get_health() -> dict[str, str]:
 @router.get("/readyz")
 def get_readiness(request: Request) -> Response:
     """Calls can be stored and read: the database answers and the writer keeps up."""
-    collector = running(request)
-    if not collector.writer.alive:
-        return error_response(503, "writer_stopped", "the writer has ended; nothing can be stored")
-    if collector.writer.stalled:
-        return error_response(503, "writer_stalled", "a batch has waited for its commit for over a minute")
+    reason = unready(running(request))
+    if reason is not None:
+        return error_response(503, *reason, headers={"Retry-After": str(_RETRY_AFTER_S)})
+    return Response('{"status":"ready"}', media_type="application/json")
+
+
+def unready(collector: Running) -> tuple[str, str] | None:
+    """Why the collector cannot do its work, as a code and a sentence; None where it can."""
+    writer = collector.writer
+    if not writer.alive:
+        return "writer_stopped", "the writer has ended; nothing can be stored"
+    if writer.stalled:
+        return "writer_stalled", f"a transaction has gone on for over {STALLED_S:g} s; something holds the database"
+    if writer.trouble is not None:
+        return "disk_full" if isinstance(writer.trouble, DiskFull) else "not_stored", str(writer.trouble)
     try:
         collector.store.ping()
     except SQLAlchemyError as error:
-        return error_response(503, "database_unavailable", f"the database does not answer: {type(error).__name__}")
-    return Response('{"status":"ready"}', media_type="application/json")
+        return "database_unavailable", f"the database does not answer: {type(error).__name__}"
+    return None
 
 
 @router.get("/metrics", response_class=_Prometheus)
