@@ -2,7 +2,8 @@
 
 OpenAI, Azure, Groq, xAI and those who follow them send `x-ratelimit-{limit,remaining,reset}-{requests,tokens}` with
 resets such as `6m0s` or `20ms`; Anthropic sends `anthropic-ratelimit-{requests,tokens,input-tokens,output-tokens}-
-{limit,remaining,reset}` with RFC 3339 resets. Read from what providers sent in November 2026.
+{limit,remaining,reset}` with RFC 3339 resets; Mistral `x-ratelimit-{limit,remaining}-{req,tokens}-minute`, without
+resets. Read from what providers sent in November 2026.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from outlay.model import RateLimit
 
 RawHeaders = Iterable[tuple[bytes, bytes]]
 
+_REQUEST_IDS: Final = frozenset({b"x-request-id", b"request-id", b"x-amzn-requestid", b"mistral-correlation-id"})
 _PART: Final = re.compile(r"([\d.]+)(ms|h|m|s|d)")
 _SECONDS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _WHAT: Final = ("limit", "remaining", "reset")
@@ -28,15 +30,22 @@ def read_headers(headers: RawHeaders, now_ns: int) -> tuple[str | None, Mapping[
     said: dict[str, dict[str, str]] = {}
     for raw_name, raw_value in headers:
         name = raw_name.lower()
-        if name in (b"x-request-id", b"request-id"):
+        if name in _REQUEST_IDS:
             request_id = raw_value.decode("latin-1")
         elif b"-ratelimit-" in name:
             words = name.decode("latin-1").partition("-ratelimit-")[2].split("-")
             what = next((word for word in (words[0], words[-1]) if word in _WHAT), None)
             if what is not None and len(words) > 1:
                 words.remove(what)
-                said.setdefault("_".join(words), {})[what] = raw_value.decode("latin-1")
+                said.setdefault(_limited(words), {})[what] = raw_value.decode("latin-1")
     return request_id, {name: _limit(values, now_ns) for name, values in said.items()}
+
+
+def _limited(words: list[str]) -> str:
+    """What is limited: Mistral's `req-minute` is what others call requests; its other periods keep their name."""
+    if words[0] == "req":
+        words[0] = "requests"
+    return "_".join(words[:-1] if words[-1] == "minute" and len(words) > 1 else words)
 
 
 def raw_headers(headers: Mapping[str, str]) -> RawHeaders:

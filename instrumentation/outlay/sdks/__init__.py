@@ -37,5 +37,42 @@ class Sdk:
 _ALL: Final = (
     Sdk("openai", "openai", "openai", (2, 0), ("openai._base_client",), "openai", "stainless"),
     Sdk("anthropic", "anthropic", "anthropic", (1, 0), ("anthropic._base_client",), "anthropic", "stainless"),
+    Sdk(
+        "mistral",
+        "mistralai",
+        "mistralai",
+        (3, 0),
+        (
+            "mistralai.client.basesdk",
+            "mistralai.azure.client.basesdk",
+            "mistralai.gcp.client.basesdk",
+            "mistralai.client._hooks.tracing",
+        ),
+        "mistral",
+        "mistral",
+    ),
+    Sdk(
+        "google",
+        "google.genai",
+        "google-genai",
+        (2, 0),
+        (
+            "google.genai._api_client",
+            "google.genai._interactions._base_client",
+            "google.genai._gaos.basesdk",
+        ),
+        "google",
+        "google",
+    ),
+    Sdk("cohere", "cohere", "cohere", (5, 0), ("cohere.core.http_client",), "cohere", "cohere"),
+    Sdk(
+        "boto3",
+        "botocore",
+        "boto3",
+        (1, 34),
+        ("botocore.client", "botocore.endpoint", "botocore.eventstream"),
+        "bedrock",
+        "botocore",
+    ),
 )
 SDKS: Final[Mapping[str, Sdk]] = {sdk.name: sdk for sdk in _ALL}
