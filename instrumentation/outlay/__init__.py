@@ -38,17 +38,28 @@ def instrument(
     endpoint: str | None = None,
     api_key: str | None = None,
     prices: Sequence[Mapping[str, Any]] = (),
+    redact: Sequence[str] = (),
 ) -> None:
     """Account for every call the application makes from now on, with clients it has and clients it will make.
 
     Without names: every SDK Outlay knows, quiet where one is missing. With names: those, and `NotInstrumentable` where
     one cannot be. `prices` are entries such as `{"provider": "openai", "model": "ft:x", "input": 3.0, "output": 12.0}`
-    in USD per million tokens; they win over the bundled ones. What is not given is read from `OUTLAY_*` variables.
-    A second call adds SDKs; the settings of the first stand until `uninstrument()`. Raises `ConfigError`.
+    in USD per million tokens; they win over the bundled ones. `redact` are regular expressions for what else is taken
+    out of prompts and answers, where `OUTLAY_CAPTURE_CONTENT=redacted` has them kept at all. What is not given is read
+    from `OUTLAY_*` variables. A second call adds SDKs; the settings of the first stand until `uninstrument()`. Raises
+    `ConfigError`.
     """
     from outlay.installation import instrument
 
-    instrument(names, service=service, environment=environment, endpoint=endpoint, api_key=api_key, prices=prices)
+    instrument(
+        names,
+        service=service,
+        environment=environment,
+        endpoint=endpoint,
+        api_key=api_key,
+        prices=prices,
+        redact=redact,
+    )
 
 
 def uninstrument() -> None:

@@ -100,6 +100,13 @@ COST_LINES: Final = _ours("outlay.cost.lines", "json")
 CACHE_STATUS: Final = _ours("outlay.cache.status", "string")
 AVOIDED_NANO_USD: Final = _ours("outlay.cache.avoided_nano_usd", "int", "n[USD]")
 
+# What was said: only where it was asked for.
+SYSTEM_INSTRUCTIONS: Final = _genai("gen_ai.system_instructions", "json")
+INPUT_MESSAGES: Final = _genai("gen_ai.input.messages", "json")
+OUTPUT_MESSAGES: Final = _genai("gen_ai.output.messages", "json")
+CONTENT: Final = _ours("outlay.content", "string")
+"""`redacted` or `full`: in which form the messages left the process."""
+
 # Who spent it. The first two stand on the resource.
 SERVICE: Final = _declare("service.name", "string", "stable", _OTEL)
 ENVIRONMENT: Final = _declare("deployment.environment.name", "string", "stable", _OTEL)

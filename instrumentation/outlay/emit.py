@@ -17,6 +17,7 @@ from outlay.model import (
     Attempt,
     Attribution,
     Call,
+    Content,
     Cost,
     CostLine,
     CostStatus,
@@ -69,6 +70,8 @@ def span_attributes(call: Call) -> dict[str, AttributeValue]:
     _add_attribution(found, call.attribution)
     for name, limit in call.rate_limits.items():
         _add_rate_limit(found, name, limit)
+    if call.content is not None:
+        _add_content(found, call.content)
     return {key: value for key, value in found.items() if value is not None}
 
 
@@ -116,6 +119,13 @@ def _add_cost(found: dict[str, AttributeValue | None], cost: Cost) -> None:
         found[at.COST_AMOUNT] = cost.nano_usd / NANO_USD_PER_USD
         found[at.COST_CURRENCY] = "USD"
         found[at.COST_ORIGIN] = "provider" if cost.status is CostStatus.PROVIDER_REPORTED else "local"
+
+
+def _add_content(found: dict[str, AttributeValue | None], content: Content) -> None:
+    found[at.CONTENT] = content.mode
+    found[at.SYSTEM_INSTRUCTIONS] = content.system
+    found[at.INPUT_MESSAGES] = content.input
+    found[at.OUTPUT_MESSAGES] = content.output
 
 
 def _add_attribution(found: dict[str, AttributeValue | None], who: Attribution) -> None:

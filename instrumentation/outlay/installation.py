@@ -58,9 +58,12 @@ def instrument(
     endpoint: str | None,
     api_key: str | None,
     prices: Sequence[Mapping[str, Any]],
+    redact: Sequence[str],
 ) -> None:
     global _installed
-    settings = read_settings(os.environ, service=service, environment=environment, endpoint=endpoint, api_key=api_key)
+    settings = read_settings(
+        os.environ, service=service, environment=environment, endpoint=endpoint, api_key=api_key, redact=redact
+    )
     sdks = _chosen(names)
     if settings.disabled:
         return

@@ -16,6 +16,7 @@ from opentelemetry import context as otel_context
 
 from outlay import response_cache
 from outlay.budgets.gate import FREE
+from outlay.content import ContentMode
 from outlay.fetched import FetchedCall
 from outlay.guard import shielded
 from outlay.live import LiveCall
@@ -53,6 +54,8 @@ class Interception:
         span = open_span(name, request, started_at_ns)
         call = LiveCall(runtime, name, reader, request, attribution, reservation, span, started_at_ns, host)
         call.response_cache = response_cache.current()
+        if runtime.settings.content.mode is not ContentMode.OFF:
+            _take_down(call, body)
         return call
 
     def begin_fetching(self, path: str, host: str, *, streamed: bool, provider: str | None = None) -> LiveCall | None:
@@ -92,5 +95,6 @@ class Sending:
 
 
 _failed = shielded(LiveCall.end)
+_take_down = shielded(LiveCall.take_down)
 _provider = lru_cache(maxsize=256)(provider_of_host)
 _reader = lru_cache(maxsize=256)(reader_for)

@@ -18,7 +18,7 @@ from weakref import ReferenceType
 from outlay.guard import report, shielded
 from outlay.headers import RawHeaders, read_headers, retry_after_s
 from outlay.interrupted import estimated
-from outlay.model import Attempt, Attribution, Call, Cost, CostStatus, ResponseCache, StreamEnd
+from outlay.model import Attempt, Attribution, Call, Content, Cost, CostStatus, ResponseCache, StreamEnd
 from outlay.providers.base import Reader, Reading, Request, StreamReading
 from outlay.providers.prompt import Prompt
 from outlay.spans import OpenSpan
@@ -27,6 +27,7 @@ from outlay.tally import Loss
 if TYPE_CHECKING:
     from outlay.body import Body
     from outlay.budgets.gate import Reservation
+    from outlay.content import Recorder
     from outlay.runtime import Runtime
 
 _UNSENT: Final = frozenset(
@@ -51,6 +52,7 @@ class LiveCall:
         "_first_chunk_after_ns",
         "_fold",
         "_headers",
+        "_recorder",
         "_request",
         "_stream_end",
         "asks_for_usage",
@@ -107,6 +109,7 @@ class LiveCall:
         """What stands between the SDK's stream and its consumer; dead once the consumer has dropped the stream."""
         self.ticket = runtime.delivery.tally.begin()
         """That of this call at the tally of calls at risk."""
+        self._recorder: Recorder | None = None
         self._request = request
         self._began_ns = time.perf_counter_ns()
         self._ended = threading.Lock()
@@ -121,6 +124,12 @@ class LiveCall:
 
     # What happens to it.
 
+    def take_down(self, body: Mapping[str, Any]) -> None:
+        """Keep what is said from here on, as far as it was asked for. `body` is the request's."""
+        self._recorder = recorder = self.runtime.settings.content.recorder()
+        if recorder is not None:
+            recorder.asked(body)
+
     def attempt_failed(self, error: BaseException, began_ns: int) -> None:
         self._attempts.append(Attempt(status=None, duration_ms=_ms_since(began_ns), error=type(error).__name__))
 
@@ -131,7 +140,8 @@ class LiveCall:
         self._headers = raw
 
     def start_stream(self) -> None:
-        self._fold = self.reader.start_stream(self._request)
+        fold = self.reader.start_stream(self._request)
+        self._fold = fold if self._recorder is None else self._recorder.overhearing(fold)
 
     def payload(self, data: Any) -> None:
         """A body, or the next decoded event of a stream. A body still in text is decoded when the call is read, off the
@@ -241,10 +251,15 @@ class LiveCall:
             terms=reading.terms,
             cost=self._cost(reading, status) or Cost.unpriced("pricing the call failed"),
             response_cache=self.response_cache,
+            content=None if self._recorder is None else self._content(self._recorder),
             attribution=_completed(self.attribution, request.attribution),
             rate_limits=rate_limits,
         )
         return call.as_cache_hit() if self.response_cache is ResponseCache.HIT else call
+
+    @shielded
+    def _content(self, recorder: Recorder) -> Content:
+        return recorder.content(self._answer)
 
     def _how_it_ended(self) -> StreamEnd | None:
         """A stream left after its last event was drained, whatever its consumer did with the rest of the body."""

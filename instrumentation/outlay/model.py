@@ -185,6 +185,17 @@ class RateLimit:
     reset_s: float | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What was said in a call, in the form in which it may leave the process: JSON of the shape OpenTelemetry's GenAI
+    conventions give messages. `mode` is `redacted` or `full`."""
+
+    mode: str
+    system: str | None = None
+    input: str | None = None
+    output: str | None = None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
     """One billable request to a provider, its retries included.
@@ -220,6 +231,8 @@ class Call:
     response_cache: ResponseCache | None = None
     avoided_nano_usd: int | None = None
     rate_limits: Mapping[str, RateLimit] = field(default_factory=lambda: _NOTHING)
+    content: Content | None = None
+    """None unless prompts and answers were asked for."""
 
     @property
     def duration_ms(self) -> float:

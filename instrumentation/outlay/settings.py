@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import unquote, urlsplit
 
 from outlay.baggage import FIELDS, is_field
+from outlay.content import ContentMode, ContentPolicy
 from outlay.errors import ConfigError, nearest
 
 DEFAULT_ENDPOINT: Final = "http://127.0.0.1:4318"
@@ -51,6 +53,16 @@ SETTINGS: Final = {
             "Attribution that goes on to other services and is taken from them, in W3C baggage: a list such as "
             "`tenant,feature,session,user,tag.team`. Nothing else is carried, and nothing to a provider.",
         ),
+        Setting(
+            "OUTLAY_CAPTURE_CONTENT",
+            "mode",
+            "off",
+            "Whether prompts and answers leave the process: `off`, `redacted` (without personal data and secrets) or "
+            "`full`.",
+        ),
+        Setting("OUTLAY_CONTENT_SAMPLE", "share", "1", "The share of calls whose content is kept; costs are of all."),
+        Setting("OUTLAY_CONTENT_MAX_CHARS", "count", "16384", "The most of one text that is kept.", "characters"),
+        Setting("OUTLAY_REDACT", "pattern", "", "A regular expression for what else `redacted` takes out."),
         Setting("OUTLAY_QUEUE_CALLS", "count", "20000", "How many finished calls wait for the collector.", "calls"),
         Setting(
             "OUTLAY_SPOOL_DIR",
@@ -81,6 +93,7 @@ class Settings:
     budgets_required: bool
     baggage: tuple[str, ...]
     """Fields of the attribution that services pass on to one another."""
+    content: ContentPolicy
     queue_calls: int
     spool_dir: Path | None
     """None where nothing is written to disk."""
@@ -99,6 +112,7 @@ def read_settings(
     api_key: str | None = None,
     service: str | None = None,
     environment: str | None = None,
+    redact: Sequence[str] = (),
 ) -> Settings:
     """Settings from arguments and variables. Raises `ConfigError` naming the variable, its value and what would do."""
     key = api_key or variables.get("OUTLAY_API_KEY") or None
@@ -118,6 +132,7 @@ def read_settings(
         strict=_switch(variables, "OUTLAY_STRICT"),
         budgets_required=_switch(variables, "OUTLAY_BUDGETS_REQUIRED"),
         baggage=_baggage(variables),
+        content=_content(variables, redact),
         queue_calls=_count(variables, "OUTLAY_QUEUE_CALLS"),
         spool_dir=_spool_dir(variables),
         spool_max_bytes=_count(variables, "OUTLAY_SPOOL_MAX_BYTES"),
@@ -172,6 +187,29 @@ def _baggage(variables: Mapping[str, str]) -> tuple[str, ...]:
         if not is_field(name):
             raise _wrong("OUTLAY_BAGGAGE", name, f"{', '.join(FIELDS)}{nearest(name, FIELDS)}")
     return names
+
+
+def _content(variables: Mapping[str, str], redact: Sequence[str]) -> ContentPolicy:
+    mode, share = _text(variables, "OUTLAY_CAPTURE_CONTENT").lower(), _text(variables, "OUTLAY_CONTENT_SAMPLE")
+    modes = [each.value for each in ContentMode]
+    if mode not in modes:
+        raise _wrong("OUTLAY_CAPTURE_CONTENT", mode, f"one of {', '.join(modes)}{nearest(mode, modes)}")
+    try:
+        kept = float(share)
+    except ValueError:
+        kept = math.nan
+    if not 0 <= kept <= 1:
+        raise _wrong("OUTLAY_CONTENT_SAMPLE", share, "a share from 0 to 1, such as 0.1")
+    said = variables.get("OUTLAY_REDACT")
+    patterns = [("instrument()", "redact", pattern) for pattern in redact]
+    patterns += [("environment", "OUTLAY_REDACT", said)] if said else []
+    for source, key, pattern in patterns:
+        try:
+            re.compile(pattern)
+        except re.error as error:
+            raise ConfigError(source, key, pattern, f"a regular expression ({error})") from error
+    most = _count(variables, "OUTLAY_CONTENT_MAX_CHARS")
+    return ContentPolicy(ContentMode(mode), most, kept, tuple(pattern for _, _, pattern in patterns))
 
 
 def _count(variables: Mapping[str, str], name: str) -> int:
