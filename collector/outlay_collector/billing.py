@@ -160,10 +160,17 @@ def _billed(calls: Sequence[Call]) -> Call:
         return calls[0]
     best, usage = counted[0]
     for call, other in counted[1:]:
-        agrees = (other.input_tokens, other.output_tokens) == (usage.input_tokens, usage.output_tokens)
-        if agrees and _details(other) > _details(usage):
+        if _agree(usage, other) and _details(other) > _details(usage):
             best, usage = call, other
     return best
+
+
+def _agree(best: Usage, other: Usage) -> bool:
+    """Whether both count the same, or the best leaves out the reasoning that the other counts."""
+    made = other.output_tokens
+    if made is not None and best.reasoning_tokens is None and best.output_tokens != made:
+        made -= other.reasoning_tokens or 0
+    return (other.input_tokens, made) == (best.input_tokens, best.output_tokens)
 
 
 def _details(usage: Usage) -> int:

@@ -8,14 +8,17 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Final
 
-from outlay.model import Call, Cost, CostStatus
+from outlay.model import Call, Cost, CostStatus, priced_model
 from outlay.prices import PriceBook, nano_usd
 
 from outlay_collector.billing import Report
+from outlay_collector.dialects.records import EVENTS, RECORDS, read_record
 from outlay_collector.dialects.registry import WANTED, read_span
 from outlay_collector.otlp.json import decode_json
+from outlay_collector.otlp.logs import decode_logs
 from outlay_collector.otlp.protobuf import decode_protobuf
 from outlay_collector.otlp.span import Decoded, Span
+from outlay_collector.store.losses import ClientLoss
 
 _LATEST_NS: Final = 2**63 - 1
 _REFUSALS: Final = frozenset(
@@ -36,12 +39,21 @@ class Batch:
     reports: Sequence[Report]
     rejected: int = 0
     reason: str = ""
+    losses: Sequence[ClientLoss] = ()
+    """Calls that will never come: what a client could not deliver."""
 
 
 def read_batch(body: bytes, *, is_json: bool, book: PriceBook) -> Batch:
     """The priced calls of an export request. Raises `otlp.span.BadBody` where it is none."""
     decoded = decode_json(body, WANTED) if is_json else decode_protobuf(body, WANTED)
     reports = [report for span in decoded.spans if _has_times(span, decoded) and (report := read_span(span))]
+    return Batch([_priced(report, book) for report in reports], decoded.rejected, decoded.reason)
+
+
+def read_logs(body: bytes, *, is_json: bool, book: PriceBook) -> Batch:
+    """The priced calls that log records tell of. Raises `otlp.span.BadBody` where the body is no export request."""
+    decoded = decode_logs(body, RECORDS, EVENTS, is_json=is_json)
+    reports = [report for record in decoded.spans if _has_times(record, decoded) and (report := read_record(record))]
     return Batch([_priced(report, book) for report in reports], decoded.rejected, decoded.reason)
 
 
@@ -62,7 +74,7 @@ def _priced(report: Report, book: PriceBook) -> Report:
     cost = book.cost(
         call.usage,
         provider=call.provider,
-        model=call.model,
+        model=priced_model(call.model_served, call.model_requested),
         at_ns=call.started_at_ns,
         terms=call.terms,
         provider_cost_usd=report.provider_cost_usd,

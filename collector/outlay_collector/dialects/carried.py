@@ -90,9 +90,9 @@ def _counted(raw: Document) -> Counted:
     return read_counts(counts, exclusive=not _ANTHROPIC.isdisjoint(raw), has_output=True)
 
 
-def provider_of(model: str | None, raw: Document) -> str | None:
+def provider_of_answer(model: str | None, raw: Document) -> str | None:
     """Whose answer it was, of one that is told by its model and its usage alone; None where these do not tell."""
-    return sniff(_response_around("", model, raw))
+    return sniff(_response_around("", model, raw)) if model or raw else None
 
 
 def _response_around(provider: str, model: str | None, raw: Document) -> Document:

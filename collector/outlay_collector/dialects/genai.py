@@ -15,7 +15,13 @@ from outlay.providers.registry import canonical_provider, provider_of_host
 
 from outlay_collector.billing import Report, Source
 from outlay_collector.dialects.base import SHARED_KEYS, count, first, milliseconds, text
-from outlay_collector.dialects.carried import agreeing, json_object, printed_object, read_usage_object
+from outlay_collector.dialects.carried import (
+    agreeing,
+    json_object,
+    printed_object,
+    provider_of_answer,
+    read_usage_object,
+)
 from outlay_collector.dialects.counts import Counts, read_counts
 from outlay_collector.dialects.report import report_of
 from outlay_collector.otlp.span import Span
@@ -100,7 +106,12 @@ STEPS: Final[dict[str, str]] = {
 }
 """Operations that are no call, and what kind of step each is in a trace."""
 _CALLS: Final = frozenset({"chat", "text_completion", "generate_content", "embeddings"})
-_OPERATIONS: Final = {"completion": "text_completion", "embedding": "embeddings", "chat.completions": "chat"}
+_OPERATIONS: Final = {
+    "completion": "text_completion",
+    "embedding": "embeddings",
+    "chat.completions": "chat",
+    "llm_call": "chat",
+}
 _WITHOUT_OUTPUT: Final = frozenset({"embeddings", "rerank", "moderation"})
 _LEAVE_CACHE_OUT: Final = frozenset({"anthropic", "bedrock"})
 """Providers whose own input count leaves the cache out."""
@@ -227,9 +238,14 @@ def counted(span: Span, provider: str, operation: str, *, exclusive: bool = Fals
 
 
 def provider_of(span: Span) -> str:
-    """The host knows better than the SDK's name: forty providers are called through OpenAI's."""
-    said = canonical_provider(text(first(span.attributes.named, PROVIDER)) or "unknown")
-    host = text(first(span.attributes.named, HOST))
+    """The host knows better than the SDK's name: forty providers are called through OpenAI's. Where nobody is named, a
+    model that goes by this name at its maker's tells."""
+    attributes = span.attributes.named
+    said = text(first(attributes, PROVIDER))
+    if said is None:
+        return provider_of_answer(text(first(attributes, (SERVED, MODEL))), {}) or "unknown"
+    said = canonical_provider(said)
+    host = text(first(attributes, HOST))
     if said == "openai" and host:
         host = host.split("://", 1)[-1].split("/", 1)[0].split(":", 1)[0]
         return provider_of_host(host) or said

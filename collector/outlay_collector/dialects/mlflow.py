@@ -9,11 +9,12 @@ from __future__ import annotations
 from typing import Any, Final
 
 from outlay.providers.base import Reading
+from outlay.providers.foreign import mapping
 from outlay.providers.registry import canonical_provider, reader_for
 
 from outlay_collector.billing import Report
 from outlay_collector.dialects.base import SHARED_KEYS, count, text
-from outlay_collector.dialects.carried import agreeing, json_object, json_value, provider_of
+from outlay_collector.dialects.carried import agreeing, json_object, json_value, provider_of_answer
 from outlay_collector.dialects.counts import Counts, read_counts
 from outlay_collector.dialects.report import report_of
 from outlay_collector.otlp.span import Span
@@ -61,8 +62,8 @@ class MLflow:
         asked, answered = json_object(get(_INPUTS)), json_object(get(_OUTPUTS))
         requested = text(asked.get("model"))
         served = text(answered.get("model")) or _plain(get(_MODEL))
-        provider = _plain(get(_PROVIDER)) or provider_of(served, answered.get("usage") or {}) or _plain(get(_FORMAT))
-        provider = canonical_provider(provider or "unknown")
+        told = _plain(get(_PROVIDER)) or provider_of_answer(served, mapping(answered.get("usage")))
+        provider = canonical_provider(told or _plain(get(_FORMAT)) or "unknown")
         reading = _counted(span, operation)
         if answered.get("usage") or answered.get("usageMetadata"):
             reading = agreeing(reader_for(provider).read_response(None, answered), reading)

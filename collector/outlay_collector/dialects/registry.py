@@ -8,6 +8,8 @@ from outlay.attributes import SCOPE
 
 from outlay_collector.billing import Report
 from outlay_collector.dialects.base import SHARED_PREFIXES, Dialect
+from outlay_collector.dialects.coding_tools import TOOLS as CODING_TOOLS
+from outlay_collector.dialects.coding_tools import CodingTool
 from outlay_collector.dialects.customs import CUSTOMS
 from outlay_collector.dialects.genai import GenAI
 from outlay_collector.dialects.langfuse import Langfuse
@@ -22,6 +24,7 @@ from outlay_collector.dialects.vercel import Vercel
 from outlay_collector.otlp.span import Span, Wanted
 
 _OUTLAY: Final = Outlay()
+TOOLS: Final = tuple(map(CodingTool, CODING_TOOLS))
 DIALECTS: Final[tuple[Dialect, ...]] = (
     _OUTLAY,
     OpenInference(),
@@ -32,6 +35,7 @@ DIALECTS: Final[tuple[Dialect, ...]] = (
     Logfire(),
     OpenLit(),
     LiteLLM(),
+    *TOOLS,
     *map(GenAI, CUSTOMS),
 )
 

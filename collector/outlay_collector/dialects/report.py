@@ -33,6 +33,7 @@ def report_of(
     time_to_first_chunk_ms: float | None = None,
     finish_reasons: tuple[str, ...] = (),
     status: int | None = None,
+    error_type: str | None = None,
     stated_cost_usd: object = None,
     provider_cost: bool = False,
 ) -> Report:
@@ -56,7 +57,7 @@ def report_of(
         time_to_first_chunk_ms=time_to_first_chunk_ms,
         finish_reasons=finish_reasons or reading.finish_reasons,
         http_status=status or http_status(attributes.get("http.response.status_code")),
-        error_type=error_of(span),
+        error_type=error_type or error_of(span),
         usage=reading.usage,
         usage_raw=reading.usage_raw if reading.usage or reading.reason_unread else None,
         reason_unread=reading.reason_unread,

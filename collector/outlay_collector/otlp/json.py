@@ -29,91 +29,91 @@ def decode_json(body: bytes, wanted: Wanted) -> Decoded:
     if not isinstance(request, dict) or not isinstance(request.get("resourceSpans", []), list):
         raise BadBody("the body is no export request: expected an object whose resourceSpans is a list")
     decoded = Decoded()
-    for resource_spans in _objects(request, "resourceSpans"):
-        resource = _read(_object(resource_spans, "resource"), wanted)
-        for scope_spans in _objects(resource_spans, "scopeSpans"):
-            scope = _object(scope_spans, "scope")
+    for resource_spans in objects(request, "resourceSpans"):
+        resource = read_attributes(object_of(resource_spans, "resource"), wanted)
+        for scope_spans in objects(resource_spans, "scopeSpans"):
+            scope = object_of(scope_spans, "scope")
             origin = Origin(resource, str(scope.get("name") or ""), str(scope.get("version") or ""))
             of_spans = wanted.within(origin.scope_name)
-            for span in _objects(scope_spans, "spans"):
+            for span in objects(scope_spans, "spans"):
                 _decode_span(span, origin, of_spans, decoded)
     return decoded
 
 
 def _decode_span(span: Mapping[str, Any], origin: Origin, wanted: Wanted, decoded: Decoded) -> None:
-    trace_id, span_id = _id(span.get("traceId"), 32), _id(span.get("spanId"), 16)
-    started_at_ns, ended_at_ns = _int(span.get("startTimeUnixNano", 0)), _int(span.get("endTimeUnixNano", 0))
+    trace_id, span_id = id_of(span.get("traceId"), 32), id_of(span.get("spanId"), 16)
+    started_at_ns, ended_at_ns = int_of(span.get("startTimeUnixNano", 0)), int_of(span.get("endTimeUnixNano", 0))
     if trace_id is None or span_id is None:
         decoded.reject("traceId must be 32 hex digits and spanId 16, not all zero")
     elif started_at_ns is None or ended_at_ns is None:
         decoded.reject("startTimeUnixNano and endTimeUnixNano must be nanoseconds since the epoch")
     else:
-        status = _object(span, "status").get("code", 0)
+        status = object_of(span, "status").get("code", 0)
         kind = span.get("kind", 0)
         decoded.spans.append(
             Span(
                 origin=origin,
                 trace_id=trace_id,
                 span_id=span_id,
-                parent_span_id=_id(span.get("parentSpanId"), 16),
+                parent_span_id=id_of(span.get("parentSpanId"), 16),
                 name=str(span.get("name") or ""),
-                kind=_KIND_NAMES.get(kind, 0) if isinstance(kind, str) else _int(kind) or 0,
+                kind=_KIND_NAMES.get(kind, 0) if isinstance(kind, str) else int_of(kind) or 0,
                 started_at_ns=started_at_ns,
                 ended_at_ns=ended_at_ns,
-                status_code=_STATUS_NAMES.get(status, 0) if isinstance(status, str) else _int(status) or 0,
-                attributes=_read(span, wanted),
+                status_code=_STATUS_NAMES.get(status, 0) if isinstance(status, str) else int_of(status) or 0,
+                attributes=read_attributes(span, wanted),
                 exception_type=_exception_type(span),
             )
         )
 
 
-def _read(holder: Mapping[str, Any], wanted: Wanted) -> Attributes:
+def read_attributes(holder: Mapping[str, Any], wanted: Wanted) -> Attributes:
     read = Attributes()
-    for attribute in _objects(holder, "attributes"):
+    for attribute in objects(holder, "attributes"):
         key = attribute.get("key")
         if isinstance(key, str):
             if key in wanted.names:
-                read.named[key] = _value(attribute.get("value"))
+                read.named[key] = value_of(attribute.get("value"))
             elif key.startswith(wanted.prefixes):
-                read.families[key] = _value(attribute.get("value"))
+                read.families[key] = value_of(attribute.get("value"))
     return read
 
 
-def _value(value: object, depth: int = 0) -> Any:
+def value_of(value: object, depth: int = 0) -> Any:
     if not isinstance(value, dict) or depth > _NESTING:
         return None
     if "stringValue" in value:
         return str(value["stringValue"])
     if "intValue" in value:
-        return _int(value["intValue"])
+        return int_of(value["intValue"])
     if "doubleValue" in value:
         return _float(value["doubleValue"])
     if "boolValue" in value:
         return bool(value["boolValue"])
     if "arrayValue" in value:
-        return [_value(item, depth + 1) for item in _objects(_object(value, "arrayValue"), "values")]
+        return [value_of(item, depth + 1) for item in objects(object_of(value, "arrayValue"), "values")]
     if "kvlistValue" in value:
-        items = _objects(_object(value, "kvlistValue"), "values")
-        return {str(item.get("key")): _value(item.get("value"), depth + 1) for item in items}
+        items = objects(object_of(value, "kvlistValue"), "values")
+        return {str(item.get("key")): value_of(item.get("value"), depth + 1) for item in items}
     return None
 
 
-def _objects(holder: Mapping[str, Any], key: str) -> list[dict[str, Any]]:
+def objects(holder: Mapping[str, Any], key: str) -> list[dict[str, Any]]:
     found = holder.get(key)
     return [item for item in found if isinstance(item, dict)] if isinstance(found, list) else []
 
 
-def _object(holder: Mapping[str, Any], key: str) -> dict[str, Any]:
+def object_of(holder: Mapping[str, Any], key: str) -> dict[str, Any]:
     found = holder.get(key)
     return found if isinstance(found, dict) else {}
 
 
-def _id(value: object, digits: int) -> str | None:
+def id_of(value: object, digits: int) -> str | None:
     text = value.lower() if isinstance(value, str) else ""
     return text if len(text) == digits and _HEX.issuperset(text) and text.strip("0") else None
 
 
-def _int(value: object) -> int | None:
+def int_of(value: object) -> int | None:
     """None unless it is a whole number of at most 64 bits, in digits or as text."""
     if isinstance(value, bool) or not isinstance(value, (int, str)):
         return None
@@ -134,9 +134,9 @@ def _float(value: object) -> float | None:
 
 
 def _exception_type(span: Mapping[str, Any]) -> str | None:
-    for event in reversed(_objects(span, "events")):
+    for event in reversed(objects(span, "events")):
         if event.get("name") == "exception":
-            for attribute in _objects(event, "attributes"):
+            for attribute in objects(event, "attributes"):
                 if attribute.get("key") == "exception.type":
-                    return _value(attribute.get("value")) or None
+                    return value_of(attribute.get("value")) or None
     return None

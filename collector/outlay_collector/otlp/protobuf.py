@@ -27,7 +27,7 @@ def decode_protobuf(body: bytes, wanted: Wanted) -> Decoded:
         raise BadBody(f"the body is no ExportTraceServiceRequest in protobuf: {error}") from None
     decoded = Decoded()
     for resource_spans in request.resource_spans:
-        resource = _read(resource_spans.resource.attributes, wanted)
+        resource = read_attributes(resource_spans.resource.attributes, wanted)
         for scope_spans in resource_spans.scope_spans:
             origin = Origin(resource, scope_spans.scope.name, scope_spans.scope.version)
             of_spans = wanted.within(origin.scope_name)
@@ -52,13 +52,13 @@ def _decode_span(message: SpanMessage, origin: Origin, wanted: Wanted, decoded: 
             started_at_ns=message.start_time_unix_nano,
             ended_at_ns=message.end_time_unix_nano,
             status_code=message.status.code,
-            attributes=_read(message.attributes, wanted),
+            attributes=read_attributes(message.attributes, wanted),
             exception_type=_exception_type(message) if message.events else None,
         )
     )
 
 
-def _read(attributes: Iterable[KeyValue], wanted: Wanted) -> Attributes:
+def read_attributes(attributes: Iterable[KeyValue], wanted: Wanted) -> Attributes:
     names, prefixes = wanted.names, wanted.prefixes
     named: dict[str, Any] = {}
     families: dict[str, Any] = {}
@@ -66,19 +66,19 @@ def _read(attributes: Iterable[KeyValue], wanted: Wanted) -> Attributes:
         key = attribute.key
         if key in names:
             value = attribute.value
-            named[key] = value.string_value or value.int_value or _value(value)
+            named[key] = value.string_value or value.int_value or value_of(value)
         elif key.startswith(prefixes):
-            families[key] = _value(attribute.value)
+            families[key] = value_of(attribute.value)
     return Attributes(named, families)
 
 
-def _value(value: AnyValue, depth: int = 0) -> Any:
+def value_of(value: AnyValue, depth: int = 0) -> Any:
     """None for an empty value, and for one nested deeper than any attribute we read."""
     kind = value.WhichOneof("value")
     if kind == "array_value" and depth < _NESTING:
-        return [_value(item, depth + 1) for item in value.array_value.values]
+        return [value_of(item, depth + 1) for item in value.array_value.values]
     if kind == "kvlist_value" and depth < _NESTING:
-        return {item.key: _value(item.value, depth + 1) for item in value.kvlist_value.values}
+        return {item.key: value_of(item.value, depth + 1) for item in value.kvlist_value.values}
     if kind in ("string_value", "int_value", "double_value", "bool_value"):
         return getattr(value, kind)
     return None
