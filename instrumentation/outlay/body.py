@@ -25,13 +25,13 @@ class Body:
         kind = content_type.partition(";")[0].strip().lower()
         self._is_framed = kind == "application/vnd.amazon.eventstream"
         self.is_events = self._is_framed or kind == "text/event-stream"
-        self._is_json = kind.endswith("json")
+        self.is_json = kind.endswith("json")
         self._kept = bytearray()
         self._data: list[str] = []
 
     def feed(self, piece: bytes) -> Iterator[Any]:
         """What the piece completes."""
-        if not (self.is_events or self._is_json) or len(self._kept) > MOST_BYTES:
+        if not (self.is_events or self.is_json) or len(self._kept) > MOST_BYTES:
             return
         self._kept += piece
         if self._is_framed:

@@ -187,7 +187,8 @@ class LiveCall:
         self._ended_after_ns = time.perf_counter_ns() - self._began_ns
         self._error_type = None if error is None else type(error).__name__
         self._stream_end = stream_end
-        _let_go(self._request.prompt, type(self._answer) not in (dict, str))
+        is_needed = type(self._answer) not in (dict, str) or self._request.operation == "speech"
+        _let_go(self._request.prompt, is_needed)
         self.runtime.over(self, is_collecting=is_collecting)
 
     def conclude(self) -> None:

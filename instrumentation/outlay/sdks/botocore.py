@@ -91,7 +91,7 @@ class _ChokePoint:
 
 
 def _body_of(sent: Any) -> Mapping[str, Any]:
-    """What invoke_model is asked, in the format of the model; nothing where it is no JSON, or a file to be read once."""
+    """What invoke_model is asked, in the format of the model; nothing where it is no JSON or a file to be read once."""
     try:
         return mapping(json.loads(sent)) if isinstance(sent, (str, bytes, bytearray)) else {}
     except ValueError:
@@ -127,7 +127,7 @@ def _attempted(call: LiveCall, operation: Any, result: Any, began_ns: int) -> No
     response = success[0]
     call.attempt_answered(response.status_code, response.headers, raw_headers(response.headers), began_ns)
     if response.status_code < 300 and not (operation.has_event_stream_output or operation.has_streaming_output):
-        call.payload(json.loads(response.content))
+        call.payload(response.text)
 
 
 @shielded

@@ -16,7 +16,6 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
-from outlay.body import Body
 from outlay.guard import shielded
 from outlay.intercept import Interception, Sending
 from outlay.live import LiveCall
@@ -27,7 +26,8 @@ from outlay.providers.names import canonical_provider
 from outlay.providers.routes import is_fetched
 from outlay.providers.sse import decode_sse
 from outlay.runtime import Runtime
-from outlay.stream import AsyncTap, Tap, Watch
+from outlay.sdks.undecoded import read
+from outlay.stream import AsyncTap, Tap
 from outlay.transport import MARK
 from outlay.under_way import under_way
 
@@ -212,18 +212,7 @@ def _read_text(call: LiveCall, events: str) -> None:
 
 def _read_raw(call: LiveCall, response: Any) -> bool:
     """Read what the application takes undecoded. True where its body is still to come, and the call to end."""
-    if getattr(response, MARK, None) is not call:
-        return False
-    body = Body(response.headers.get("content-type", ""))
-    if body.is_events:
-        call.start_stream()
-    if response.is_closed:
-        for value in (*body.feed(response.content), *body.finish()):
-            call.payload(value)
-        return False
-    call.body = body
-    response._outlay_watch = Watch(call)
-    return True
+    return getattr(response, MARK, None) is call and read(call, response)
 
 
 def _wrap_decoder(original: Callable[..., Any]) -> Callable[..., Any]:

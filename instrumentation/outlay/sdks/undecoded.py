@@ -20,8 +20,11 @@ def read(call: LiveCall, response: Any) -> bool:
     if body.is_events:
         call.start_stream()
     if response.is_closed:
-        for value in (*body.feed(response.content), *body.finish()):
-            call.payload(value)
+        if body.is_json:
+            call.payload(response.text)
+        else:
+            for value in (*body.feed(response.content), *body.finish()):
+                call.payload(value)
         return False
     call.body = body
     response._outlay_watch = Watch(call)
