@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
-from outlay.model import CostStatus, ResponseCache
+from outlay.model import CostStatus, ResponseCache, priced_model
 from outlay.prices import PriceBook
 from sqlalchemy import Connection, Engine, Row
 
@@ -114,7 +114,7 @@ def priced_again(book: PriceBook, columns: Mapping[str, Any]) -> dict[str, Any]:
     cost = book.cost(
         read_usage(columns["usage"]),
         provider=columns["provider"],
-        model=columns.get("model_served") or columns.get("model_requested"),
+        model=priced_model(columns.get("model_served"), columns.get("model_requested")),
         at_ns=columns["started_at_ns"],
         terms=read_terms(columns.get("terms") or {}),
     )

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from outlay.guard import shielded
 from outlay.installation import runtime
-from outlay.model import Call, Usage
+from outlay.model import Call, Usage, priced_model
 from outlay.providers.registry import canonical_provider, reader_for, sniff
 from outlay.runtime import Runtime
 from outlay.spans import identify
@@ -45,7 +45,7 @@ def _record(
     cost = running.book.cost(
         reading.usage,
         provider=provider,
-        model=reading.model_served or (asked.model if asked else None),
+        model=priced_model(reading.model_served, asked.model if asked else None),
         at_ns=started_at_ns,
         terms=reading.terms,
         provider_cost_usd=reading.provider_cost_usd,

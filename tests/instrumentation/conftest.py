@@ -16,6 +16,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from tests.instrumentation.doubles import Answer, Answering, Receiver
+from tests.instrumentation.endpoints import Endpoints
 
 
 @pytest.fixture(scope="session")
@@ -44,6 +45,26 @@ def instrumented(receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> Iterato
     outlay.instrument(service="shop", environment="test", endpoint=receiver.url)
     yield receiver
     outlay.uninstrument()
+
+
+@pytest.fixture(scope="session")
+def _endpoints() -> Iterator[Endpoints]:
+    endpoints = Endpoints()
+
+    async def take(request: Request) -> Response:
+        return await endpoints.take(request)
+
+    methods = ["GET", "POST"]
+    with Server(Starlette(routes=[Route("/{path:path}", take, methods=methods)]), log_level="critical") as server:
+        endpoints.url = server.url
+        yield endpoints
+
+
+@pytest.fixture
+def endpoints(_endpoints: Endpoints) -> Endpoints:
+    """A provider with every endpoint; it has been asked nothing when the test begins."""
+    _endpoints.requests.clear()
+    return _endpoints
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 from outlay.emit import decimal_text
-from outlay.model import Cost
+from outlay.model import Cost, priced_model
 from outlay.prices.book import PriceBook
 from outlay.prices.entry import EXACTLY, BadRate, read_rates
 from outlay.prices.overrides import Override
@@ -53,7 +53,7 @@ def quote(book: PriceBook, line: Mapping[str, Any], now: datetime) -> Cost:
     asked = line.get("request")
     request = None if asked is None else reader.read_request("", asked)
     reading = reader.read_response(request, response)
-    model = reading.model_served or line.get("model") or (request.model if request else None)
+    model = priced_model(reading.model_served, line.get("model") or (request.model if request else None))
     try:
         priced = _with_rates(book, line.get("rates"))
     except BadRate as bad:
