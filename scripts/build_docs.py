@@ -93,7 +93,8 @@ A setting that does not exist is an error, never ignored. Durations are a number
 
 `[[budget]]` is described in [budgets.md](budgets.md), `[[rule]]` and `[[channel]]` in [alerts.md](alerts.md),
 `[[report]]` in [reports.md](reports.md) and `[[price]]` in [prices.md](prices.md). What `[retention]` removes, and
-what stays, is in [retention.md](retention.md); API keys are in [keys.md](keys.md).
+what stays, is in [retention.md](retention.md); API keys are in [keys.md](keys.md), ports, logs and metrics in
+[operating.md](operating.md).
 """
 
 
