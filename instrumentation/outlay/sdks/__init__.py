@@ -74,5 +74,14 @@ _ALL: Final = (
         "bedrock",
         "botocore",
     ),
+    Sdk(
+        "litellm",
+        "litellm",
+        "litellm",
+        (1, 80),
+        ("litellm.llms.custom_httpx.http_handler", "litellm.main"),
+        "openai",
+        "litellm",
+    ),
 )
 SDKS: Final[Mapping[str, Sdk]] = {sdk.name: sdk for sdk in _ALL}
