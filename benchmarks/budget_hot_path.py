@@ -2,7 +2,8 @@
 
     python benchmarks/budget_hot_path.py
 
-Prints microseconds of one thread's CPU time a call, best of ten runs, for no budget, one and three.
+Prints microseconds of one thread's CPU time a call, best of ten runs, for no budget and up to three. Each reservation
+reads its request's body anew: a prompt of 2,000 characters.
 """
 
 from __future__ import annotations
@@ -61,7 +62,9 @@ class Generous(Remote):
 def measure(entries: list[dict[str, Any]]) -> tuple[float, float]:
     """Microseconds of a reservation, and of its settlement."""
     gate = LeasedGate(Generous(entries), Estimator(PriceBook.bundled()), in_background=False)
-    request = Request(operation="chat", model="gpt-4o", max_output_tokens=1_000, prompt=Prompt({"prompt": "x" * 2_000}))
+    words = "The quick brown fox jumps over the lazy dog. " * 44
+    body = {"model": "gpt-4o", "max_tokens": 1_000, "messages": [{"role": "user", "content": words}]}
+    request = Request(operation="chat", model="gpt-4o", max_output_tokens=1_000, prompt=Prompt(body))
     who = Attribution(
         service="bot", environment="prod", feature="chat", user="u42", tenant="acme", tags={"tier": "free"}
     )

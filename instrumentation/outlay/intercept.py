@@ -15,10 +15,12 @@ from typing import Any, Final
 from opentelemetry import context as otel_context
 
 from outlay import response_cache
-from outlay.budgets.gate import FREE
+from outlay.budgets.gate import FREE, Asking
+from outlay.budgets.waiting import in_thread
 from outlay.content import ContentMode
+from outlay.errors import BudgetExceeded
 from outlay.fetched import FetchedCall
-from outlay.guard import shielded
+from outlay.guard import report, shielded
 from outlay.live import LiveCall
 from outlay.neighbours import context_while_sending
 from outlay.providers.base import Request
@@ -38,7 +40,8 @@ class Interception:
 
     def begin(self, path: str, host: str, body: Mapping[str, Any], provider: str | None = None) -> LiveCall | None:
         """The call a request is, None where it is not billed. `path` is the request's, or its whole address; `provider`
-        is known where the host does not say it. Raises `BudgetExceeded` where a budget forbids the call."""
+        is known where the host does not say it. Raises `BudgetExceeded` where a budget is known to forbid the call;
+        where the collector has to be asked first, `Sending` does."""
         runtime = self.runtime
         if not runtime.is_active:
             return None
@@ -49,7 +52,7 @@ class Interception:
             return None
         attribution = runtime.attribution()
         runtime.delivery.start()
-        reservation = runtime.gate.reserve(name, request, attribution)
+        reservation = runtime.gate.begin(name, request, attribution)
         started_at_ns = time.time_ns()
         span = open_span(name, request, started_at_ns)
         call = LiveCall(runtime, name, reader, request, attribution, reservation, span, started_at_ns, host)
@@ -74,7 +77,10 @@ class Interception:
 
 class Sending:
     """While the SDK sends: attempts are the call's, and spans that begin meanwhile are below its own. An error that
-    leaves ends the call."""
+    leaves ends the call.
+
+    Enters once the call's budgets have let it pass: with `with` in this thread, with `async with` while the event loop
+    goes on. Raises `BudgetExceeded`."""
 
     __slots__ = ("_call", "_context", "_under_way")
 
@@ -82,6 +88,8 @@ class Sending:
         self._call = call
 
     def __enter__(self) -> None:
+        if isinstance(self._call.reservation, Asking):
+            _ask(self._call)
         self._under_way = under_way.set(self._call)
         self._context = otel_context.attach(context_while_sending(self._call.span.span))
 
@@ -92,6 +100,34 @@ class Sending:
         under_way.reset(self._under_way)
         if error is not None:
             _failed(self._call, error)
+
+    async def __aenter__(self) -> None:
+        if isinstance(self._call.reservation, Asking):
+            await _ask_in_thread(self._call)
+        self.__enter__()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace_: TracebackType | None
+    ) -> None:
+        self.__exit__(kind, error, trace_)
+
+
+@shielded
+def _ask(call: LiveCall) -> None:
+    asking, call.reservation = call.reservation, FREE
+    if isinstance(asking, Asking):
+        call.reservation = asking.ask()
+
+
+async def _ask_in_thread(call: LiveCall) -> None:
+    asking, call.reservation = call.reservation, FREE
+    try:
+        if isinstance(asking, Asking):
+            call.reservation = await in_thread(asking.ask)
+    except BudgetExceeded:
+        raise
+    except Exception as error:  # noqa: BLE001 - as `shielded` does
+        report("asking for budgets", error)
 
 
 _failed = shielded(LiveCall.end)

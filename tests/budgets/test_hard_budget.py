@@ -57,18 +57,19 @@ def chat(client: openai.OpenAI, **keys: Any) -> Any:
 def test_a_call_that_would_pass_the_limit_is_never_sent(
     client: openai.OpenAI, collector: str, fake_provider: Any
 ) -> None:
-    # gpt-4o: $2.50 and $10 a million tokens. "hello" is taken for at most 18 tokens, the answer for 1,000:
-    # 18 * 2,500 + 1,000 * 10,000 = 10,045,000 nano-dollars, $0.010045
-    put(collector, "bot", limit={"usd": "0.010044999"})
+    # gpt-4o: $4.25 and $17 a million tokens at its priority tier, which a project may be set to. Five fields, 17 letters
+    # at a half, all times 1.35 and 32 around them: at most 48 tokens; the answer 1,000:
+    # 48 * 4,250 + 1,000 * 17,000 = 17,204,000 nano-dollars, $0.017204
+    put(collector, "bot", limit={"usd": "0.017203999"})
     outlay.instrument("openai", endpoint=collector)
     with pytest.raises(outlay.BudgetExceeded) as caught:
         chat(client)
     assert fake_provider.log.entries == []
     assert str(caught.value).startswith(
-        'budget "bot" has no room for a call of up to $0.010045: $0.00 spent of $0.010044999'
+        'budget "bot" has no room for a call of up to $0.017204: $0.00 spent of $0.017203999'
     )
     assert budget(collector, "bot")["state"] == "exhausted"
-    put(collector, "bot", limit={"usd": "0.010045"})
+    put(collector, "bot", limit={"usd": "0.017204"})
 
 
 def test_a_budget_in_calls_lets_just_so_many_through(client: openai.OpenAI, collector: str, fake_provider: Any) -> None:
@@ -144,9 +145,9 @@ def test_calls_held_back_are_shown_with_what_they_would_have_cost(client: openai
                 chat(client)
     assert caught.value.reason == "no_room"
     assert outlay.flush()
-    # as above: at most 10,045,000 nano-dollars each
+    # as above: at most 17,204,000 nano-dollars each
     shown = budget(collector, "bot")
-    assert (shown["held_back_calls"], shown["avoided_usd"]) == (3, "0.030135")
+    assert (shown["held_back_calls"], shown["avoided_usd"]) == (3, "0.051612")
     told = httpx2.get(f"{collector}/api/v1/refusals?budget=bot").json()["refusals"]
     assert sum(each["calls"] for each in told) == 3
     assert {(each["reason"], each["provider"], each["model"]) for each in told} == {("no_room", "openai", "gpt-4o")}
@@ -172,7 +173,7 @@ def test_the_command_shows_who_spends_a_budget_who_holds_it_and_what_it_held_bac
         assert words in shown
     told = json.loads(CliRunner().invoke(command, [*arguments, "--json"], catch_exceptions=False).output)
     assert [(row["feature"], row["user"], row["calls"]) for row in told["spenders"]] == [("chat", "ann", 2)]
-    assert told["refusals"][0]["avoided_usd"] == "0.010045"
+    assert told["refusals"][0]["avoided_usd"] == "0.017204"
 
 
 def test_flushing_reports_what_calls_cost_their_budgets(client: openai.OpenAI, collector: str) -> None:
@@ -190,7 +191,7 @@ def test_a_price_put_right_frees_the_budget_it_had_blocked(
     wrong = [{"provider": "openai", "model": name, "input": 2_500, "output": 10_000} for name in models]
     put(collector, "bot", limit={"usd": 12})
     outlay.instrument("openai", endpoint=collector, prices=wrong)  # a thousand times too dear
-    chat(client)  # 18 and 1,000 tokens at most: $10.045 set aside
+    chat(client)  # 48 and 1,000 tokens at most: $10.12 set aside
     put(collector, "bot", limit={"usd": 0.05})
     outlay.uninstrument()
     outlay.instrument("openai", endpoint=collector)

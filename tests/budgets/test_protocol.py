@@ -13,10 +13,11 @@ import outlay
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
-from outlay.budgets.client import CallReservation, LeasedGate
+from outlay.budgets.client import LeasedGate
 from outlay.budgets.definition import read_budget
 from outlay.budgets.estimate import Estimator
 from outlay.budgets.lease import LeaseAnswer, LeaseRequest, SettleAnswer, SettleRequest
+from outlay.budgets.ledger import HeldReservation
 from outlay.budgets.remote import Remote, Unreachable
 from outlay.model import Attribution, Call, Cost, CostStatus, Usage
 from outlay.prices import PriceBook
@@ -70,11 +71,11 @@ class Process:
         self.wire = Wire(engine, now_ns)
         self.gate = LeasedGate(self.wire, Estimator(PriceBook.bundled()), clock=clock_s, in_background=False)
         self.gate.tick()
-        self.flying: list[CallReservation] = []
+        self.flying: list[HeldReservation] = []
 
     @staticmethod
-    def worst(reservation: CallReservation) -> int:
-        return reservation._reservation.held[0].amount
+    def worst(reservation: HeldReservation) -> int:
+        return reservation.held[0].amount
 
     @property
     def reserved(self) -> int:
@@ -120,7 +121,7 @@ class World(RuleBasedStateMachine):
             reservation = process.gate.reserve("openai", request, Attribution())
         except outlay.BudgetExceeded:
             return
-        assert isinstance(reservation, CallReservation)
+        assert isinstance(reservation, HeldReservation)
         process.flying.append(reservation)
 
     @rule(index=st.integers(0, 2), share=st.floats(0, 1), with_span=st.booleans(), twice=st.booleans())
@@ -189,7 +190,7 @@ class World(RuleBasedStateMachine):
         process.wire.fate = "arrives"
         process.gate.flush(1)
         for reservation in process.flying:
-            reservation._reservation.held = []
+            reservation.held = []
         self.processes[index] = self._process()
 
     @invariant()

@@ -21,6 +21,7 @@ UNITS: Final[tuple[Unit, ...]] = ("usd", "tokens", "calls")
 OnLimit = Literal["block", "alert"]
 WhenUnreachable = Literal["open", "closed", "last_known"]
 Unpriced = Literal["pass", "block"]
+Uncapped = Literal["maximum", "p99"]
 Scope = tuple[str, ...]
 """The values of a budget's `per` dimensions, in their order; empty where all share one limit."""
 
@@ -54,7 +55,8 @@ class Budget:
     """One definition. `match` names the allowed values of a dimension, any of them; every dimension must match.
 
     `thresholds` are shares of the limit at which people are told, ascending. `unpriced` says whether a budget in USD
-    lets a call pass whose model has no known price; such a call cannot be counted in money.
+    lets a call pass whose model has no known price; such a call cannot be counted in money. `uncapped` says what is set
+    aside for what a request leaves open: the most its model can come to, or what 99 of 100 such calls stayed under.
     """
 
     name: str
@@ -66,6 +68,7 @@ class Budget:
     on_limit: OnLimit = "block"
     when_unreachable: WhenUnreachable = "open"
     unpriced: Unpriced = "pass"
+    uncapped: Uncapped = "maximum"
 
     def window(self, now: datetime) -> Window:
         return self.period.window(now)
@@ -109,6 +112,7 @@ class Budget:
             "on_limit": self.on_limit,
             "when_unreachable": self.when_unreachable,
             "unpriced": self.unpriced,
+            **({} if self.uncapped == "maximum" else {"uncapped": self.uncapped}),  # older clients do not know the key
         }
 
 

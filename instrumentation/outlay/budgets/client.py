@@ -16,7 +16,7 @@ import weakref
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Final
+from typing import Final, NamedTuple
 from uuid import uuid4
 
 from opentelemetry.trace import format_trace_id, get_current_span
@@ -24,19 +24,18 @@ from opentelemetry.trace import format_trace_id, get_current_span
 from outlay.budgets import refusal
 from outlay.budgets.account import Account, Demand
 from outlay.budgets.budget import Budget, dimensions_of
-from outlay.budgets.estimate import Estimator
-from outlay.budgets.gate import OpenGate, Reservation, SpanKey
+from outlay.budgets.estimate import Estimator, Worst
+from outlay.budgets.gate import FREE, Asking, Reservation
 from outlay.budgets.held_back import HeldBack, Kind
 from outlay.budgets.keeper import Clock, Keeper, steady_s
 from outlay.budgets.ledger import HeldReservation, Ledger
 from outlay.budgets.remote import Remote
 from outlay.errors import BudgetExceeded
-from outlay.model import Attribution, Cost, Usage
+from outlay.model import Attribution
 from outlay.prices import PriceBook
 from outlay.providers.base import Request
 
 _TRIES: Final = 5
-_OPEN: Final = OpenGate()
 
 
 def connect(endpoint: str, api_key: str | None, book: PriceBook, *, required: bool = False) -> LeasedGate:
@@ -48,21 +47,14 @@ def connect(endpoint: str, api_key: str | None, book: PriceBook, *, required: bo
     return LeasedGate(Remote(endpoint, api_key), Estimator(book), required=required)
 
 
-class CallReservation:
-    """A reservation that also teaches the estimator what the call really used."""
+class _Wish(NamedTuple):
+    """A call that budgets cover, and the accounts it draws on."""
 
-    __slots__ = ("_estimator", "_provider", "_request", "_reservation")
-
-    def __init__(self, reservation: HeldReservation, estimator: Estimator, provider: str, request: Request) -> None:
-        self._reservation = reservation
-        self._estimator = estimator
-        self._provider = provider
-        self._request = request
-
-    def settle(self, cost: Cost | None, usage: Usage | None = None, span: SpanKey | None = None) -> None:
-        self._reservation.settle(cost, usage, span)
-        if usage is not None:
-            self._estimator.learn(self._provider, self._request, usage)
+    accounts: Sequence[Account]
+    provider: str
+    attribution: Attribution
+    at_ns: int
+    worst: Worst
 
 
 class LeasedGate:
@@ -92,7 +84,7 @@ class LeasedGate:
         self._held_back = HeldBack(self._ledger.holder)
         self._keeper = Keeper(self._remote, self._ledger, self._held_back, self._clock)
         self._starting = threading.Lock()
-        self._started = False
+        self._started = self._is_ready = False
 
     def after_fork(self) -> None:
         """In the child: the leases are the parent's, the thread was not copied. The definitions still hold."""
@@ -113,68 +105,43 @@ class LeasedGate:
             self._keeper.close()
 
     def reserve(self, provider: str, request: Request, attribution: Attribution) -> Reservation:
+        """What the call holds, asked for in this thread where that has to be. Raises `BudgetExceeded`."""
+        found = self.begin(provider, request, attribution)
+        return found.ask() if isinstance(found, Asking) else found
+
+    def begin(self, provider: str, request: Request, attribution: Attribution) -> Reservation | Asking:
         """Raises `BudgetExceeded`."""
-        if not self._started:
-            self._start()
+        if not self._is_ready:
+            return Asking(lambda: self._when_ready(provider, request, attribution))
         ledger = self._ledger
         if not ledger.budgets:
             if self._required and not self._keeper.is_told:
                 raise refusal.untold(self._keeper.down_why)
-            return _OPEN.reserve(provider, request, attribution)
+            return FREE
         attribution = _completed(attribution, request.attribution)
         trace = _trace_id() if ledger.asks_for_trace else None
         accounts = ledger.covering(dimensions_of(provider, request.operation, request.model, attribution, trace))
         if not accounts:
-            return _OPEN.reserve(provider, request, attribution)
+            return FREE
         at_ns = time.time_ns()
+        worst = self._estimator.worst(provider, request, at_ns)
         try:
-            taken = self._taken(accounts, provider, request, at_ns)
+            demands = self._demands(accounts, worst, provider)
+            if not demands:
+                return FREE
+            taken = ledger.take(demands, self._clock(), at_ns)
+            if isinstance(taken, Demand):
+                wish = _Wish(accounts, provider, attribution, at_ns, worst)
+                if not taken.account.is_refused(taken.amount, self._clock()):
+                    return Asking(lambda: self._asked(wish, demands))
+                raise self._no_room(taken)
         except BudgetExceeded as refused:
-            self._note(refused, accounts, provider, request, attribution, at_ns)
+            self._note(refused, _Wish(accounts, provider, attribution, at_ns, worst))
             raise
-        if taken is None:
-            return _OPEN.reserve(provider, request, attribution)
-        return CallReservation(taken, self._estimator, provider, request)
+        return self._kept(taken, worst)
 
-    def _taken(
-        self, accounts: Sequence[Account], provider: str, request: Request, at_ns: int
-    ) -> HeldReservation | None:
-        """What the call has set aside; None where it needs nothing."""
-        demands = self._demands(accounts, provider, request, at_ns)
-        if not demands:
-            return None
-        taken = self._ledger.take(demands, self._clock(), at_ns)
-        if isinstance(taken, Demand):
-            taken = self._take_more(demands, taken, at_ns)
-        if self._ledger.runs_short:
-            self._keeper.wake()
-        return taken
-
-    def _note(
-        self,
-        refused: BudgetExceeded,
-        accounts: Sequence[Account],
-        provider: str,
-        request: Request,
-        attribution: Attribution,
-        at_ns: int,
-    ) -> None:
-        """Have the collector told of a call that was held back."""
-        scope = next((a.scope for a in accounts if a.budget.name == refused.budget), ())
-        kind = Kind(
-            budget=refused.budget,
-            scope=scope,
-            reason=refused.reason,
-            provider=provider,
-            model=request.model,
-            service=attribution.service,
-            feature=attribution.feature,
-            user=attribution.user,
-        )
-        tokens = self._estimator.tokens(provider, request)
-        self._held_back.note(kind, self._estimator.nano_usd(provider, request, tokens, at_ns), at_ns)
-
-    def _start(self) -> None:
+    def _when_ready(self, provider: str, request: Request, attribution: Attribution) -> Reservation:
+        """The first calls of a process wait a moment to learn its budgets: without them they would pass unseen."""
         with self._starting:
             if not self._started:
                 if self._in_background:
@@ -182,27 +149,66 @@ class LeasedGate:
                 else:
                     self._keeper.tick()
                 self._started = True
+        if self._in_background:
+            self._keeper.wait_to_hear()
+        self._is_ready = True
+        return self.reserve(provider, request, attribution)
 
-    def _demands(self, accounts: Sequence[Account], provider: str, request: Request, at_ns: int) -> list[Demand]:
+    def _asked(self, wish: _Wish, demands: Sequence[Demand]) -> Reservation:
+        """What the call holds once the collector has answered. Runs on any thread."""
+        try:
+            return self._kept(self._take_more(demands, wish.at_ns), wish.worst)
+        except BudgetExceeded as refused:
+            self._note(refused, wish)
+            raise
+
+    def _kept(self, taken: HeldReservation, worst: Worst) -> HeldReservation:
+        taken.lesson = self._estimator.learn, worst
+        if self._ledger.runs_short:
+            self._keeper.wake()
+        return taken
+
+    def _note(self, refused: BudgetExceeded, wish: _Wish) -> None:
+        """Have the collector told of a call that was held back."""
+        kind = Kind(
+            budget=refused.budget,
+            scope=next((a.scope for a in wish.accounts if a.budget.name == refused.budget), ()),
+            reason=refused.reason,
+            provider=wish.provider,
+            model=wish.worst.request.model,
+            service=wish.attribution.service,
+            feature=wish.attribution.feature,
+            user=wish.attribution.user,
+        )
+        self._held_back.note(kind, wish.worst.nano_usd, wish.at_ns)
+
+    def _demands(self, accounts: Sequence[Account], worst: Worst, provider: str) -> list[Demand]:
         """What the call may need at most of each account; nothing of one that counts USD where the model is free."""
-        tokens = self._estimator.tokens(provider, request)
-        nano_usd = self._estimator.nano_usd(provider, request, tokens, at_ns)
         demands = []
         for account in accounts:
-            unit = account.budget.limit.unit
-            if unit == "calls":
+            budget = account.budget
+            if budget.limit.unit == "calls":
                 demands.append(Demand(account, 1))
-            elif unit == "tokens":
-                demands.append(Demand(account, sum(tokens)))
+                continue
+            tokens, nano_usd = worst.tokens, worst.nano_usd
+            if budget.uncapped == "p99":
+                tokens, nano_usd = self._estimator.likely(worst)
+            if budget.limit.unit == "tokens":
+                demands.append(Demand(account, tokens))
             elif nano_usd:
                 demands.append(Demand(account, nano_usd))
-            elif nano_usd is None and account.budget.unpriced == "block":
-                raise refusal.unpriced(account.budget, account.scope, provider, request.model)
+            elif nano_usd is None and budget.unpriced == "block":
+                raise refusal.unpriced(budget, account.scope, provider, worst.request.model)
         return demands
 
-    def _take_more(self, demands: Sequence[Demand], short: Demand, at_ns: int) -> HeldReservation:
+    def _take_more(self, demands: Sequence[Demand], at_ns: int) -> HeldReservation:
         """Have the keeper ask for what is missing. Of several threads one asks, the others find what it got."""
+        short = demands[0]
         for _ in range(_TRIES):
+            taken = self._ledger.take(demands, self._clock(), at_ns)
+            if not isinstance(taken, Demand):
+                return taken
+            short = taken
             with short.account.asking:
                 taken = self._ledger.take(demands, self._clock(), at_ns)
                 if isinstance(taken, Demand):
@@ -215,10 +221,15 @@ class LeasedGate:
             if not isinstance(taken, Demand):
                 return taken
             short = taken
-        account, said = short.account, short.account.standing
-        if said is None:
+        if short.account.standing is None:
             return self._take_unreached(demands, at_ns)
-        raise refusal.no_room(account.budget, account.scope, said, short.amount, datetime.now(UTC))
+        raise self._no_room(short)
+
+    @staticmethod
+    def _no_room(short: Demand) -> BudgetExceeded:
+        account, said = short.account, short.account.standing
+        assert said is not None, "what was refused has been answered"
+        return refusal.no_room(account.budget, account.scope, said, short.amount, datetime.now(UTC))
 
     def _take_unreached(self, demands: Sequence[Demand], at_ns: int) -> HeldReservation:
         taken = self._ledger.take_unreached(demands, self._clock(), at_ns)

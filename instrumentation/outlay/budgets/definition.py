@@ -18,6 +18,7 @@ from outlay.budgets.budget import (
     Budget,
     Limit,
     OnLimit,
+    Uncapped,
     Unit,
     Unpriced,
     WhenUnreachable,
@@ -28,6 +29,7 @@ from outlay.model import NANO_USD_PER_USD
 
 _KEYS: Final = (
     "name", "limit", "period", "timezone", "match", "per", "thresholds", "on_limit", "when_unreachable", "unpriced",
+    "uncapped",
 )  # fmt: skip
 _DIMENSIONS: Final = (*DIMENSIONS, TRACE)
 _MAX_NAME: Final = 200
@@ -78,6 +80,7 @@ class _Entry:
             on_limit=self._word("on_limit", get_args(OnLimit), "block"),
             when_unreachable=self._word("when_unreachable", get_args(WhenUnreachable), "open"),
             unpriced=self._word("unpriced", get_args(Unpriced), "pass"),
+            uncapped=self._word("uncapped", get_args(Uncapped), "maximum"),
         )
 
     def _wrong(self, key: str, value: Any, expected: str) -> ConfigError:

@@ -6,6 +6,8 @@ leases) is chosen once, in `instrument()`.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Final, Protocol
 
 from outlay.model import Attribution, Cost, Usage
@@ -27,11 +29,23 @@ class Reservation(Protocol):
         """
 
 
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """What a call holds that has to wait for the collector. `ask` blocks, for a second or two at most, and gives what
+    it holds then; it raises `BudgetExceeded`. Any thread may call it, once."""
+
+    ask: Callable[[], Reservation]
+
+    def settle(self, cost: Cost | None, usage: Usage | None = None, span: SpanKey | None = None) -> None:
+        """Nobody asked: nothing is held."""
+
+
 class Gate(Protocol):
     """Decides whether a call may be sent. Called on the application's own time: no network while a lease is in hand."""
 
-    def reserve(self, provider: str, request: Request, attribution: Attribution) -> Reservation:
-        """Set the worst case of this call aside. Raises `BudgetExceeded` where a hard budget has no room for it."""
+    def begin(self, provider: str, request: Request, attribution: Attribution) -> Reservation | Asking:
+        """Set the worst case of this call aside, at once and without network; where a lease is too small, what has to
+        be asked first. Raises `BudgetExceeded` where a hard budget is known to have no room."""
 
 
 class _Free:
@@ -42,7 +56,7 @@ class _Free:
 class OpenGate:
     """No budgets: every call may pass."""
 
-    def reserve(self, provider: str, request: Request, attribution: Attribution) -> Reservation:
+    def begin(self, provider: str, request: Request, attribution: Attribution) -> Reservation:
         return FREE
 
 

@@ -26,8 +26,8 @@ from outlay.budgets.remote import Remote, Unreachable
 from outlay.errors import ConfigError
 from outlay.guard import shielded
 
-FIRST_WAIT_S: Final = 2.0
-"""How long a process's first call waits at most to learn whether there are budgets. A collector that is away says so at
+FIRST_WAIT_S: Final = 1.0
+"""How long a process's first calls wait at most to learn whether there are budgets. A collector that is away says so at
 once; only one that is slow is waited for."""
 ASK_TIMEOUT_S: Final = 1.0
 LOOP_ASK_TIMEOUT_S: Final = 0.5
@@ -73,8 +73,11 @@ class Keeper:
         self._thread = threading.Thread(target=self._run, name="outlay-budgets", daemon=True)
 
     def start(self) -> None:
-        """Begin, and wait a moment for the definitions: without them the first call would pass unseen."""
+        """Begin to learn the definitions; `wait_to_hear` of them."""
         self._thread.start()
+
+    def wait_to_hear(self) -> None:
+        """Wait a moment for the definitions: without them a call would pass unseen."""
         self._heard.wait(FIRST_WAIT_S)
 
     def close(self) -> None:

@@ -10,8 +10,8 @@ from __future__ import annotations
 import itertools
 import threading
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Final
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Final
 
 from outlay.budgets.account import Account, Demand, Held, Holding, charge
 from outlay.budgets.budget import Budget, Scope
@@ -24,17 +24,23 @@ _UNSENT_KEPT: Final = 50_000
 
 
 class HeldReservation:
-    """Room set aside for one call, on every budget that covers it."""
+    """Room set aside for one call, on every budget that covers it. `lesson` is who learns from it, and what was thought
+    of the call: it is told once what that really came to."""
 
-    __slots__ = ("_ledger", "at_ns", "held")
+    __slots__ = ("_ledger", "at_ns", "held", "lesson")
 
     def __init__(self, ledger: Ledger, held: list[Held], at_ns: int) -> None:
         self._ledger = ledger
         self.held = held
         self.at_ns = at_ns
+        self.lesson: tuple[Callable[[Any, Cost | None, Usage | None], None], Any] | None = None
 
     def settle(self, cost: Cost | None, usage: Usage | None = None, span: SpanKey | None = None) -> None:
         self._ledger.settle(self, cost, usage, span)
+        lesson, self.lesson = self.lesson, None
+        if lesson is not None:
+            learn, thought = lesson
+            learn(thought, cost, usage)
 
     def __del__(self) -> None:
         if self.held:  # no lock here: this may run while the same thread holds it

@@ -60,6 +60,11 @@ class Prompt:
             self._body = None
         return self._characters
 
+    @property
+    def body(self) -> Mapping[str, Any] | None:
+        """The request's body, None once it was measured or let go of."""
+        return self._body
+
     def let_go(self) -> None:
         """Forget the body: it may hold images, and calls wait in memory to be read."""
         self._body = None

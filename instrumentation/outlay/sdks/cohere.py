@@ -64,7 +64,7 @@ class _ChokePoint:
             call = self._start(client, path, kwargs)
             if call is None:
                 return await original(client, path, **kwargs)
-            with Sending(call):
+            async with Sending(call):
                 response = await original(client, path, **kwargs)
             answered(call, response)
             return response
@@ -96,7 +96,7 @@ class _ChokePoint:
                 if call is None:
                     response = await stack.enter_async_context(original(client, path, **kwargs))
                 else:
-                    with Sending(call):
+                    async with Sending(call):
                         response = await stack.enter_async_context(original(client, path, **kwargs))
                     answered(call, response)
                 yield response

@@ -67,7 +67,7 @@ class _ChokePoint:
             call = self._start(request)
             if call is None:
                 return await original(sdk, hook_ctx, request, *args, **kwargs)
-            with Sending(call):
+            async with Sending(call):
                 response = await original(sdk, hook_ctx, request, *args, **kwargs)
             answered(call, response)
             return response

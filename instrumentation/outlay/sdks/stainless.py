@@ -102,7 +102,7 @@ class _ChokePoint:
             call = self._start(client, options)
             if call is None:
                 return await original(client, cast_to, options, *args, **kwargs)
-            with Sending(call):
+            async with Sending(call):
                 refused = None
                 try:
                     result = await original(client, cast_to, _to_send(call, options), *args, **kwargs)
