@@ -22,6 +22,8 @@ from outlay.redact import Redactor
 
 CUT: Final = "[cut]"
 _chance: Final = random.Random()
+_MOST_TEXTS: Final = 16
+"""How many texts of full length one call may bring along on each side; a long conversation loses its beginning."""
 _LONGEST_READ: Final = 1_000_000
 """Characters of one text that are looked through; what follows never leaves, cut or not."""
 
@@ -49,11 +51,22 @@ class ContentPolicy:
             return None
         return Recorder(self)
 
-    def released(self, system: object, said: object, answered: object) -> Content:
+    def released(self, system: Sequence[object], said: Sequence[object], answered: Sequence[object]) -> Content:
         """What was said in the form in which it may leave."""
         redactor = Redactor(self.patterns) if self.mode is ContentMode.REDACTED else None
-        texts = (None if not each else _encode(self._form(each, redactor)) for each in (system, said, answered))
-        return Content(self.mode.value, *texts)
+        return Content(self.mode.value, *(self._document(each, redactor) for each in (system, said, answered)))
+
+    def _document(self, messages: Sequence[object], redactor: Redactor | None) -> str | None:
+        """The messages as JSON, the latest of them where all are too much."""
+        left = _MOST_TEXTS * self.max_characters
+        kept: list[str] = []
+        for message in reversed(messages):
+            text = _encode(self._form(message, redactor))
+            left -= len(text)
+            if left < 0:
+                break
+            kept.append(text)
+        return f"[{','.join(reversed(kept))}]" if kept else None
 
     def _form(self, node: object, redactor: Redactor | None) -> Any:
         if isinstance(node, str):
@@ -75,8 +88,8 @@ class Recorder:
 
     def __init__(self, policy: ContentPolicy) -> None:
         self._policy = policy
-        self._system: object = None
-        self._said: object = None
+        self._system: Sequence[object] = ()
+        self._said: Sequence[object] = ()
         self._streamed: StreamedText | None = None
 
     def asked(self, body: Mapping[str, Any]) -> None:

@@ -122,6 +122,20 @@ def test_long_texts_are_cut_after_they_are_redacted(
     assert span.json("gen_ai.input.messages")[1]["parts"][0]["content"] == "My key is [key], wri[cut]"
 
 
+def test_a_long_conversation_loses_its_beginning(
+    receiver: Receiver, answering: START, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: Any = [{"role": "user", "content": f"{number:04d} {'x' * 995}"} for number in range(40)]
+    with (
+        capturing(receiver, monkeypatch, "full", content_max_chars="1000"),
+        answering(answers).openai as client,
+    ):
+        client.chat.completions.create(model="gpt-4.1", messages=said)
+    (span,) = receiver.spans
+    kept = [message["parts"][0]["content"][:4] for message in span.json("gen_ai.input.messages")]
+    assert kept == [f"{number:04d}" for number in range(25, 40)]
+
+
 def test_sampling_content_does_not_sample_the_cost(
     receiver: Receiver, answering: START, monkeypatch: pytest.MonkeyPatch
 ) -> None:
