@@ -15,7 +15,7 @@ from collections import OrderedDict
 from collections.abc import Mapping
 from typing import Any, Final
 
-from outlay.live import LiveCall
+from outlay.live import LiveCall, decoded
 from outlay.providers.foreign import text
 
 _DONE: Final = frozenset({"completed", "incomplete", "failed", "cancelled"})
@@ -50,6 +50,7 @@ class FetchedCall(LiveCall):
             answer = self._fold.reading().response_id if self._fold is not None and self._fold.finished else None
             is_new = answer is not None and self.runtime.told.is_first(answer)
         else:
+            self._answer = decoded(self._answer)
             is_new = self._is_left_for_later(self._answer) and self.runtime.told.is_first(self._answer["id"])
             if is_new:
                 self._take_times(self._answer)

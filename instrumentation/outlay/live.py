@@ -18,7 +18,7 @@ from weakref import ReferenceType
 from outlay.guard import report, shielded
 from outlay.headers import RawHeaders, read_headers, retry_after_s
 from outlay.interrupted import estimated
-from outlay.model import Attempt, Attribution, Call, Content, Cost, CostStatus, ResponseCache, StreamEnd
+from outlay.model import Attempt, Attribution, Call, Content, Cost, CostStatus, ResponseCache, StreamEnd, priced_model
 from outlay.providers.base import Reader, Reading, Request, StreamReading
 from outlay.providers.prompt import Prompt
 from outlay.spans import OpenSpan
@@ -271,7 +271,7 @@ class LiveCall:
         if self._fold is not None:
             fold = self._fold
             return estimated(fold.reading(), self._request, fold.output_characters, fold.finished)
-        answer = _decoded(self._answer)
+        answer = decoded(self._answer)
         if isinstance(answer, Mapping):
             return self.reader.read_response(self._request, answer)
         if status is not None and status < 400:
@@ -288,7 +288,7 @@ class LiveCall:
         return self.runtime.book.cost(
             reading.usage,
             provider=self.provider,
-            model=reading.model_served or self._request.model,
+            model=priced_model(reading.model_served, self._request.model),
             at_ns=self.started_at_ns,
             terms=reading.terms,
             provider_cost_usd=reading.provider_cost_usd,
@@ -296,7 +296,7 @@ class LiveCall:
         )
 
 
-def _decoded(answer: Any) -> Any:
+def decoded(answer: Any) -> Any:
     """The body, decoded if it is text; as it is where that is no JSON."""
     if not isinstance(answer, str):
         return answer

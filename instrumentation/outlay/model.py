@@ -260,8 +260,8 @@ class Call:
 def priced_model(served: str | None, requested: str | None) -> str | None:
     """The name a price is looked up by: what was served, else what was asked for.
 
-    Claude on Bedrock answers with its bare name, and what it costs depends on the inference profile it was asked through
-    (`global.anthropic.claude-...`): a requested name that holds the one served says more.
+    Claude on Bedrock answers with its bare name, and what it costs depends on the inference profile it was asked
+    through (`global.anthropic.claude-...`): a requested name that holds the one served says more.
     """
     if served and requested and "anthropic." in requested and served in requested:
         return requested

@@ -86,7 +86,9 @@ class Runtime:
             shielded(close_gate)()
 
 
-_conclude = shielded(LiveCall.conclude)
+@shielded
+def _conclude(live: LiveCall) -> None:
+    live.conclude()
 
 
 @shielded

@@ -12,6 +12,7 @@ from typing import Any
 import anthropic
 import openai
 import outlay
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue
 from starlette.requests import Request
@@ -29,6 +30,7 @@ class ReceivedSpan:
     attributes: dict[str, Any]
     resource: dict[str, Any]
     failed: bool
+    started_at_ns: int
 
     def json(self, name: str) -> Any:
         return json.loads(self.attributes[name])
@@ -43,6 +45,19 @@ class Receiver:
     statuses: list[int] = field(default_factory=list)
     headers: list[dict[str, str]] = field(default_factory=list)
     requests: int = 0
+    losses: dict[tuple[str, str], int] = field(default_factory=dict)
+    """What processes said they have lost: by process and reason, the highest count."""
+
+    async def hear(self, request: Request) -> Response:
+        """`POST /v1/metrics`."""
+        told = ExportMetricsServiceRequest.FromString(_plain(request, await request.body()))
+        for group in told.resource_metrics:
+            holder = {pair.key: _value(pair.value) for pair in group.resource.attributes}["service.instance.id"]
+            for metric in group.scope_metrics[0].metrics:
+                for point in metric.sum.data_points:
+                    key = holder, point.attributes[0].value.string_value
+                    self.losses[key] = max(point.as_int, self.losses.get(key, 0))
+        return Response()
 
     async def take(self, request: Request) -> Response:
         body = await request.body()
@@ -50,9 +65,7 @@ class Receiver:
         self.headers.append(dict(request.headers))
         status = self.statuses.pop(0) if self.statuses else 200
         if status == 200:
-            if request.headers.get("content-encoding") == "gzip":
-                body = gzip.decompress(body)
-            self.spans.extend(_spans(ExportTraceServiceRequest.FromString(body)))
+            self.spans.extend(_spans(ExportTraceServiceRequest.FromString(_plain(request, body))))
         return Response(status_code=status, headers={"retry-after": "0"} if status == 503 else {})
 
     def calls(self) -> list[dict[str, Any]]:
@@ -63,6 +76,10 @@ class Receiver:
     def only_call(self) -> dict[str, Any]:
         (call,) = self.calls()
         return call
+
+
+def _plain(request: Request, body: bytes) -> bytes:
+    return gzip.decompress(body) if request.headers.get("content-encoding") == "gzip" else body
 
 
 def _spans(request: ExportTraceServiceRequest) -> Iterator[ReceivedSpan]:
@@ -79,6 +96,7 @@ def _spans(request: ExportTraceServiceRequest) -> Iterator[ReceivedSpan]:
                     attributes={pair.key: _value(pair.value) for pair in span.attributes},
                     resource=resource,
                     failed=span.status.code == 2,
+                    started_at_ns=span.start_time_unix_nano,
                 )
 
 

@@ -64,6 +64,8 @@ class Endpoints:
         self.requests.append((request.method, path, body))
         is_json = "json" in request.headers.get("content-type", "") and body
         said: dict[str, Any] = json.loads(body) if is_json else {"stream": b'name="stream"' in body}
+        if request.query_params.get("stream") == "true":
+            said["stream"] = True
         return _answer(path, said, request.method)
 
 
