@@ -25,20 +25,23 @@ from outlay.live import LiveCall
 from outlay.patches import Patches
 from outlay.providers.foreign import NOTHING, is_mapping, mapping, mappings, text
 from outlay.runtime import Runtime
+from outlay.sdks import google_interactions
 from outlay.stream import AsyncTap, Tap, Watch, ended
 from outlay.under_way import under_way
 
 if TYPE_CHECKING:
     from outlay.sdks import Sdk
 
-VERTEX: Final = "google-vertex"
 _ERRORS: Final = "google.genai.errors"
 _CALL: Final = "_outlay_call"
 """The attribute of a streamed `HttpResponse` that holds its call."""
 
 
 def patch(patches: Patches, sdk: Sdk, runtime: Runtime, module: ModuleType) -> None:
-    """Put the wrappers in place in the module of the choke point."""
+    """Put the wrappers in place in the module of the choke point, or in that of the Interactions API."""
+    if module.__name__ in google_interactions.MODULES:
+        google_interactions.patch(patches, sdk, runtime, module)
+        return
     point = _ChokePoint(Interception(runtime, sdk.provider))
     client, response = module.BaseApiClient, module.HttpResponse
     patches.replace(client, "_request", point.wrap)
@@ -74,7 +77,7 @@ class _ChokePoint:
             call = self._start(client, http_request)
             if call is None:
                 return await original(client, http_request, *args, **kwargs)
-            with Sending(call):
+            async with Sending(call):
                 response = await original(client, http_request, *args, **kwargs)
             _answered(call, response)
             return response
@@ -87,7 +90,7 @@ class _ChokePoint:
         if http_request.method.lower() != "post":
             return None
         url, body = http_request.url, http_request.data
-        provider = VERTEX if client.vertexai else None
+        provider = "google-vertex" if client.vertexai else None
         return self._interception.begin(
             url, urlsplit(url).hostname or "", body if is_mapping(body) else NOTHING, provider
         )
