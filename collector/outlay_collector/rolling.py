@@ -1,34 +1,55 @@
-"""Keeps the rollups up to date in the background: one stale period a transaction, so that the writer gets its turn."""
+"""Keeps the rollups up to date in the background: one stale period at a time, without keeping the writer waiting."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
+from threading import Event
 from typing import Final
 
 from sqlalchemy import Engine
 
 from outlay_collector.background import repeated
-from outlay_collector.store.engine import reading
-from outlay_collector.store.summing import next_stale, sum_up
+from outlay_collector.store.rollups import DAY_NS, LENGTHS_NS
+from outlay_collector.store.summing import FEWEST, Fewest, claim_stale, forget_minutes, sum_up
 
 EVERY_S: Final = 15.0
+LONG_EVERY_S: Final = 600.0
+"""Days and weeks: one late call makes a whole day be read again, and until then its hours tell as much."""
+_SHORT_NS: Final = tuple(length for length in LENGTHS_NS if length < DAY_NS)
 
 
-def sum_up_all(engine: Engine, now_ns: int, stopped: Callable[[], bool] = lambda: False) -> int:
+def sum_up_all(
+    engine: Engine,
+    now_ns: int,
+    stopped: Callable[[], bool] = lambda: False,
+    lengths_ns: Sequence[int] = LENGTHS_NS,
+    fewest: Fewest = FEWEST,
+) -> int:
     """Sum up every period that is over and stale. Returns how many there were."""
+    claim = claim_stale(engine, now_ns, lengths_ns)
     done = 0
-    while not stopped():
-        with reading(engine) as connection:
-            period = next_stale(connection, now_ns)
-        if period is None:
+    for period in claim.periods:
+        if stopped():
             break
-        with engine.begin() as connection:
-            sum_up(connection, *period)
-        done += 1
+        done += sum_up(engine, period, claim, now_ns, fewest=fewest)
     return done
 
 
-def rolling(engine: Engine, clock: Callable[[], int]) -> AbstractContextManager[None]:
+def rolling(
+    engine: Engine, clock: Callable[[], int], timer: Callable[[], float] = time.monotonic
+) -> AbstractContextManager[None]:
     """Sums up every so often while the block runs."""
-    return repeated("rollups", EVERY_S, lambda stop: sum_up_all(engine, clock(), stop.is_set))
+    long_at_s = -LONG_EVERY_S
+
+    def work(stop: Event) -> None:
+        nonlocal long_at_s
+        if timer() - long_at_s < LONG_EVERY_S:
+            sum_up_all(engine, clock(), stop.is_set, _SHORT_NS)
+            return
+        long_at_s = timer()
+        sum_up_all(engine, clock(), stop.is_set)
+        forget_minutes(engine, clock())
+
+    return repeated("rollups", EVERY_S, work)

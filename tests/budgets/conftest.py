@@ -31,7 +31,7 @@ def database(tmp_path: Path, request: pytest.FixtureRequest, _postgres_ledger: l
         _postgres_ledger.append(request.getfixturevalue("postgres_url"))
         return _postgres_ledger[0]
     tables = (
-        "reports, calls, rollups, rollup_bins, rollup_periods, "
+        "reports, calls, rollups, rollup_periods, "
         "budget_settlements, budget_leases, budget_accounts, budget_refusals, budget_easings, budgets"
     )
     engine = open_engine(_postgres_ledger[0])

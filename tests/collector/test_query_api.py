@@ -83,6 +83,29 @@ async def test_filters_take_any_of_their_values(
     assert len((await get(collector, "calls", **filters))["calls"]) == calls
 
 
+async def test_the_groups_greatest_in_a_measure_come_first_and_the_others_stay_out(
+    collector: httpx2.AsyncClient,
+) -> None:
+    # 1,000 and 100 tokens of gpt-4o are $0.0035 a call; bo makes three, al two, cy one.
+    users = ("bo", "al", "bo", "cy", "al", "bo")
+    await send(
+        collector, *(Sent(trace=n, attributes=chat(**{"user.id": user})) for n, user in enumerate(users, start=1))
+    )
+    by_cost = await rows(collector, group_by="user", limit=2)
+    assert [(row["user"], row["cost_usd"]) for row in by_cost] == [("bo", "0.0105"), ("al", "0.007")]
+    assert by_cost[0]["latency_ms"]["p50"] is not None
+    assert [row["user"] for row in await rows(collector, group_by="user", order="calls")] == ["bo", "al", "cy"]
+    by_day = await rows(collector, group_by="user", order="calls", limit=1, interval="day")
+    assert [(row["user"], row["calls"]) for row in by_day] == [("bo", 3)]
+
+
+async def test_calls_can_be_picked_by_how_well_their_cost_is_known(collector: httpx2.AsyncClient) -> None:
+    await three_calls(collector)
+    found = (await get(collector, "calls", cost_status="unpriced"))["calls"]
+    assert [(call["feature"], call["cost_usd"]) for call in found] == [("draft", None)]
+    assert len((await get(collector, "calls", cost_status=["unpriced", "exact"]))["calls"]) == 3
+
+
 async def test_percentiles_are_within_five_per_cent(collector: httpx2.AsyncClient) -> None:
     durations = [3, 10, 30, 100, 300, 1000, 3000, 10_000, 30_000, 60_000]
     await send(collector, *(Sent(trace=n, attributes=chat(), duration_ms=ms) for n, ms in enumerate(durations, 1)))
@@ -185,6 +208,9 @@ async def test_the_export_is_csv_without_formulas(collector: httpx2.AsyncClient)
         ("usage?group_by=modle", 422, "group_by", "did you mean model"),
         ("usage?modle=gpt-4o", 422, "modle", "did you mean model"),
         ('usage?group_by=tag.a"b', 422, "group_by", "dimension"),
+        ("usage?group_by=user&limit=0", 422, "limit", "1000"),
+        ("usage?order=latency", 422, "order", "cost_usd"),
+        ("calls?cost_status=free", 422, "cost_status", "unpriced"),
         ("calls?limit=0", 422, "limit", "500"),
         ("calls?limit=many", 422, "limit", "many"),
         ("calls?cursor=xyz", 422, "cursor", "none that"),

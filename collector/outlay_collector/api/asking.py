@@ -25,6 +25,13 @@ _LATEST_NS: Final = 2**63 - 1
 MOST_BUCKETS: Final = 10_000
 MOST_DIMENSIONS: Final = 5
 MOST_VALUES: Final = 100
+MOST_GROUPS: Final = 1_000
+ORDERS: Final = {
+    "cost_usd": "cost_nano_usd",
+    "avoided_usd": "avoided_nano_usd",
+    **{name: name for name in ("calls", "errors", "input_tokens", "output_tokens")},
+}
+"""What groups can be put in order by, as answers name it and as the store does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +45,7 @@ class Asked:
 
 def read_usage_query(params: QueryParams, now_ns: int, *, also: Iterable[str] = ()) -> Asked:
     """`from`, `to`, `interval`, `timezone`, `group_by` and filters. `also`: parameters the endpoint reads itself."""
-    refuse_unknown(params, ("from", "to", "interval", "timezone", "group_by", *also))
+    refuse_unknown(params, ("from", "to", "interval", "timezone", "group_by", "order", "limit", *also))
     zone = read_timezone(params)
     from_ns, to = read_window(params, now_ns)
     interval = _read_interval(params)
@@ -48,6 +55,7 @@ def read_usage_query(params: QueryParams, now_ns: int, *, also: Iterable[str] = 
         edges=None if interval is None else _edges(interval, from_ns, to, zone),
         group_by=read_dimensions(params, "group_by"),
         filters=read_filters(params),
+        **_read_ranking(params),
     )
     return Asked(query, interval, zone)
 
@@ -130,6 +138,19 @@ def _read_interval(params: QueryParams) -> Interval | None:
     raise bad_field("interval", f"{value!r}: expected one of {', '.join((*INTERVALS, 'none'))}")
 
 
+def _read_ranking(params: QueryParams) -> dict[str, Any]:
+    """`order` and `limit`; a limit alone is of the greatest cost."""
+    wanted, limit = params.get("order"), params.get("limit")
+    if wanted is not None and wanted not in ORDERS:
+        raise bad_field("order", f"{wanted!r}: expected one of {', '.join(ORDERS)}")
+    if limit is None:
+        return {"order": ORDERS.get(wanted) if wanted else None}
+    most = int(limit) if limit.isascii() and limit.isdigit() and len(limit) < 6 else 0
+    if not 1 <= most <= MOST_GROUPS:
+        raise bad_field("limit", f"{limit!r}: expected a number of groups from 1 to {MOST_GROUPS}")
+    return {"order": ORDERS[wanted or "cost_usd"], "limit": most}
+
+
 def _edges(interval: Interval, from_ns: int, to: int, zone: ZoneInfo) -> list[int]:
     try:
         found = list(islice(edges(interval, from_ns, to, zone), MOST_BUCKETS + 2))
@@ -170,5 +191,11 @@ USAGE_PARAMETERS: Final = [
     INTERVAL_PARAMETER,
     TIMEZONE_PARAMETER,
     _parameter("group_by", "Dimensions, separated by commas."),
+    _parameter("order", "The groups greatest in this first, over the whole window.", {"enum": [*ORDERS]}),
+    _parameter(
+        "limit",
+        "Only so many groups: the first by `order`, by cost if it is not given.",
+        {"type": "integer", "minimum": 1, "maximum": MOST_GROUPS},
+    ),
     *FILTER_PARAMETERS,
 ]

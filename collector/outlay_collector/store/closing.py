@@ -11,31 +11,38 @@ import logging
 from collections.abc import Sequence
 from typing import Final
 
-from sqlalchemy import ColumnElement, Connection, exists, select, update
+from sqlalchemy import ColumnElement, Connection, Engine, exists, select, update
 
 from outlay_collector.billing import Report
 from outlay_collector.store.rollups import DAY_NS, LENGTHS_NS, PERIODS, hold_periods, share_periods
 from outlay_collector.store.schema import CALLS, REPORTS
-from outlay_collector.store.summing import sum_up
+from outlay_collector.store.summing import claim_day, sum_up, sum_up_within, unfinished
 
 log = logging.getLogger(__name__)
 
 YOUNGEST_NS: Final = DAY_NS
 """Nothing younger is ever removed, so what arrives in its own day is not looked up."""
 _MOST_PARAMETERS: Final = 500
+_OF_A_DAY: Final = tuple(length for length in LENGTHS_NS if length <= DAY_NS)
+
+
+def finish_day(engine: Engine, day_ns: int) -> None:
+    """Sum the day up for good, as far as it is not, so that closing it takes no long look at its calls."""
+    claim = claim_day(engine, day_ns)
+    for period in claim.periods:
+        sum_up(engine, period, claim, day_ns, final=True)
 
 
 def close_day(connection: Connection, day_ns: int) -> None:
-    """Sum the day up as far as it is not, and make that final. Raises `LookupError` where no call was ever marked."""
+    """Make its sums final, after summing up what is not. Raises `LookupError` where no call was ever marked."""
     hold_periods(connection)
-    within = _within(day_ns)
-    listed = connection.execute(select(PERIODS.c.length_ns, PERIODS.c.start_ns, PERIODS.c.stale).where(within)).all()
-    if DAY_NS not in {period.length_ns for period in listed}:
+    days = select(PERIODS.c.start_ns).where(PERIODS.c.length_ns == DAY_NS, PERIODS.c.start_ns == day_ns)
+    if connection.execute(days).first() is None:
         raise LookupError("a day with calls is not listed among the periods: `outlay db verify` says which")
-    for period in sorted(listed):
-        if period.stale:
-            sum_up(connection, period.length_ns, period.start_ns)
-    connection.execute(update(PERIODS).where(within).values(closed=True))
+    left = select(PERIODS.c.length_ns, PERIODS.c.start_ns).where(unfinished(day_ns))
+    for length_ns, start_ns in sorted(tuple(period) for period in connection.execute(left)):
+        sum_up_within(connection, (length_ns, start_ns))
+    connection.execute(update(PERIODS).where(_within(day_ns)).values(closed=True))
 
 
 def still_open(connection: Connection, reports: Sequence[Report], received_at_ns: int) -> Sequence[Report]:
@@ -58,7 +65,7 @@ def _day(report: Report) -> int:
 
 
 def _within(day_ns: int) -> ColumnElement[bool]:
-    return PERIODS.c.length_ns.in_(LENGTHS_NS) & PERIODS.c.start_ns.between(day_ns, day_ns + DAY_NS - 1)
+    return PERIODS.c.length_ns.in_(_OF_A_DAY) & PERIODS.c.start_ns.between(day_ns, day_ns + DAY_NS - 1)
 
 
 def _closed_days(connection: Connection, days: set[int]) -> set[int]:

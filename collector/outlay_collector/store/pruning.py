@@ -13,12 +13,13 @@ from sqlalchemy import ColumnElement, Connection, Engine, Select, Table, and_, d
 
 from outlay_collector.store.alert_tables import ALERTS, DELIVERIES, SILENCES, TRANSITIONS
 from outlay_collector.store.budgets import LEASES, SETTLEMENTS
-from outlay_collector.store.closing import close_day
+from outlay_collector.store.closing import close_day, finish_day
 from outlay_collector.store.engine import reading
 from outlay_collector.store.limits import LIMITS, forget_limits
 from outlay_collector.store.refusals import REFUSALS
 from outlay_collector.store.rollups import DAY_NS
 from outlay_collector.store.schema import CALLS, REPORTS
+from outlay_collector.store.steps import STEPS, count_steps, prune_steps
 
 BATCH: Final = 1_000
 
@@ -74,6 +75,7 @@ def prune_spans(engine: Engine, before_ns: int) -> Iterator[tuple[str, int]]:
         if len(page) < BATCH or page[-1].first >= before_ns:
             break
         after = page[-1].id
+    yield from prune_steps(engine, before_ns)
     for table, is_old in _EVENTS:
         yield from _remove(engine, table, is_old(before_ns))
     with engine.begin() as connection:
@@ -84,6 +86,7 @@ def prune_spans(engine: Engine, before_ns: int) -> Iterator[tuple[str, int]]:
 def prune_calls(engine: Engine, before_ns: int) -> Iterator[tuple[str, int]]:
     """Remove the calls of whole days (UTC) that ended before then, once their sums are final."""
     while (day_ns := _first_day(engine)) is not None and day_ns + DAY_NS <= before_ns:
+        finish_day(engine, day_ns)
         with engine.begin() as connection:
             close_day(connection, day_ns)
         yield from _remove(engine, CALLS, CALLS.c.started_at_ns < day_ns + DAY_NS)
@@ -94,6 +97,7 @@ def count_spans(connection: Connection, before_ns: int) -> dict[str, int]:
     reports = _reported(0).add_columns(func.count().label("reports")).subquery()
     old = and_(reports.c.started < before_ns, reports.c.last < before_ns)
     counts = {str(REPORTS.name): int(connection.scalar(select(func.sum(reports.c.reports)).where(old)) or 0)}
+    counts[str(STEPS.name)] = count_steps(connection, before_ns)
     for table, is_old in _EVENTS:
         counts[str(table.name)] = _count(connection, table, is_old(before_ns))
     counts[str(LIMITS.name)] = _count(connection, LIMITS, LIMITS.c.seen_at_ns < before_ns)

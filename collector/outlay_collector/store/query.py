@@ -37,6 +37,9 @@ class UsageQuery:
 
     `edges` cut the window into buckets: n + 1 rising times for n buckets, of which the first may lie before `from_ns`
     and the last after `to_ns`. None: one bucket.
+
+    `order`: the greatest groups by this measure first, summed over all buckets; `limit` needs one, and leaves the other
+    groups out.
     """
 
     from_ns: int
@@ -44,6 +47,8 @@ class UsageQuery:
     edges: Sequence[int] | None = None
     group_by: Sequence[str] = ()
     filters: Filters = field(default_factory=dict)
+    order: str | None = None
+    limit: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,13 +1,13 @@
-"""Questions about calls, as SQL over their rollups and their rows.
+"""Sums over calls, as SQL over their rollups and their rows.
 
-Sums are grouped in the database. Buckets are given by their edges, which the caller works out in the time zone asked
-for: a day that has 23 hours, or a zone half an hour off, is only another number here.
+Sums are grouped in the database, histograms put together here. Buckets are given by their edges, which the caller works
+out in the time zone asked for: a day that has 23 hours, or a zone half an hour off, is only another number here.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Final
@@ -22,115 +22,75 @@ from sqlalchemy import (
     and_,
     column,
     func,
-    literal_column,
     or_,
     select,
     true,
     values,
 )
 
-from outlay_collector.store.bins import percentile_ms
-from outlay_collector.store.query import (
-    TAG,
-    CallsQuery,
-    Filters,
-    Percentiles,
-    StoredCall,
-    StoredReport,
-    UsageQuery,
-    UsageRow,
-)
+from outlay_collector.store.bins import counted, percentiles_ms, unpack
+from outlay_collector.store.dimensions import dimension, is_any_of, matches
+from outlay_collector.store.query import Percentiles, UsageQuery, UsageRow
 from outlay_collector.store.rollups import (
-    BINS,
-    DAY_NS,
-    HOUR_NS,
-    LATENCY,
     MEASURES,
     PERIODS,
-    QUARTER_NS,
     ROLLUPS,
-    TTFT,
     grouping_for,
+    kind_of,
     measures_of_calls,
     measures_of_rollups,
-    plus,
+    minutes_of,
 )
-from outlay_collector.store.schema import CALLS, REPORTS
-from outlay_collector.store.segments import Listed, Segment, needs_parts, of_calls, plan
+from outlay_collector.store.schema import CALLS
+from outlay_collector.store.segments import Listing, Range, Segment, of_calls, plan
 
 Key = tuple[Any, ...]
 """The place of the bucket and the values of the dimensions grouped by."""
-Histogram = defaultdict[int, int]
-_Histogram = tuple[ColumnElement[Any], ColumnElement[int], ColumnElement[int], ColumnElement[bool]]
+Histograms = defaultdict[Key, list[int]]
+"""Of latency and of time to first token, as `store.bins` holds them."""
 
 _NEVER_UNKNOWN: Final = frozenset(
     {"calls", "errors", "auth_failures", "unpriced_calls", "rate_limited", "retries", "avoided_nano_usd"}
 )
+_MOST_NAMED: Final = 500
 
 
 def read_usage(connection: Connection, query: UsageQuery) -> list[UsageRow]:
-    """Rows by bucket, then by group, in rising order; groups without calls have none."""
+    """Rows by bucket, then by group, in rising order; groups without calls have none.
+
+    Where the query has a limit, only its first groups: the greatest by the sum over all buckets.
+    """
     segments = _segments(connection, query)
     sources = [
         _Source(query, CALLS, CALLS.c.started_at_ns, [s for s in segments if s.length_ns is None]),
         _Source(query, ROLLUPS, ROLLUPS.c.start_ns, [s for s in segments if s.length_ns is not None]),
     ]
     sums: dict[Key, list[int | None]] = {}
-    latency: defaultdict[Key, Histogram] = defaultdict(lambda: defaultdict(int))
-    ttft: defaultdict[Key, Histogram] = defaultdict(lambda: defaultdict(int))
     for source in sources:
         for key, figures in source.sums(connection):
-            sums[key] = figures if key not in sums else list(map(plus, sums[key], figures))
-        for kind, key, bin_, calls in source.bins(connection):
-            (latency if kind == LATENCY else ttft)[key][bin_] += calls
-    rows = [_row(query, key, figures, latency[key], ttft[key]) for key, figures in sums.items()]
+            sums[key] = figures if key not in sums else list(map(_plus, sums[key], figures))
+    shown = _first_groups(sums, query)
+    histograms: Histograms = defaultdict(lambda: [0, 0])
+    for source in sources:
+        source.add_histograms(connection, histograms, shown)
+    rows = [_row(query, key, figures, histograms[key]) for key, figures in sums.items() if key[1:] in shown]
+    if query.order is not None:
+        return sorted(rows, key=lambda row: (row.bucket or 0, shown[tuple(row.group)]))
     return sorted(rows, key=lambda row: (row.bucket or 0, [value or "" for value in row.group]))
 
 
-def read_calls(connection: Connection, query: CallsQuery) -> list[StoredCall]:
-    """The latest calls first; calls of one instant, the last to arrive first."""
-    statement = select(CALLS).order_by(CALLS.c.started_at_ns.desc(), CALLS.c.id.desc()).limit(query.limit)
-    statement = statement.where(_matches(CALLS, query.filters))
-    if query.from_ns is not None:
-        statement = statement.where(CALLS.c.started_at_ns >= query.from_ns)
-    if query.to_ns is not None:
-        statement = statement.where(CALLS.c.started_at_ns < query.to_ns)
-    if query.before is not None:
-        started_at_ns, call_id = query.before
-        earlier = and_(CALLS.c.started_at_ns == started_at_ns, CALLS.c.id < call_id)
-        statement = statement.where(
-            CALLS.c.started_at_ns <= started_at_ns, or_(CALLS.c.started_at_ns < started_at_ns, earlier)
-        )
-    return [row._asdict() for row in connection.execute(statement)]
+def listing_of(connection: Connection) -> Listing:
+    """Which periods there are, and what of them may be read."""
 
+    def listing(length_ns: int, ranges: Sequence[Range]) -> Mapping[int, int]:
+        if not ranges:
+            return {}
+        starts = or_(*(PERIODS.c.start_ns.between(start - length_ns + 1, end - 1) for start, end in ranges))
+        wanted = select(PERIODS.c.start_ns, PERIODS.c.kept, PERIODS.c.stale)
+        found = connection.execute(wanted.where(PERIODS.c.length_ns == length_ns, starts))
+        return {start: 0 if stale else kept for start, kept, stale in found}
 
-def read_call(connection: Connection, call_id: int) -> tuple[StoredCall, list[StoredReport]] | None:
-    """One call and its reports, the best source first; None where there is none of that id."""
-    row = connection.execute(select(CALLS).where(CALLS.c.id == call_id)).one_or_none()
-    if row is None:
-        return None
-    reports = select(REPORTS).where(REPORTS.c.call_id == call_id).order_by(REPORTS.c.rank, REPORTS.c.span_id)
-    return row._asdict(), [report._asdict() for report in connection.execute(reports)]
-
-
-def read_trace(connection: Connection, trace_id: str) -> list[StoredCall]:
-    """The calls any span of the trace reported, in the order they started."""
-    reported = select(REPORTS.c.call_id).where(REPORTS.c.trace_id == trace_id)
-    statement = select(CALLS).where(CALLS.c.id.in_(reported)).order_by(CALLS.c.started_at_ns, CALLS.c.id)
-    return [row._asdict() for row in connection.execute(statement)]
-
-
-def first_call_at_ns(connection: Connection) -> int | None:
-    return connection.execute(select(func.min(CALLS.c.started_at_ns))).scalar()
-
-
-def dimension(name: str, table: Table = CALLS) -> ColumnElement[str | None]:
-    """The column of a dimension."""
-    if name.startswith(TAG):
-        tag: ColumnElement[str | None] = table.c.tags[name[len(TAG) :]].as_string()
-        return tag
-    found: ColumnElement[str | None] = table.c[name]
-    return found
+    return listing
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,33 +108,34 @@ class _Source:
             return
         keys, tables = self._keys()
         measures = measures_of_calls() if self.table is CALLS else measures_of_rollups()
-        statement = select(*keys, *measures).select_from(tables).where(_matches(self.table, self.query.filters))
+        statement = select(*keys, *measures).select_from(tables).where(matches(self.table, self.query.filters))
         for row in connection.execute(statement.group_by(*keys)):
             yield tuple(row[: len(keys)]), [None if sum_ is None else int(sum_) for sum_ in row[len(keys) :]]
 
-    def bins(self, connection: Connection) -> Iterator[tuple[int, Key, int, int]]:
-        """How many calls of each key fell into each bin, of latency and of time to first token."""
+    def add_histograms(self, connection: Connection, found: Histograms, shown: Collection[Key]) -> None:
+        """Add how many calls of each key fell into each bin, of latency and of time to first token."""
         if not self.segments:
             return
         keys, tables = self._keys()
-        for kind, bin_, calls, chosen in self._histograms():
-            statement = select(kind, *keys, bin_, calls).where(chosen).where(_matches(self.table, self.query.filters))
-            statement = statement.group_by(*keys, bin_)
-            if self.table is ROLLUPS:
-                tables = tables.join(BINS, BINS.c.rollup_id == ROLLUPS.c.id)
-                statement = statement.group_by(kind)
-            statement = statement.select_from(tables)
-            for found_kind, *key, found, number in connection.execute(statement):
-                yield found_kind, tuple(key), found, int(number)
-
-    def _histograms(self) -> list[_Histogram]:
-        """Kind, bin and number of calls. Rollups have both kinds in one table, calls in a column each."""
+        chosen = and_(matches(self.table, self.query.filters), self._are_shown(shown))
         if self.table is ROLLUPS:
-            return [(BINS.c.kind, BINS.c.bin, func.sum(BINS.c.calls), true())]
-        return [
-            (literal_column(str(kind)), bin_, func.count(), bin_.is_not(None))
-            for kind, bin_ in ((LATENCY, CALLS.c.latency_bin), (TTFT, CALLS.c.ttft_bin))
-        ]
+            packed = select(*keys, ROLLUPS.c.latency, ROLLUPS.c.ttft).select_from(tables).where(chosen)
+            for *key, latency, ttft in connection.execute(packed):
+                histograms = found[tuple(key)]
+                histograms[0] += unpack(latency)
+                if ttft:
+                    histograms[1] += unpack(ttft)
+            return
+        for place, bin_ in enumerate((CALLS.c.latency_bin, CALLS.c.ttft_bin)):
+            each = select(*keys, bin_, func.count()).select_from(tables).where(chosen, bin_.is_not(None))
+            for *key, fell, calls in connection.execute(each.group_by(*keys, bin_)):
+                found[tuple(key)][place] += counted(fell, calls)
+
+    def _are_shown(self, shown: Collection[Key]) -> ColumnElement[bool]:
+        """Spares the database what is not shown, where one dimension tells."""
+        if self.query.limit is None or len(self.query.group_by) != 1 or len(shown) > _MOST_NAMED:
+            return true()
+        return is_any_of(dimension(self.query.group_by[0], self.table), [value or "" for (value,) in shown])
 
     def _keys(self) -> tuple[list[ColumnElement[Any]], FromClause]:
         names = ("bucket", "length_ns", "start_ns", "end_ns")
@@ -196,46 +157,44 @@ def _segments(connection: Connection, query: UsageQuery) -> list[Segment]:
         for n, (start, end) in enumerate(pairwise(edges))
         if start < query.to_ns and end > query.from_ns
     ]
-    if grouping_for({*query.group_by, *query.filters}) is None:
+    grouping = grouping_for({*query.group_by, *query.filters})
+    if grouping is None:
         return of_calls(buckets)
-    days = _listed(connection, DAY_NS, (query.from_ns - DAY_NS, query.to_ns))
-    hours = _listed(connection, HOUR_NS, needs_parts(buckets, DAY_NS, days))
-    quarters = _listed(connection, QUARTER_NS, needs_parts(buckets, HOUR_NS, hours) if hours else None)
-    return plan(buckets, {DAY_NS: days, HOUR_NS: hours, QUARTER_NS: quarters})
+    return plan(buckets, kind_of(grouping), minutes_of(grouping), listing_of(connection))
 
 
-def _listed(connection: Connection, length_ns: int, window: tuple[int, int] | None) -> Listed:
-    if window is None:
-        return {}
-    wanted = select(PERIODS.c.start_ns, PERIODS.c.stale).where(
-        PERIODS.c.length_ns == length_ns, PERIODS.c.start_ns >= window[0], PERIODS.c.start_ns < window[1]
-    )
-    return {row.start_ns: row.stale for row in connection.execute(wanted)}
+def _first_groups(sums: Mapping[Key, Sequence[int | None]], query: UsageQuery) -> dict[Key, int]:
+    """The groups to show, and their rank: the greatest first, those without the figure last, equal ones by name."""
+    if query.order is None:
+        return dict.fromkeys((key[1:] for key in sums), 0)
+    place = MEASURES.index(query.order)
+    totals: dict[Key, int | None] = {}
+    for key, figures in sums.items():
+        totals[key[1:]] = _plus(totals.get(key[1:]), figures[place])
+    ranked = sorted(totals, key=lambda group: (-(totals[group] or 0), [value or "" for value in group]))
+    return {group: rank for rank, group in enumerate(ranked[: query.limit])}
 
 
-def _row(query: UsageQuery, key: Key, figures: list[int | None], latency: Histogram, ttft: Histogram) -> UsageRow:
+def _plus(one: int | None, other: int | None) -> int | None:
+    """The sum of what is known."""
+    if one is None or other is None:
+        return one if other is None else other
+    return one + other
+
+
+def _row(query: UsageQuery, key: Key, figures: list[int | None], histograms: Sequence[int]) -> UsageRow:
     named = {
         name: figure or 0 if name in _NEVER_UNKNOWN else figure for name, figure in zip(MEASURES, figures, strict=True)
     }
     return UsageRow(
         bucket=None if query.edges is None else key[0],
         group=key[1:],
-        latency_ms=_percentiles(latency),
-        ttft_ms=_percentiles(ttft),
+        latency_ms=_percentiles(histograms[0]),
+        ttft_ms=_percentiles(histograms[1]),
         **named,  # type: ignore[arg-type]  # those that are never unknown are whole numbers
     )
 
 
-def _percentiles(histogram: Histogram) -> Percentiles:
-    return Percentiles(
-        p50=percentile_ms(histogram, 0.50), p95=percentile_ms(histogram, 0.95), p99=percentile_ms(histogram, 0.99)
-    )
-
-
-def _matches(table: Table, filters: Filters) -> ColumnElement[bool]:
-    return and_(true(), *(_is_any_of(dimension(name, table), wanted) for name, wanted in filters.items()))
-
-
-def _is_any_of(found: ColumnElement[str | None], wanted: Sequence[str]) -> ColumnElement[bool]:
-    said = found.in_([value for value in wanted if value])
-    return said if all(wanted) else or_(said, found.is_(None))
+def _percentiles(histogram: int) -> Percentiles:
+    p50, p95, p99 = percentiles_ms(histogram, 0.50, 0.95, 0.99)
+    return Percentiles(p50=p50, p95=p95, p99=p99)

@@ -14,11 +14,12 @@ from outlay.budgets.period import Window
 from sqlalchemy import ColumnElement, Connection, Label, Table, and_, case, func, literal, or_, select
 
 from outlay_collector.periods import to_ns
-from outlay_collector.store.rollups import DAY_NS, HOUR_NS, PERIODS, QUARTER_NS, ROLLUPS, grouping_for
+from outlay_collector.store.reading import listing_of
+from outlay_collector.store.rollups import DAY_NS, ROLLUPS, grouping_for, kind_of, minutes_of
 from outlay_collector.store.schema import CALLS
-from outlay_collector.store.segments import Listed, Segment, needs_parts, of_calls, plan
+from outlay_collector.store.segments import Segment, of_calls, plan
 
-_ROLLED_UP: Final = frozenset({"service", "environment", "provider", "operation", "feature", "tenant"})
+_ROLLED_UP: Final = frozenset({"service", "environment", "provider", "operation", "feature", "tenant", "user"})
 """Not the model: rollups know the one that answered, budgets the one asked for."""
 _FOREVER: Final = 2**63 - 1
 
@@ -76,18 +77,10 @@ def _segments(connection: Connection, budget: Budget, start: int, end: int | Non
     buckets = [(0, start, stop)]
     if budget.limit.unit != "usd" or not {*budget.per, *budget.match} <= _ROLLED_UP:
         return [*of_calls(buckets), *rest]
-    days = _listed(connection, DAY_NS, (start - DAY_NS, stop))
-    hours = _listed(connection, HOUR_NS, needs_parts(buckets, DAY_NS, days))
-    quarters = _listed(connection, QUARTER_NS, needs_parts(buckets, HOUR_NS, hours) if hours else None)
-    return [*plan(buckets, {DAY_NS: days, HOUR_NS: hours, QUARTER_NS: quarters}), *rest]
-
-
-def _listed(connection: Connection, length_ns: int, window: tuple[int, int] | None) -> Listed:
-    if window is None:
-        return {}
-    within = PERIODS.c.start_ns >= window[0], PERIODS.c.start_ns < window[1]
-    wanted = select(PERIODS.c.start_ns, PERIODS.c.stale).where(PERIODS.c.length_ns == length_ns, *within)
-    return {row.start_ns: row.stale for row in connection.execute(wanted)}
+    grouping = grouping_for({*budget.per, *budget.match})
+    if grouping is None:
+        return [*of_calls(buckets), *rest]
+    return [*plan(buckets, kind_of(grouping), minutes_of(grouping), listing_of(connection)), *rest]
 
 
 def _sums(

@@ -1,19 +1,20 @@
 """Sums of calls by period, so that a question about a month does not read a month of calls.
 
-A period is a quarter of an hour, into which the days of every time zone fall whole, an hour or a day of UTC. Each is
-summed up by all dimensions together, by none, and by each alone and by environment: most questions are about one
-dimension, and what they read then grows with the values of that one and not with the calls. A period is stale from
-the moment a call in it is written or changed, in that call's own transaction, until it is summed up again; a stale
-period is read from its calls. So figures are exact at any moment, and nothing has to keep pace with the writer. A
-period that is not listed has no calls.
+A period is a quarter of an hour, into which the days of every time zone fall whole, an hour, six hours, a day or a week
+of UTC. It is stale from the moment a call in it is written or changed, in that call's own transaction, until it is
+summed up again; a stale period is read from its calls. So figures are exact at any moment, and nothing has to keep pace
+with the writer. A period that is not listed has no calls.
 
-Dimensions with as many values as there are users (user, session, tags) are not summed up by: questions about them read
-the calls.
+What a period is summed up by grows with its calls, so that sums stay few beside them: `store.summing` decides, `kept`
+says what there is, and what is not there is read from shorter periods and in the end from calls. The last days have
+their minutes as well. Sessions, traces and tags are never summed up by.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
+from enum import IntFlag
+from itertools import combinations
 from typing import Any, Final
 
 from sqlalchemy import (
@@ -22,12 +23,14 @@ from sqlalchemy import (
     Column,
     ColumnElement,
     Connection,
-    ForeignKey,
-    Index,
     Integer,
+    Label,
+    LargeBinary,
+    SmallInteger,
     case,
     false,
     func,
+    literal_column,
     select,
     text,
     tuple_,
@@ -35,24 +38,50 @@ from sqlalchemy import (
 )
 from sqlmodel import Field, SQLModel
 
-from outlay_collector.store.schema import CALLS, BigId
+from outlay_collector.store.schema import CALLS
 
-QUARTER_NS: Final = 15 * 60 * 1_000_000_000
+MINUTE_NS: Final = 60 * 1_000_000_000
+QUARTER_NS: Final = 15 * MINUTE_NS
 HOUR_NS: Final = 4 * QUARTER_NS
+SIX_HOURS_NS: Final = 6 * HOUR_NS
 DAY_NS: Final = 24 * HOUR_NS
-LENGTHS_NS: Final = (QUARTER_NS, HOUR_NS, DAY_NS)
+WEEK_NS: Final = 7 * DAY_NS
+LENGTHS_NS: Final = (QUARTER_NS, HOUR_NS, SIX_HOURS_NS, DAY_NS, WEEK_NS)
+"""Of the periods that are listed. Minutes belong to their quarter."""
 DIMENSIONS: Final = ("service", "environment", "provider", "model", "operation", "feature", "tenant", "status")
-_WHERE: Final = "environment"
-GROUPINGS: Final = (
-    DIMENSIONS,
+USER: Final = "user"
+_OFTEN: Final = ("service", "environment", "model", "feature", "tenant")
+GROUPINGS: Final[tuple[tuple[str, ...], ...]] = (
     (),
     *((name,) for name in DIMENSIONS),
-    *((_WHERE, name) for name in DIMENSIONS if name != _WHERE),
+    *combinations(_OFTEN, 2),
+    ("environment", "provider"),
+    ("provider", "model"),
+    DIMENSIONS,
+    (USER,),
 )
-"""What is summed up by; a rollup names the place of its grouping here. Whoever asks of one thing mostly asks for all
-environments or for one of them."""
-LATENCY: Final = 0
-TTFT: Final = 1
+"""What is summed up by; a rollup names the place of its grouping here."""
+GROUPED: Final = (*DIMENSIONS, USER)
+
+
+class Kept(IntFlag):
+    """Which groupings a period has been summed up by."""
+
+    ONE = 1
+    """None, and each dimension alone."""
+    PAIRS = 2
+    ALL = 4
+    """All dimensions together; the user is none of them."""
+    USERS = 8
+    MINUTES = 16
+    """A quarter's minutes, by no dimension."""
+    MINUTES_ONE = 32
+    """And by each alone."""
+    FINAL = 64
+    """Everything that can be kept, so that the calls may go."""
+
+
+_KIND_OF_SIZE: Final = {0: Kept.ONE, 1: Kept.ONE, 2: Kept.PAIRS, len(DIMENSIONS): Kept.ALL}
 
 _AUTH_FAILURES: Final = (401, 403)
 _LOCK: Final = 0x6F75746C6101
@@ -62,24 +91,33 @@ class PeriodRow(SQLModel, table=True):
     """A period that has calls."""
 
     __tablename__ = "rollup_periods"
+    __table_args__ = ({"sqlite_with_rowid": False},)
 
     length_ns: int = Field(sa_column=Column(BigInteger, primary_key=True, autoincrement=False))
     start_ns: int = Field(sa_column=Column(BigInteger, primary_key=True, autoincrement=False))
     stale: bool
+    kept: int = Field(default=0, sa_column=Column(SmallInteger, nullable=False, server_default="0"))
+    """`Kept`; what a stale period has is not to be read."""
+    claim: int | None = Field(default=None, sa_type=BigInteger)
+    """Who sums it up from what was committed; taken away by whoever writes a call meanwhile."""
     closed: bool = Field(default=False, sa_column=Column(Boolean, nullable=False, server_default=false()))
     """Its calls may be gone, so it is never summed up again: `store.closing`."""
 
 
 class RollupRow(SQLModel, table=True):
-    """The calls of one period and group. Sums nobody reported are NULL, dimensions not grouped by as well."""
+    """The calls of one period and group. Sums nobody reported are NULL, dimensions not grouped by as well.
+
+    Rows stand by grouping and time, which is how they are asked for.
+    """
 
     __tablename__ = "rollups"
-    __table_args__ = (Index("ix_rollups_period", "length_ns", "grouping", "start_ns"), {"sqlite_autoincrement": True})
+    __table_args__ = ({"sqlite_with_rowid": False},)
 
-    id: int | None = Field(default=None, sa_column=Column(BigId, primary_key=True, autoincrement=True))
-    length_ns: int = Field(sa_type=BigInteger)
-    start_ns: int = Field(sa_type=BigInteger)
-    grouping: int
+    grouping: int = Field(sa_column=Column(SmallInteger, primary_key=True, autoincrement=False))
+    length_ns: int = Field(sa_column=Column(BigInteger, primary_key=True, autoincrement=False))
+    start_ns: int = Field(sa_column=Column(BigInteger, primary_key=True, autoincrement=False))
+    place: int = Field(sa_column=Column(Integer, primary_key=True, autoincrement=False))
+    """Tells the groups of one period and grouping apart; means nothing else."""
     service: str | None = None
     environment: str | None = None
     provider: str | None = None
@@ -88,6 +126,7 @@ class RollupRow(SQLModel, table=True):
     feature: str | None = None
     tenant: str | None = None
     status: str | None = None
+    user: str | None = None
     calls: int = Field(sa_type=BigInteger)
     errors: int = Field(sa_type=BigInteger)
     auth_failures: int = Field(sa_type=BigInteger)
@@ -101,22 +140,13 @@ class RollupRow(SQLModel, table=True):
     cost_nano_usd: int | None = Field(default=None, sa_type=BigInteger)
     avoided_nano_usd: int | None = Field(default=None, sa_type=BigInteger)
     unpriced_calls: int = Field(sa_type=BigInteger)
-
-
-class BinRow(SQLModel, table=True):
-    """How many calls of a rollup fell into one bin of `store.bins`. `kind` is `LATENCY` or `TTFT`."""
-
-    __tablename__ = "rollup_bins"
-
-    rollup_id: int = Field(sa_column=Column(BigId, ForeignKey("rollups.id", ondelete="CASCADE"), primary_key=True))
-    kind: int = Field(sa_column=Column(Integer, primary_key=True, autoincrement=False))
-    bin: int = Field(sa_column=Column(Integer, primary_key=True, autoincrement=False))
-    calls: int = Field(sa_type=BigInteger)
+    latency: bytes | None = Field(default=None, sa_type=LargeBinary)
+    """How long the calls took, as `store.bins` packs it; `ttft` likewise."""
+    ttft: bytes | None = Field(default=None, sa_type=LargeBinary)
 
 
 PERIODS: Final = SQLModel.metadata.tables["rollup_periods"]
 ROLLUPS: Final = SQLModel.metadata.tables["rollups"]
-BINS: Final = SQLModel.metadata.tables["rollup_bins"]
 
 _SUMS: Final = (
     "rate_limited",
@@ -132,22 +162,31 @@ _SUMS: Final = (
 MEASURES: Final = ("calls", "errors", "auth_failures", "unpriced_calls", *_SUMS)
 
 
-def _count(condition: ColumnElement[bool]) -> ColumnElement[int]:
-    return func.sum(case((condition, 1), else_=0))
+def _flag(condition: ColumnElement[bool]) -> ColumnElement[int]:
+    return case((condition, 1), else_=0)
 
 
-def measures_of_calls() -> list[ColumnElement[Any]]:
-    """The sums over rows of `calls`, in the order and under the names of `MEASURES`."""
-    counted = (
-        func.count(),
-        _count(CALLS.c.status == "error"),
-        _count(CALLS.c.http_status.in_(_AUTH_FAILURES)),
-        _count(CALLS.c.cost_nano_usd.is_(None)),
+def each_measure_of_calls() -> list[ColumnElement[Any]]:
+    """What each row of `calls` adds to `MEASURES`, in their order and under their names."""
+    counted: tuple[ColumnElement[Any], ...] = (
+        literal_column("1"),
+        _flag(CALLS.c.status == "error"),
+        _flag(CALLS.c.http_status.in_(_AUTH_FAILURES)),
+        _flag(CALLS.c.cost_nano_usd.is_(None)),
     )
     return [
         *(count.label(name) for count, name in zip(counted, MEASURES, strict=False)),
-        *(func.sum(CALLS.c[name]).label(name) for name in _SUMS),
+        *(CALLS.c[name] for name in _SUMS),
     ]
+
+
+def measures_of_calls() -> list[ColumnElement[Any]]:
+    """The sums over rows of `calls`."""
+    return [func.sum(_bare(each)).label(name) for each, name in zip(each_measure_of_calls(), MEASURES, strict=True)]
+
+
+def _bare(column: ColumnElement[Any]) -> ColumnElement[Any]:
+    return column.element if isinstance(column, Label) else column
 
 
 def measures_of_rollups() -> list[ColumnElement[Any]]:
@@ -162,6 +201,18 @@ def grouping_for(names: Collection[str]) -> int | None:
     return min(places, key=lambda place: len(GROUPINGS[place])) if places else None
 
 
+def kind_of(place: int) -> Kept:
+    """What a period must have kept for this grouping to be there."""
+    return Kept.USERS if GROUPINGS[place] == (USER,) else _KIND_OF_SIZE[len(GROUPINGS[place])]
+
+
+def minutes_of(place: int) -> Kept | None:
+    """The same of a quarter's minutes; None where these are never summed up by it."""
+    if kind_of(place) is not Kept.ONE:
+        return None
+    return Kept.MINUTES_ONE if GROUPINGS[place] else Kept.MINUTES
+
+
 def mark_stale(connection: Connection, times_ns: Iterable[int]) -> None:
     """Say that calls of these times are written or changed in this transaction. Whoever touches `calls` must."""
     share_periods(connection)
@@ -169,13 +220,13 @@ def mark_stale(connection: Connection, times_ns: Iterable[int]) -> None:
     for some in _chunks(sorted(touched)):
         these = tuple_(PERIODS.c.length_ns, PERIODS.c.start_ns).in_(some)
         known = {
-            (row.length_ns, row.start_ns): row.stale or row.closed
+            (row.length_ns, row.start_ns): (row.stale and row.claim is None) or row.closed
             for row in connection.execute(select(PERIODS).where(these))
         }
-        clean = [period for period, settled in known.items() if not settled]
-        if clean:
-            these = tuple_(PERIODS.c.length_ns, PERIODS.c.start_ns).in_(clean)
-            connection.execute(update(PERIODS).where(these).values(stale=True))
+        fresh = [period for period, settled in known.items() if not settled]
+        if fresh:
+            these = tuple_(PERIODS.c.length_ns, PERIODS.c.start_ns).in_(fresh)
+            connection.execute(update(PERIODS).where(these).values(stale=True, claim=None))
         new = [{"length": length, "start": start} for length, start in some if (length, start) not in known]
         if new:
             # Another collector may list it at the same moment.
@@ -198,13 +249,6 @@ def hold_periods(connection: Connection) -> None:
     """Until the end of this transaction no other writer is between its calls and its mark."""
     if connection.dialect.name == "postgresql":
         connection.execute(select(func.pg_advisory_xact_lock(_LOCK)))
-
-
-def plus(one: int | None, other: int | None) -> int | None:
-    """The sum of what is known."""
-    if one is None or other is None:
-        return one if other is None else other
-    return one + other
 
 
 def _chunks(periods: list[tuple[int, int]]) -> Iterable[list[tuple[int, int]]]:

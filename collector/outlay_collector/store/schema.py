@@ -88,7 +88,7 @@ class ReportRow(SQLModel, table=True):
     """One span that reported a call. The key makes a span that is sent again a span already known."""
 
     __tablename__ = "reports"
-    __table_args__ = (Index("ix_reports_parent", "trace_id", "parent_span_id"),)
+    __table_args__ = ({"sqlite_with_rowid": False},)
 
     trace_id: str = Field(primary_key=True)
     span_id: str = Field(primary_key=True)

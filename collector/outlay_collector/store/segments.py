@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
-from outlay_collector.store.rollups import DAY_NS, HOUR_NS, QUARTER_NS
+from outlay_collector.store.rollups import LENGTHS_NS, MINUTE_NS, QUARTER_NS, Kept
 
-Listed = Mapping[int, bool]
-"""Starts of the periods that have calls, and whether they are stale."""
+Range = tuple[int, int]
+Listing = Callable[[int, Sequence[Range]], Mapping[int, int]]
+"""Given a length and where in time: the starts of the periods there that have calls, and what of them (`Kept`) can be
+read: 0 where nothing."""
+_MOST_RANGES: Final = 8
 
 
 @dataclass(slots=True)
@@ -26,50 +31,77 @@ def of_calls(buckets: Iterable[tuple[int, int, int]]) -> list[Segment]:
     return [Segment(bucket, None, start, end) for bucket, start, end in buckets]
 
 
-def needs_parts(buckets: Iterable[tuple[int, int, int]], length_ns: int, listed: Listed) -> tuple[int, int] | None:
-    """The window in which shorter periods must be known: whatever is no whole period of this length that is summed up.
+def plan(buckets: Iterable[tuple[int, int, int]], kept: Kept, minutes: Kept | None, listing: Listing) -> list[Segment]:
+    """Segments that cover all calls of the buckets once, in rising order; stretches without calls are in none or any.
 
-    None: nowhere.
+    `kept` is what a period must have to be read, `minutes` what a quarter must have for its minutes to be.
     """
-    starts = [
-        at
-        for _, start, end in buckets
-        for at in range(start - start % length_ns, end, length_ns)
-        if at < start or at + length_ns > end or listed.get(at, False)
-    ]
-    return (min(starts), max(starts) + length_ns) if starts else None
+    found: list[Segment] = []
+    listed: Mapping[int, int] = {}
+    rest = [Segment(bucket, None, start, end) for bucket, start, end in buckets]
+    for length_ns in reversed(LENGTHS_NS):
+        listed = listing(length_ns, _ranges(rest))
+        starts, split = sorted(listed), []
+        for piece in rest:
+            whole = list(_split(piece, length_ns, starts, listed, kept))
+            found += [part for part in whole if part.length_ns]
+            split += [part for part in whole if not part.length_ns]
+        rest = split
+    for piece in rest:
+        quarter = piece.start_ns - piece.start_ns % QUARTER_NS
+        has_minutes = minutes is not None and listed.get(quarter, 0) & minutes
+        found += _by_minutes(piece) if has_minutes else [piece]
+    return _joined(found)
 
 
-def plan(buckets: Iterable[tuple[int, int, int]], listed: Mapping[int, Listed]) -> list[Segment]:
-    """The fewest segments that cover all calls of the buckets once; stretches without calls are in none or any.
+def _split(
+    piece: Segment, length_ns: int, starts: Sequence[int], listed: Mapping[int, int], kept: Kept
+) -> Iterator[Segment]:
+    """The periods of a piece, as far as they have calls: those that can be read, and what must be read otherwise."""
+    last: Segment | None = None
+    for place in range(bisect_left(starts, piece.start_ns - length_ns + 1), len(starts)):
+        start = starts[place]
+        if start >= piece.end_ns:
+            break
+        begin, end = max(start, piece.start_ns), min(start + length_ns, piece.end_ns)
+        length = length_ns if end - begin == length_ns and listed[start] & kept else None
+        if last is not None and last.length_ns and length:
+            last.end_ns = end  # between the two there is no call
+            continue
+        if last is not None:
+            yield last
+        last = Segment(piece.bucket, length, begin, end)
+    if last is not None:
+        yield last
 
-    `listed` has the periods of each length, where shorter ones are needed those too.
-    """
-    segments: list[Segment] = []
-    for bucket, start, end in buckets:
-        before = len(segments)
-        for length_ns, begin, stop in _pieces(start, end, listed):
-            last = segments[-1] if len(segments) > before else None
-            if last is not None and last.length_ns == length_ns:
-                last.end_ns = stop
-            else:
-                segments.append(Segment(bucket, length_ns, begin, stop))
-    return segments
+
+def _by_minutes(piece: Segment) -> Iterator[Segment]:
+    """A part of a quarter: its whole minutes, and what is left of it."""
+    first = -(-piece.start_ns // MINUTE_NS) * MINUTE_NS
+    last = piece.end_ns - piece.end_ns % MINUTE_NS
+    if first >= last:
+        yield piece
+        return
+    edges = ((None, piece.start_ns, first), (MINUTE_NS, first, last), (None, last, piece.end_ns))
+    for length, start, end in edges:
+        if start < end:
+            yield Segment(piece.bucket, length, start, end)
 
 
-def _pieces(start: int, end: int, listed: Mapping[int, Listed]) -> Iterator[tuple[int | None, int, int]]:
-    at = start
-    while at < end:
-        for length_ns in (DAY_NS, HOUR_NS, QUARTER_NS):
-            periods = listed[length_ns]
-            if at % length_ns == 0 and at + length_ns <= end and not periods.get(at, False):
-                if at in periods:
-                    yield length_ns, at, at + length_ns
-                at += length_ns
-                break
+def _ranges(pieces: Sequence[Segment]) -> list[Range]:
+    """Where the pieces are: each, or from the first to the last where they are many."""
+    if len(pieces) <= _MOST_RANGES:
+        return [(piece.start_ns, piece.end_ns) for piece in pieces]
+    return [(min(piece.start_ns for piece in pieces), max(piece.end_ns for piece in pieces))]
+
+
+def _joined(segments: Iterable[Segment]) -> list[Segment]:
+    """In the order of time, those that touch made one."""
+    joined: list[Segment] = []
+    for segment in sorted(segments, key=lambda s: (s.bucket, s.start_ns)):
+        last = joined[-1] if joined else None
+        if last and (last.bucket, last.length_ns, last.end_ns) == (segment.bucket, segment.length_ns, segment.start_ns):
+            last.end_ns = segment.end_ns
         else:
-            quarter = at - at % QUARTER_NS
-            stop = min(end, quarter + QUARTER_NS)
-            if quarter in listed[QUARTER_NS]:
-                yield None, at, stop
-            at = stop
+            joined.append(segment)
+    return joined

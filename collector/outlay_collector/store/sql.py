@@ -13,8 +13,9 @@ from outlay_collector.billing import Report
 from outlay_collector.store.closing import still_open
 from outlay_collector.store.engine import reading
 from outlay_collector.store.limits import note_limits
+from outlay_collector.store.listing import first_call_at_ns, read_call, read_calls, read_trace
 from outlay_collector.store.query import CallsQuery, StoredCall, StoredReport, UsageQuery, UsageRow
-from outlay_collector.store.reading import first_call_at_ns, read_call, read_calls, read_trace, read_usage
+from outlay_collector.store.reading import read_usage
 from outlay_collector.store.writing import Written, write_reports
 
 _TRIES: Final = 5

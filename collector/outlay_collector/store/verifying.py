@@ -1,108 +1,141 @@
 """Proves that rollups equal calls: every period that has calls is listed, and every sum that is kept is theirs.
 
-Where calls may have been removed the sums are all there is: what is left to prove is that a day equals its quarters.
+Where calls may have been removed the sums are all there is: what is left to prove is that they agree with each other.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from sqlalchemy import Connection, Engine, func, select
+from sqlalchemy import ColumnElement, Connection, Engine, and_, select
 
 from outlay_collector.periods import rfc3339
+from outlay_collector.store.bins import total, unpack
 from outlay_collector.store.engine import reading
 from outlay_collector.store.rollups import (
-    BINS,
     DAY_NS,
     GROUPINGS,
     HOUR_NS,
-    LATENCY,
     LENGTHS_NS,
     MEASURES,
+    MINUTE_NS,
     PERIODS,
     QUARTER_NS,
     ROLLUPS,
+    SIX_HOURS_NS,
+    WEEK_NS,
+    kind_of,
     measures_of_calls,
     measures_of_rollups,
+    minutes_of,
 )
 from outlay_collector.store.schema import CALLS
 
-_Sums = dict[int, dict[str, int | None]]
-"""By the start of a period, its measures."""
-_NAMES: Final = {QUARTER_NS: "quarter", HOUR_NS: "hour", DAY_NS: "day"}
+_Sums = Mapping[str, int | None]
+_NAMES: Final = {
+    MINUTE_NS: "minute", QUARTER_NS: "quarter", HOUR_NS: "hour", SIX_HOURS_NS: "six hours", DAY_NS: "day",
+    WEEK_NS: "week",
+}  # fmt: skip
+_NOTHING: Final[_Sums] = dict.fromkeys(MEASURES)
+_CLOSABLE_NS: Final = tuple(length for length in LENGTHS_NS if length <= DAY_NS)
 
 
 def verify(engine: Engine) -> list[str]:
-    """What is wrong, a line each, by time; empty where all is right."""
+    """What is wrong, a line each, by length and time; empty where all is right."""
     with reading(engine) as connection:
-        found = [line for length_ns in LENGTHS_NS for line in _differences(connection, length_ns)]
-        return [*found, *_closed_differences(connection)]
+        closed = _closed_days(connection)
+        found = [line for length_ns in LENGTHS_NS for line in _differences(connection, length_ns, closed)]
+        return [*found, *_closed_differences(connection, closed)]
 
 
-def _differences(connection: Connection, length_ns: int) -> Iterator[str]:
-    listed = select(PERIODS.c.start_ns, PERIODS.c.stale, PERIODS.c.closed).where(PERIODS.c.length_ns == length_ns)
-    exempt = {row.start_ns: row.stale or row.closed for row in connection.execute(listed)}
+def _differences(connection: Connection, length_ns: int, closed: set[int]) -> Iterator[str]:
+    """Of the periods whose calls are all there."""
+    start = CALLS.c.started_at_ns - CALLS.c.started_at_ns % length_ns
+    truth = _truth(connection, length_ns, None)
+    wanted = select(PERIODS.c.start_ns, PERIODS.c.stale, PERIODS.c.closed, PERIODS.c.kept)
+    listed = {row.start_ns: row for row in connection.execute(wanted.where(PERIODS.c.length_ns == length_ns))}
+    for begin in sorted(truth.keys() - listed.keys()):
+        yield f"{_NAMES[length_ns]} {rfc3339(begin)}: it has calls but is not listed"
+    fresh = {begin: row.kept for begin, row in listed.items() if not (row.stale or _is_closed(row, length_ns, closed))}
+    for place in range(len(GROUPINGS)):
+        theirs = _rollups(connection, length_ns, place)
+        for begin in sorted(begin for begin, kept in fresh.items() if kept & kind_of(place)):
+            yield from _wrong(length_ns, begin, truth.get(begin, _NOTHING), theirs.get(begin))
+    if length_ns == QUARTER_NS:
+        yield from _wrong_minutes(connection, {begin: kept for begin, kept in fresh.items() if kept}, start)
+
+
+def _wrong_minutes(connection: Connection, fresh: Mapping[int, int], start: ColumnElement[int]) -> Iterator[str]:
+    """Of the quarters that have minutes."""
+    for place in range(len(GROUPINGS)):
+        kind = minutes_of(place)
+        quarters = {begin for begin, kept in fresh.items() if kind is not None and kept & kind}
+        if not quarters:
+            continue
+        theirs = _rollups(connection, MINUTE_NS, place)
+        truth = _truth(connection, MINUTE_NS, start.between(min(quarters), max(quarters)))
+        for begin in sorted(truth.keys() | theirs.keys()):
+            if begin - begin % QUARTER_NS in quarters:
+                yield from _wrong(MINUTE_NS, begin, truth.get(begin, _NOTHING), theirs.get(begin))
+
+
+def _wrong(length_ns: int, begin: int, calls: _Sums, rollup: _Sums | None) -> Iterator[str]:
+    name = f"{_NAMES[length_ns]} {rfc3339(begin)}"
+    theirs = _NOTHING if rollup is None else rollup
+    for measure in MEASURES:
+        if calls[measure] != theirs[measure]:
+            yield f"{name}: {measure} is {theirs[measure]} in the rollup and {calls[measure]} in calls"
+    if (counted := theirs.get("counted", 0)) != (calls["calls"] or 0):
+        yield f"{name}: {counted} calls in the histogram, {calls['calls']} in calls"
+
+
+def _truth(connection: Connection, length_ns: int, where: ColumnElement[bool] | None) -> dict[int, _Sums]:
     start = (CALLS.c.started_at_ns - CALLS.c.started_at_ns % length_ns).label("start")
-    truth = _sums(connection.execute(select(start, *measures_of_calls()).group_by(start)))
-    kept = select(ROLLUPS.c.grouping, ROLLUPS.c.start_ns, *measures_of_rollups()).where(
-        ROLLUPS.c.length_ns == length_ns
-    )
-    summed = _by_grouping(connection.execute(kept.group_by(ROLLUPS.c.grouping, ROLLUPS.c.start_ns)))
-    counted = _histograms(connection, length_ns)
-    for begin in sorted(truth.keys() | {start for sums in summed for start in sums}):
-        name = f"{_NAMES[length_ns]} {rfc3339(begin)}"
-        if begin not in exempt:
-            yield f"{name}: it has calls but is not listed"
-        elif not exempt[begin]:
-            theirs = truth.get(begin, {})
-            for measure in MEASURES:
-                wrong = {sums.get(begin, {}).get(measure) for sums in summed} - {theirs.get(measure)}
-                if wrong:
-                    yield f"{name}: {measure} is {wrong.pop()} in the rollup and {theirs.get(measure)} in calls"
-            wrong = {calls.get(begin) for calls in counted} - {theirs.get("calls")}
-            if wrong:
-                yield f"{name}: {wrong.pop()} calls in the histogram, {theirs.get('calls')} in calls"
+    sums = select(start, *measures_of_calls()).group_by(start)
+    return {begin: _named(row) for begin, *row in connection.execute(sums if where is None else sums.where(where))}
 
 
-def _closed_differences(connection: Connection) -> Iterator[str]:
+def _rollups(connection: Connection, length_ns: int, place: int) -> dict[int, _Sums]:
+    """What one grouping comes to, by period; `counted` is the calls of its histograms."""
+    here = and_(ROLLUPS.c.grouping == place, ROLLUPS.c.length_ns == length_ns)
+    sums = select(ROLLUPS.c.start_ns, *measures_of_rollups()).where(here).group_by(ROLLUPS.c.start_ns)
+    histograms: defaultdict[int, int] = defaultdict(int)
+    for begin, latency in connection.execute(select(ROLLUPS.c.start_ns, ROLLUPS.c.latency).where(here)):
+        histograms[begin] += unpack(latency)
+    return {begin: {**_named(row), "counted": total(histograms[begin])} for begin, *row in connection.execute(sums)}
+
+
+def _named(sums: Sequence[Any]) -> dict[str, int | None]:
+    return {name: None if sum_ is None else int(sum_) for name, sum_ in zip(MEASURES, sums, strict=True)}
+
+
+def _is_closed(period: Any, length_ns: int, closed: set[int]) -> bool:
+    """Whether any of its calls may be gone."""
+    if length_ns == WEEK_NS:
+        return any(period.start_ns + n * DAY_NS in closed for n in range(7))
+    return bool(period.closed)
+
+
+def _closed_days(connection: Connection) -> set[int]:
     closed = select(PERIODS.c.start_ns).where(PERIODS.c.length_ns == DAY_NS, PERIODS.c.closed)
+    return set(connection.execute(closed).scalars())
+
+
+def _closed_differences(connection: Connection, closed: set[int]) -> Iterator[str]:
+    """Of days whose calls may be gone: every length and grouping must tell the same."""
+    if not closed:
+        return
     day = (ROLLUPS.c.start_ns - ROLLUPS.c.start_ns % DAY_NS).label("day")
-    within = day.in_(closed.scalar_subquery())
-
-    def sums(length_ns: int) -> list[_Sums]:
-        kept = select(ROLLUPS.c.grouping, day, *measures_of_rollups()).where(ROLLUPS.c.length_ns == length_ns, within)
-        return _by_grouping(connection.execute(kept.group_by(ROLLUPS.c.grouping, day)))
-
-    quarters, hours, days = (sums(length_ns) for length_ns in LENGTHS_NS)
-    for begin in sorted({start for length in (quarters, hours, days) for sums in length for start in sums}):
-        if len({str(grouping.get(begin)) for length in (quarters, hours, days) for grouping in length}) > 1:
+    kept = select(ROLLUPS.c.length_ns, ROLLUPS.c.grouping, day, *measures_of_rollups())
+    kept = kept.where(ROLLUPS.c.length_ns.in_(_CLOSABLE_NS), day.between(min(closed), max(closed)))
+    told: defaultdict[int, set[tuple[int | None, ...]]] = defaultdict(set)
+    seen: defaultdict[int, set[tuple[int, int]]] = defaultdict(set)
+    for length_ns, place, begin, *sums in connection.execute(kept.group_by("length_ns", "grouping", "day")):
+        told[begin].add(tuple(_named(sums).values()))
+        seen[begin].add((length_ns, kind_of(place)))
+    whole = {(length, kind_of(place)) for length in _CLOSABLE_NS for place in range(len(GROUPINGS) - 1)}
+    for begin in sorted(closed):
+        if len(told[begin]) > 1 or not whole <= seen[begin]:
             yield f"day {rfc3339(begin)}: it is not the sum of its quarters, and its calls were removed"
-
-
-def _sums(rows: Iterable[Sequence[Any]]) -> _Sums:
-    return {
-        int(start): {name: None if sum_ is None else int(sum_) for name, sum_ in zip(MEASURES, sums, strict=True)}
-        for start, *sums in rows
-    }
-
-
-def _by_grouping(rows: Iterable[Sequence[Any]]) -> list[_Sums]:
-    """The sums of each grouping: all are of the same calls."""
-    found: list[list[Sequence[Any]]] = [[] for _ in GROUPINGS]
-    for grouping, *row in rows:
-        found[grouping].append(row)
-    return [_sums(some) for some in found]
-
-
-def _histograms(connection: Connection, length_ns: int) -> list[dict[int, int]]:
-    calls = (
-        select(ROLLUPS.c.grouping, ROLLUPS.c.start_ns, func.sum(BINS.c.calls))
-        .join_from(ROLLUPS, BINS, BINS.c.rollup_id == ROLLUPS.c.id)
-        .where(ROLLUPS.c.length_ns == length_ns, BINS.c.kind == LATENCY)
-        .group_by(ROLLUPS.c.grouping, ROLLUPS.c.start_ns)
-    )
-    found: list[dict[int, int]] = [{} for _ in GROUPINGS]
-    for grouping, start, number in connection.execute(calls):
-        found[grouping][start] = int(number)
-    return found

@@ -27,6 +27,7 @@ from outlay_collector.billing import (
 )
 from outlay_collector.store.engine import json_text
 from outlay_collector.store.ids import take_ids
+from outlay_collector.store.inserting import insert_rows
 from outlay_collector.store.rollups import mark_stale
 from outlay_collector.store.rows import COLUMNS, columns_of, report_of
 from outlay_collector.store.schema import CALLS, REPORTS
@@ -94,10 +95,12 @@ def write_reports(connection: Connection, reports: Sequence[Report], received_at
     for group, call_id in zip(inserts, take_ids(connection, "calls", len(inserts)), strict=True):
         group.call_ids.add(call_id)
     mark_stale(connection, {report.call.started_at_ns for group in groups for report in group.members})
-    _insert(connection, "calls", ("id", *COLUMNS), (_call_row(group, received_at_ns) for group in inserts))
+    insert_rows(connection, "calls", ("id", *COLUMNS), (_call_row(group, received_at_ns) for group in inserts))
     for group in changes:
         _change(connection, group, received_at_ns)
-    _insert(connection, "reports", _REPORT_COLUMNS, (row for group in groups for row in _rows(group, received_at_ns)))
+    insert_rows(
+        connection, "reports", _REPORT_COLUMNS, (row for group in groups for row in _rows(group, received_at_ns))
+    )
     return Written(new=len(inserts), changed=len(changes), repeated=len(reports) - len(fresh))
 
 
@@ -307,15 +310,6 @@ def _body(report: Report) -> dict[str, Any]:
 
 def _json(value: Any) -> str | None:
     return None if value is None else json_text(value)
-
-
-def _insert(connection: Connection, table: str, columns: Sequence[str], rows: Iterable[tuple[Any, ...]]) -> None:
-    """Straight to the driver: the rows are in its own types already."""
-    if values := list(rows):
-        mark = "%s" if connection.dialect.name == "postgresql" else "?"
-        names = ", ".join(f'"{name}"' for name in columns)
-        marks = ", ".join([mark] * len(columns))
-        connection.exec_driver_sql(f"INSERT INTO {table} ({names}) VALUES ({marks})", values)
 
 
 def _chunks(items: Iterable[T]) -> Iterator[list[T]]:

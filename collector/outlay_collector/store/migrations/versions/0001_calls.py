@@ -82,8 +82,8 @@ def upgrade() -> None:
         sa.Column("rank", sa.Integer, nullable=False),
         sa.Column("body", _JSON),
         sa.Column("received_at_ns", sa.BigInteger, nullable=False),
+        sqlite_with_rowid=False,
     )
-    op.create_index("ix_reports_parent", "reports", ["trace_id", "parent_span_id"])
     op.create_index("ix_reports_call_id", "reports", ["call_id"])
 
 

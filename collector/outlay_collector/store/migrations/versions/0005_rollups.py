@@ -1,4 +1,4 @@
-"""Sums of calls by quarter of an hour, hour and day. Periods that have calls already are listed as stale."""
+"""Sums of calls by period. Periods that have calls already are listed as stale."""
 
 from __future__ import annotations
 
@@ -8,9 +8,8 @@ from alembic import op
 revision = "0005_rollups"
 down_revision = "0004_repricings"
 
-_ID = sa.BigInteger().with_variant(sa.Integer, "sqlite")
-_LENGTHS_NS = (900_000_000_000, 3_600_000_000_000, 86_400_000_000_000)
-_DIMENSIONS = ("service", "environment", "provider", "model", "operation", "feature", "tenant", "status")
+_LENGTHS_NS = (900_000_000_000, 3_600_000_000_000, 21_600_000_000_000, 86_400_000_000_000, 604_800_000_000_000)
+_DIMENSIONS = ("service", "environment", "provider", "model", "operation", "feature", "tenant", "status", "user")
 
 
 def upgrade() -> None:
@@ -19,13 +18,16 @@ def upgrade() -> None:
         sa.Column("length_ns", sa.BigInteger, primary_key=True, autoincrement=False),
         sa.Column("start_ns", sa.BigInteger, primary_key=True, autoincrement=False),
         sa.Column("stale", sa.Boolean, nullable=False),
+        sa.Column("kept", sa.SmallInteger, nullable=False, server_default="0"),
+        sa.Column("claim", sa.BigInteger),
+        sqlite_with_rowid=False,
     )
     op.create_table(
         "rollups",
-        sa.Column("id", _ID, primary_key=True, autoincrement=True),
-        sa.Column("length_ns", sa.BigInteger, nullable=False),
-        sa.Column("start_ns", sa.BigInteger, nullable=False),
-        sa.Column("grouping", sa.Integer, nullable=False),
+        sa.Column("grouping", sa.SmallInteger, primary_key=True, autoincrement=False),
+        sa.Column("length_ns", sa.BigInteger, primary_key=True, autoincrement=False),
+        sa.Column("start_ns", sa.BigInteger, primary_key=True, autoincrement=False),
+        sa.Column("place", sa.Integer, primary_key=True, autoincrement=False),
         *(sa.Column(name, sa.String) for name in _DIMENSIONS),
         sa.Column("calls", sa.BigInteger, nullable=False),
         sa.Column("errors", sa.BigInteger, nullable=False),
@@ -40,15 +42,9 @@ def upgrade() -> None:
         sa.Column("cost_nano_usd", sa.BigInteger),
         sa.Column("avoided_nano_usd", sa.BigInteger),
         sa.Column("unpriced_calls", sa.BigInteger, nullable=False),
-        sqlite_autoincrement=True,
-    )
-    op.create_index("ix_rollups_period", "rollups", ["length_ns", "grouping", "start_ns"])
-    op.create_table(
-        "rollup_bins",
-        sa.Column("rollup_id", _ID, sa.ForeignKey("rollups.id", ondelete="CASCADE"), primary_key=True),
-        sa.Column("kind", sa.Integer, primary_key=True, autoincrement=False),
-        sa.Column("bin", sa.Integer, primary_key=True, autoincrement=False),
-        sa.Column("calls", sa.BigInteger, nullable=False),
+        sa.Column("latency", sa.LargeBinary),
+        sa.Column("ttft", sa.LargeBinary),
+        sqlite_with_rowid=False,
     )
     for length in _LENGTHS_NS:
         op.execute(
@@ -58,6 +54,5 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    op.drop_table("rollup_bins")
     op.drop_table("rollups")
     op.drop_table("rollup_periods")
