@@ -17,19 +17,23 @@ from outlay_collector.api import (
     alerts,
     budgets,
     calls,
+    document,
     errors,
     export,
     health,
     leases,
     limits,
+    losses,
     refusals,
     repricings,
     simulation,
     summary,
+    traces,
     usage,
 )
-from outlay_collector.api.dependencies import Running, running
+from outlay_collector.api.dependencies import Running
 from outlay_collector.gate import BodyGate, KeyGate
+from outlay_collector.ledger_metrics import LedgerMetrics
 from outlay_collector.metrics import Metrics
 from outlay_collector.otlp import http as otlp
 from outlay_collector.reporting import reporting
@@ -41,6 +45,7 @@ from outlay_collector.store.definitions import follow_file
 from outlay_collector.store.engine import open_engine
 from outlay_collector.store.migrate import migrate
 from outlay_collector.store.sql import SqlStore
+from outlay_collector.store.steps import StepStore
 from outlay_collector.tending import tending
 from outlay_collector.writer import Writer
 
@@ -73,16 +78,18 @@ def create_app(
     errors.install(app)
     app.add_middleware(BodyGate)
     if not trusted:
-        app.add_middleware(KeyGate, keys=lambda request: running(request).keys)
+        app.add_middleware(KeyGate)
     app.add_middleware(Answers, log_requests=settings.server.log_requests)
     for part in (
         otlp,
         usage,
         summary,
         calls,
+        traces,
         export,
         leases,
         limits,
+        losses,
         simulation,
         budgets,
         refusals,
@@ -91,6 +98,7 @@ def create_app(
         health,
     ):
         app.include_router(part.router)
+    document.install(app)
     return app
 
 
@@ -104,7 +112,10 @@ def _run(settings: Settings, clock: Callable[[], int], own_key: str | None) -> I
         metrics = Metrics()
         store = SqlStore(engine)
         writer = Writer(store, clock, settings.server.queue_spans, metrics)
+        steps = Writer(StepStore(engine), clock, settings.server.queue_spans, Metrics())
         metrics.watch("outlay_reports_waiting", lambda: writer.waiting)
+        metrics.watch("outlay_reports_waiting_limit", lambda: writer.most_waiting)
+        metrics.put("outlay_build_info", {(("version", version("outlay-collector")),): 1})
         with (
             ThreadPoolExecutor(1, thread_name_prefix="outlay-decoder") as decoders,
             alerting.running(settings, store, engine, clock),
@@ -114,19 +125,23 @@ def _run(settings: Settings, clock: Callable[[], int], own_key: str | None) -> I
             pruning(engine, settings.retention, clock),
         ):
             writer.start()
+            steps.start()
             try:
                 yield Running(
                     settings=settings,
                     engine=engine,
                     store=store,
                     writer=writer,
+                    steps=steps,
                     decoders=decoders,
                     book=PriceBook.bundled().overridden(settings.prices),
                     metrics=metrics,
+                    ledger=LedgerMetrics(metrics, store, engine, clock),
                     keys=Keys(engine, own=own_key),
                     clock=clock,
                 )
             finally:
                 writer.stop()
+                steps.stop()
     finally:
         engine.dispose()

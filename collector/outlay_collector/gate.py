@@ -6,7 +6,6 @@ Which key may do what is `security`'s. The bodies of OTLP have their own limit a
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from typing import Final
 
 from fastapi import HTTPException
@@ -14,31 +13,37 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from outlay_collector.api.dependencies import running
 from outlay_collector.api.errors import error_response
-from outlay_collector.security import Caller, Denial, Keys, bearer, is_metered, right_for
+from outlay_collector.security import Caller, Denial, bearer, is_metered, right_for
 
 MOST_BODY_BYTES: Final = 8 * 1024 * 1024
 """Of a request to the API. What applications send through OTLP may be larger: `[server] max_body_bytes`."""
 BODY_WITHIN_S: Final = 30.0
-_CODES: Final = {401: "unauthorized", 403: "forbidden", 429: "rate_limited"}
+_OTLP: Final = "/v1/"
+_SIGNALS: Final = {f"{_OTLP}{name}": name for name in ("traces", "logs", "metrics")}
+CODES: Final = {401: "unauthorized", 403: "forbidden", 429: "rate_limited"}
 
 
 class KeyGate:
     """ASGI middleware that lets a request in only with a key that may do what it asks, and says to whoever answers who
     it is: `caller_of`."""
 
-    def __init__(self, app: ASGIApp, keys: Callable[[Request], Keys]) -> None:
+    def __init__(self, app: ASGIApp) -> None:
         self._app = app
-        self._keys = keys
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         needed = right_for(scope["method"], scope["path"]) if scope["type"] == "http" else None
         if needed is not None:
             request = Request(scope)
-            keys, given = self._keys(request), bearer(request.headers.get("authorization", ""))
+            collector, given = running(request), bearer(request.headers.get("authorization", ""))
             metered = is_metered(scope["path"])
-            caller = await run_in_threadpool(lambda: keys.admit(given, needed, metered=metered))
+            caller = await run_in_threadpool(lambda: collector.keys.admit(given, needed, metered=metered))
             if isinstance(caller, Denial):
+                if signal := _SIGNALS.get(scope["path"]):
+                    collector.metrics.add(
+                        "outlay_requests_total", transport="http", signal=signal, answer=CODES[caller.status]
+                    )
                 await _refuse(caller)(scope, receive, send)
                 return
             request.state.caller = caller
@@ -55,7 +60,7 @@ def _refuse(denial: Denial) -> ASGIApp:
     headers = {"WWW-Authenticate": "Bearer"} if denial.status == 401 else {}
     if denial.retry_after_s is not None:
         headers["Retry-After"] = str(denial.retry_after_s)
-    return error_response(denial.status, _CODES[denial.status], denial.reason, headers=headers)
+    return error_response(denial.status, CODES[denial.status], denial.reason, headers=headers)
 
 
 class BodyGate:
@@ -70,7 +75,7 @@ class BodyGate:
             await self._app(scope, receive, send)
             return
         caller = caller_of(Request(scope))
-        limit = None if scope["path"].startswith("/v1/") else min(MOST_BODY_BYTES, caller.body_bytes or MOST_BODY_BYTES)
+        limit = None if scope["path"].startswith(_OTLP) else min(MOST_BODY_BYTES, caller.body_bytes or MOST_BODY_BYTES)
         due = asyncio.get_running_loop().time() + BODY_WITHIN_S
         came, complete = 0, False
 

@@ -18,6 +18,7 @@ from math import ceil
 from typing import Final, Literal, get_args
 
 from sqlalchemy import Engine
+from sqlalchemy.exc import SQLAlchemyError
 
 from outlay_collector.pins import Pins
 from outlay_collector.quotas import Meter, Quota
@@ -30,6 +31,7 @@ RIGHTS: Final[tuple[Right, ...]] = get_args(Right)
 
 _PREFIX: Final = "outlay"
 _FRESH_S: Final = 5.0
+_HELD_S: Final = 600.0
 _OPEN: Final = frozenset({"/healthz", "/readyz"})
 _LEASES: Final = frozenset({"/api/v1/budgets/leases", "/api/v1/budgets/settle"})
 _UNLIMITED: Final = Quota()
@@ -108,6 +110,7 @@ class Keys:
         self._monotonic = monotonic
         self._lock = threading.Lock()
         self._read_at = -_FRESH_S
+        self._held_until_s = -1.0
         self._known: dict[str, _Known] = {}
         self._meters: dict[str, Meter] = {}
 
@@ -142,16 +145,26 @@ class Keys:
         return Caller(key.pins, key.quota.body_bytes, meter.used)
 
     def _fresh(self) -> dict[str, _Known]:
-        if self._monotonic() - self._read_at >= _FRESH_S:
-            with reading(self._engine) as connection:
-                rows = read_keys(connection)
+        """While the database does not answer those last read hold, for minutes: so long it can still be asked what is
+        wrong. Raises what the database raises where none were read, or too long ago."""
+        now_s = self._monotonic()
+        if now_s - self._read_at >= _FRESH_S:
+            try:
+                with reading(self._engine) as connection:
+                    rows = read_keys(connection)
+            except SQLAlchemyError:
+                if self._held_until_s < now_s:
+                    raise
+                self._read_at = now_s
+                return self._known
+            self._held_until_s = now_s + _HELD_S
             self._known = {
                 row.id: _Known(row.scope, row.secret_sha256, row.pins or {}, Quota.read(row.quota))
                 for row in rows
                 if not row.revoked_at_ns
             }
             self._meters = {key_id: meter for key_id, meter in self._meters.items() if key_id in self._known}
-            self._read_at = self._monotonic()
+            self._read_at = now_s
         return self._known
 
 

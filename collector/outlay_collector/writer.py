@@ -17,14 +17,16 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final, Generic, Protocol, TypeVar
 
-from outlay_collector.billing import Report
 from outlay_collector.metrics import Metrics
 from outlay_collector.store.faults import Fault, fault_of
 from outlay_collector.store.writing import Written
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+T_contra = TypeVar("T_contra", contravariant=True)
 
 _GROUP_REPORTS: Final = 8_192
 STALLED_S: Final = 15.0
@@ -55,30 +57,30 @@ class Unstorable(Exception):
     """Something in this batch cannot be stored by any database; sending it again will not help."""
 
 
-class Sink(Protocol):
+class Sink(Protocol[T_contra]):
     """Where reports go: all of them, or an exception and none."""
 
-    def write(self, reports: Sequence[Report], received_at_ns: int) -> Written: ...
+    def write(self, reports: Sequence[T_contra], received_at_ns: int) -> Written: ...
 
 
 @dataclass(frozen=True, slots=True)
-class _Waiting:
-    reports: Sequence[Report]
+class _Waiting(Generic[T]):
+    reports: Sequence[T]
     committed: Future[None]
 
 
 @dataclass(frozen=True, slots=True)
-class _Refused:
-    reports: Sequence[Report]
+class _Refused(Generic[T]):
+    reports: Sequence[T]
     error: NotStored
 
 
-class Writer:
+class Writer(Generic[T]):
     """The one thread that writes. `submit` from anywhere; the future it gives is done once the batch is committed."""
 
     def __init__(
         self,
-        sink: Sink,
+        sink: Sink[T],
         clock: Callable[[], int],
         most_waiting: int,
         metrics: Metrics,
@@ -89,9 +91,9 @@ class Writer:
         self._monotonic = monotonic
         self._metrics = metrics
         self._busy_since: float | None = None
-        self._refused: _Refused | None = None
+        self._refused: _Refused[T] | None = None
         self._most_waiting = most_waiting
-        self._queue: deque[_Waiting] = deque()
+        self._queue: deque[_Waiting[T]] = deque()
         self._changed = threading.Condition()
         self._waiting = 0
         self._closing = False
@@ -133,7 +135,7 @@ class Writer:
             self._changed.notify()
         self._thread.join()
 
-    def submit(self, reports: Sequence[Report]) -> Future[None]:
+    def submit(self, reports: Sequence[T]) -> Future[None]:
         """Raises `QueueFull`, and `DiskFull` at once where that is known. The future raises `NotStored` where the
         database would not take the batch, `Unstorable` where none would."""
         if isinstance(trouble := self.trouble, DiskFull):
@@ -159,26 +161,27 @@ class Writer:
                 with self._changed:
                     self._waiting -= sum(len(waiting.reports) for waiting in group)
 
-    def _take(self) -> list[_Waiting] | None:
+    def _take(self) -> list[_Waiting[T]] | None:
         """All that waits, up to the size of one transaction; nothing where it is time to try a refused batch again;
         None once there is nothing more to come."""
         with self._changed:
             pause = None if self._refused is None else _TRY_AGAIN_S
             self._changed.wait_for(lambda: self._queue or self._closing, pause)
-            group: list[_Waiting] = []
+            group: list[_Waiting[T]] = []
             size = 0
             while self._queue and (not group or size + len(self._queue[0].reports) <= _GROUP_REPORTS):
                 group.append(self._queue.popleft())
                 size += len(group[-1].reports)
             return None if self._closing and not group else group
 
-    def _write(self, group: Sequence[_Waiting]) -> None:
+    def _write(self, group: Sequence[_Waiting[T]]) -> None:
         """One transaction for all. Where it fails one for each, so that a bad batch fails alone, unless each would."""
         reports = [report for waiting in group for report in waiting.reports]
         try:
             self._store(reports)
         except Exception as error:  # noqa: BLE001 - whatever it is, the senders hear of it and the thread goes on
             fault = fault_of(error)
+            self._metrics.add("outlay_commits_failed_total", fault=fault.name.lower())
             if len(group) > 1 and fault in (Fault.DATA, Fault.OTHER):
                 for waiting in group:
                     self._write([waiting])
@@ -190,7 +193,7 @@ class Writer:
             for waiting in group:
                 waiting.committed.set_result(None)
 
-    def _refusal(self, fault: Fault, error: Exception, reports: Sequence[Report]) -> Exception:
+    def _refusal(self, fault: Fault, error: Exception, reports: Sequence[T]) -> Exception:
         """What the senders hear. Remembers these reports, to be tried again, unless they are at fault themselves."""
         log.warning("a batch could not be stored: %s", error)
         if fault is Fault.DATA:
@@ -202,7 +205,7 @@ class Writer:
         self._refused = _Refused(reports, refusal)
         return refusal
 
-    def _try_again(self, reports: Sequence[Report]) -> None:
+    def _try_again(self, reports: Sequence[T]) -> None:
         """Their sender was told to send them again, and calls are stored once: so no harm is done by storing them."""
         try:
             self._store(reports)
@@ -212,14 +215,13 @@ class Writer:
         else:
             log.warning("batches are stored again")
 
-    def _store(self, reports: Sequence[Report]) -> None:
+    def _store(self, reports: Sequence[T]) -> None:
         self._busy_since = began = self._monotonic()
         try:
             written = self._sink.write(reports, self._clock())
         finally:
             self._busy_since = None
         self._refused = None
-        self._metrics.add("outlay_commits_total")
-        self._metrics.add("outlay_commit_seconds_total", self._monotonic() - began)
+        self._metrics.observe("outlay_commit_seconds", self._monotonic() - began)
         self._metrics.add("outlay_calls_stored_total", written.new)
         self._metrics.add("outlay_reports_repeated_total", written.repeated)

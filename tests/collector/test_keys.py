@@ -12,6 +12,7 @@ from outlay_collector.security import Caller, Denial, Keys, make_key, right_for
 from outlay_collector.settings import Settings, Store
 from outlay_collector.store.keys import add_key, revoke_key
 from sqlalchemy import Engine, text
+from sqlalchemy.exc import SQLAlchemyError
 from typer.testing import CliRunner
 
 from tests.collector.sending import BOTH_BACKENDS, NOW_NS, PROTOBUF
@@ -71,6 +72,22 @@ def test_a_revoked_key_stops_to_work_within_seconds(engine: Engine) -> None:
         assert revoke_key(connection, key.split("_")[1], NOW_NS)
     clock[0] = 5.0
     assert isinstance(keys.admit(key, "read"), Denial)
+
+
+def test_keys_hold_for_minutes_while_the_database_does_not_answer(engine: Engine) -> None:
+    clock = [0.0]
+    keys, unread, key = Keys(engine, lambda: clock[0]), Keys(engine, lambda: clock[0]), made(engine, "read")
+    assert isinstance(keys.admit(key, "read"), Caller)
+    with engine.begin() as connection:
+        connection.execute(text("ALTER TABLE api_keys RENAME TO away"))
+    with pytest.raises(SQLAlchemyError):
+        unread.admit(key, "read")
+    for clock[0] in (10.0, 600.0):
+        assert isinstance(keys.admit(key, "read"), Caller)
+        assert isinstance(keys.admit(key[:-1], "read"), Denial)
+    clock[0] = 606.0
+    with pytest.raises(SQLAlchemyError):
+        keys.admit(key, "read")
 
 
 def test_secrets_are_not_kept(engine: Engine) -> None:

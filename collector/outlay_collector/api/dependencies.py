@@ -15,9 +15,12 @@ from fastapi import Depends, Request
 from outlay.prices import PriceBook
 from sqlalchemy import Engine
 
+from outlay_collector.billing import Report
+from outlay_collector.ledger_metrics import LedgerMetrics
 from outlay_collector.metrics import Metrics
 from outlay_collector.security import Keys
 from outlay_collector.settings import Settings
+from outlay_collector.steps import Step
 from outlay_collector.store.base import CallStore
 from outlay_collector.writer import Writer
 
@@ -29,10 +32,12 @@ class Running:
     settings: Settings
     engine: Engine
     store: CallStore
-    writer: Writer
+    writer: Writer[Report]
+    steps: Writer[Step]
     decoders: ThreadPoolExecutor
     book: PriceBook
     metrics: Metrics
+    ledger: LedgerMetrics
     keys: Keys
     clock: Callable[[], int]
 

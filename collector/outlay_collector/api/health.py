@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 from fastapi import APIRouter, Request, Response
 from sqlalchemy.exc import SQLAlchemyError
 
 from outlay_collector.api.dependencies import Running, running
 from outlay_collector.api.errors import error_response
-from outlay_collector.writer import STALLED_S, DiskFull
+from outlay_collector.writer import STALLED_S, DiskFull, Writer
 
 router = APIRouter(tags=["health"])
 
@@ -37,13 +37,9 @@ def get_readiness(request: Request) -> Response:
 
 def unready(collector: Running) -> tuple[str, str] | None:
     """Why the collector cannot do its work, as a code and a sentence; None where it can."""
-    writer = collector.writer
-    if not writer.alive:
-        return "writer_stopped", "the writer has ended; nothing can be stored"
-    if writer.stalled:
-        return "writer_stalled", f"a transaction has gone on for over {STALLED_S:g} s; something holds the database"
-    if writer.trouble is not None:
-        return "disk_full" if isinstance(writer.trouble, DiskFull) else "not_stored", str(writer.trouble)
+    for writer in (collector.writer, collector.steps):
+        if (reason := _standing_still(writer)) is not None:
+            return reason
     try:
         collector.store.ping()
     except SQLAlchemyError as error:
@@ -51,7 +47,21 @@ def unready(collector: Running) -> tuple[str, str] | None:
     return None
 
 
+def _standing_still(writer: Writer[Any]) -> tuple[str, str] | None:
+    if not writer.alive:
+        return "writer_stopped", "the writer has ended; nothing can be stored"
+    if writer.stalled:
+        return "writer_stalled", f"a transaction has gone on for over {STALLED_S:g} s; something holds the database"
+    if writer.trouble is not None:
+        return "disk_full" if isinstance(writer.trouble, DiskFull) else "not_stored", str(writer.trouble)
+    return None
+
+
 @router.get("/metrics", response_class=_Prometheus)
 def get_metrics(request: Request) -> Response:
     """Prometheus text."""
-    return _Prometheus(running(request).metrics.text())
+    collector = running(request)
+    collector.ledger.measure()
+    reason = unready(collector)
+    collector.metrics.put("outlay_ready", {(("reason", "" if reason is None else reason[0]),): float(reason is None)})
+    return _Prometheus(collector.metrics.text())

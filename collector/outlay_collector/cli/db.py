@@ -21,6 +21,7 @@ from outlay_collector.retention import prune as remove_old
 from outlay_collector.retention import would_prune
 from outlay_collector.rolling import sum_up_all
 from outlay_collector.settings import read_settings
+from outlay_collector.store.condition import size_bytes
 from outlay_collector.store.engine import open_engine, reading
 from outlay_collector.store.migrate import current_revision, head_revision, migrate
 from outlay_collector.store.rollups import PERIODS
@@ -32,7 +33,7 @@ app = typer.Typer(add_completion=False, no_args_is_help=True)
 DbOption = Annotated[
     str | None, typer.Option("--db", help="The database; the one of outlay.toml if not given.", show_default=False)
 ]
-_TABLES: Final = ("calls", "reports", "rollups", "rollup_bins", "rollup_periods")
+_TABLES: Final = ("calls", "reports", "rollups", "rollup_periods")
 
 
 @app.command("migrate")
@@ -161,11 +162,7 @@ def _stats(engine: Engine) -> dict[str, Any]:
         rows = {name: connection.execute(text(f"SELECT count(*) FROM {name}")).scalar() or 0 for name in _TABLES}
         first, last = connection.execute(select(func.min(CALLS.c.started_at_ns), func.max(CALLS.c.started_at_ns))).one()
         stale = connection.execute(select(func.count()).select_from(PERIODS).where(PERIODS.c.stale)).scalar()
-        if engine.dialect.name == "postgresql":
-            size = connection.execute(text("SELECT pg_database_size(current_database())")).scalar()
-        else:
-            pages = connection.exec_driver_sql("PRAGMA page_count").scalar() or 0
-            size = pages * (connection.exec_driver_sql("PRAGMA page_size").scalar() or 0)
+        size = size_bytes(connection)
     return {
         "rows": rows,
         "first_call_at": None if first is None else rfc3339(first),

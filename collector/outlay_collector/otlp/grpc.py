@@ -23,7 +23,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from starlette.concurrency import run_in_threadpool
 
 from outlay_collector.api.dependencies import Running
-from outlay_collector.otlp.receiving import SIGNALS, Refused, Signal, answer_of, denied, receive, refused
+from outlay_collector.otlp.receiving import SIGNALS, Refused, Signal, answer_of, count_answer, denied, receive, refused
 from outlay_collector.security import Caller, Denial, bearer
 
 log = logging.getLogger(__name__)
@@ -71,8 +71,12 @@ async def _export(collector: Running, signal: Signal, body: bytes, context: _Con
     try:
         caller = await _admitted(collector, context)
         caller.used(len(body))
-        return answer_of(signal, await receive(collector, signal, body, caller))
+        collector.metrics.add("outlay_received_bytes_total", len(body), transport="grpc")
+        answer = answer_of(signal, await receive(collector, signal, body, caller))
+        count_answer(collector.metrics, "grpc", signal)
+        return answer
     except Refused as refusal:
+        count_answer(collector.metrics, "grpc", signal, refusal)
         await _abort(context, refusal)
     except SQLAlchemyError as error:
         log.error("the database failed on %s: %s", signal.service, type(error).__name__, exc_info=error)

@@ -19,6 +19,7 @@ from outlay_collector.otlp.receiving import (
     Refused,
     Signal,
     answer_of,
+    count_answer,
     most_bytes,
     receive,
     refused,
@@ -38,13 +39,14 @@ async def receive_traces(request: Request) -> Response:
 
 @router.post("/v1/logs")
 async def receive_logs(request: Request) -> Response:
-    """Take an ExportLogsServiceRequest. Logs are checked and let go: no call is billed by a log record."""
+    """Take an ExportLogsServiceRequest. 200: every call its records tell of is committed; other records are let go."""
     return await _receive(request, LOGS)
 
 
 @router.post("/v1/metrics")
 async def receive_metrics(request: Request) -> Response:
-    """Take an ExportMetricsServiceRequest. Metrics are checked and let go: a sum cannot be attributed to calls."""
+    """Take an ExportMetricsServiceRequest. Metrics are checked and let go, but for the calls that Outlay's
+    clients could not deliver."""
     return await _receive(request, METRICS)
 
 
@@ -59,9 +61,12 @@ async def _receive(request: Request, signal: Signal) -> Response:
             body = await read_body(request.stream(), most_bytes(collector, caller))
         except TooLarge as error:
             raise refused(error) from None
+        collector.metrics.add("outlay_received_bytes_total", len(body), transport="http")
         batch = await receive(collector, signal, body, caller, encoding=encoding, is_json=content_type == JSON)
     except Refused as refusal:
+        count_answer(collector.metrics, "http", signal, refusal)
         return _refusal(refusal, content_type)
+    count_answer(collector.metrics, "http", signal)
     answer = answer_of(signal, batch)
     if content_type == JSON:
         return Response(orjson.dumps(MessageToDict(answer)), media_type=JSON)

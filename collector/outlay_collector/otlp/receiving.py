@@ -21,22 +21,22 @@ from google.rpc.code_pb2 import (  # type: ignore[import-untyped]  # ships no ty
     UNAUTHENTICATED,
     UNAVAILABLE,
 )
-from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest, ExportLogsServiceResponse
-from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
-    ExportMetricsServiceRequest,
-    ExportMetricsServiceResponse,
-)
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceResponse
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceResponse
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 from outlay.prices import PriceBook
 from sqlalchemy.exc import SQLAlchemyError
 
 from outlay_collector.api.dependencies import Running
-from outlay_collector.ingest import Batch, read_batch
+from outlay_collector.gate import CODES
+from outlay_collector.ingest import Batch, read_batch, read_logs
 from outlay_collector.metrics import Metrics
 from outlay_collector.otlp.body import TooLarge, UnknownEncoding, inflate
+from outlay_collector.otlp.losses import read_metrics
 from outlay_collector.otlp.span import BadBody
 from outlay_collector.pins import pinned
 from outlay_collector.security import Caller, Denial
+from outlay_collector.store.losses import note_losses
 from outlay_collector.writer import Busy, DiskFull, QueueFull, Unstorable
 
 _RPC_CODES: Final = {401: UNAUTHENTICATED, 403: PERMISSION_DENIED, 429: RESOURCE_EXHAUSTED}
@@ -82,9 +82,8 @@ class Refused(Exception):
 
 def denied(denial: Denial) -> Refused:
     """For a sender whose key is missing, wrong, or used up."""
-    reason = {401: "unauthorized", 403: "forbidden", 429: "rate_limited"}[denial.status]
     return Refused(
-        reason,
+        CODES[denial.status],
         denial.reason,
         status=denial.status,
         rpc_code=_RPC_CODES[denial.status],
@@ -112,7 +111,7 @@ def refused(error: Exception) -> Refused:
             return Refused("malformed", str(error), status=400)
 
 
-REFUSALS: Final = (TooLarge, UnknownEncoding, BadBody, Unstorable, Busy)
+REFUSALS: Final = (TooLarge, UnknownEncoding, BadBody, Unstorable, Busy, SQLAlchemyError)
 """What `refused` knows to say."""
 
 
@@ -145,15 +144,38 @@ async def receive(
         _count(collector.metrics, batch)
         if batch.reports:
             await asyncio.wrap_future(collector.writer.submit(batch.reports))
+        if batch.steps:
+            await asyncio.wrap_future(collector.steps.submit(batch.steps))
+        if batch.losses:
+            await asyncio.to_thread(_note_losses, collector, batch, caller)
     except REFUSALS as error:
         raise refused(error) from None
     return batch
+
+
+def _note_losses(collector: Running, batch: Batch, caller: Caller) -> None:
+    losses = [
+        replace(
+            loss,
+            service=caller.pins.get("service", loss.service),
+            environment=caller.pins.get("environment", loss.environment),
+        )
+        for loss in batch.losses
+    ]
+    with collector.engine.begin() as connection:
+        note_losses(connection, losses, collector.clock())
 
 
 def _count(metrics: Metrics, batch: Batch) -> None:
     metrics.add("outlay_spans_received_total", len(batch.reports))
     metrics.add("outlay_spans_rejected_total", batch.rejected)
     metrics.add("outlay_unpriced_reports_total", sum(r.call.cost.nano_usd is None for r in batch.reports))
+
+
+def count_answer(metrics: Metrics, transport: str, signal: Signal, refusal: Refused | None = None) -> None:
+    """Note what became of a request."""
+    answer = "accepted" if refusal is None else refusal.reason
+    metrics.add("outlay_requests_total", transport=transport, signal=signal.name, answer=answer)
 
 
 def answer_of(signal: Signal, batch: Batch) -> Message:
@@ -189,16 +211,15 @@ TRACES: Final = Signal(
 LOGS: Final = Signal(
     "logs",
     f"{_PACKAGE}.logs.v1.LogsService",
-    _ignored(ExportLogsServiceRequest),
+    read_logs,
     ExportLogsServiceResponse,
     "rejected_log_records",
 )
 METRICS: Final = Signal(
     "metrics",
     f"{_PACKAGE}.metrics.v1.MetricsService",
-    _ignored(ExportMetricsServiceRequest),
+    read_metrics,
     ExportMetricsServiceResponse,
     "rejected_data_points",
 )
-"""Metrics are checked and let go: a sum cannot be attributed to calls."""
 SIGNALS: Final = (TRACES, LOGS, METRICS)
