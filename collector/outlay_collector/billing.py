@@ -41,6 +41,15 @@ class Source(IntEnum):
     """A log record beside a span: what it adds is merged in, and where there is no span it is the call."""
 
 
+_TOLD_BY: Final = {
+    Source.OUTLAY: "Outlay",
+    Source.SDK: "the SDK itself",
+    Source.OFFICIAL: "OpenTelemetry's own instrumentation",
+    Source.OTHER: "another instrumentation",
+    Source.RECORD: "a log record",
+}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
     """What one span said of one call. Ids in hex.
@@ -140,10 +149,10 @@ def merge(reports: Sequence[Report]) -> Report:
     """
     if len(reports) == 1:
         return reports[0]
-    ranked = sorted(reports, key=lambda r: (r.source, -r.call.started_at_ns, r.trace_id, r.span_id))
+    ranked = _ranked(reports)
     best = ranked[0]
     calls = [report.call for report in ranked]
-    billed = _billed(calls)
+    billed = _billed(ranked).call
     changes = {name: getattr(billed, name) for name in _BILL}
     changes |= {name: _first_said(calls, name) for name in _FILLED if not getattr(calls[0], name)}
     changes["attribution"] = _merge_attributions([call.attribution for call in calls])
@@ -153,15 +162,35 @@ def merge(reports: Sequence[Report]) -> Report:
     return replace(best, call=replace(calls[0], **changes), retries=max(report.retries for report in ranked))
 
 
-def _billed(calls: Sequence[Call]) -> Call:
+def bill_of(reports: Sequence[Report]) -> tuple[Report, str]:
+    """Which of a call's reports the usage, the terms and the cost were taken from, and why, in words."""
+    ranked = _ranked(reports)
+    billed = _billed(ranked)
+    told_by = _TOLD_BY[billed.source]
+    if len(ranked) == 1:
+        return billed, f"it is the only report, by {told_by}"
+    if billed.call.usage is None:
+        return billed, f"no report has a usage; it is the nearest to the provider, by {told_by}"
+    counted = [report for report in ranked if report.call.usage is not None]
+    if billed is counted[0]:
+        rest = "has a usage" if len(counted) == 1 else "is the nearest to the provider of those that have a usage"
+        return billed, f"of {len(ranked)} reports it {rest}, by {told_by}"
+    return billed, f"it counts what the nearest to the provider counts and tells more of it, by {told_by}"
+
+
+def _ranked(reports: Sequence[Report]) -> list[Report]:
+    return sorted(reports, key=lambda r: (r.source, -r.call.started_at_ns, r.trace_id, r.span_id))
+
+
+def _billed(ranked: Sequence[Report]) -> Report:
     """Whose usage is billed: the best that has one, or a lesser that agrees with it and knows more: fees, lifetimes."""
-    counted = [(call, call.usage) for call in calls if call.usage is not None]
+    counted = [(report, report.call.usage) for report in ranked if report.call.usage is not None]
     if not counted:
-        return calls[0]
+        return ranked[0]
     best, usage = counted[0]
-    for call, other in counted[1:]:
+    for report, other in counted[1:]:
         if _agree(usage, other) and _details(other) > _details(usage):
-            best, usage = call, other
+            best, usage = report, other
     return best
 
 

@@ -18,6 +18,7 @@ from outlay_collector.otlp.json import decode_json
 from outlay_collector.otlp.logs import decode_logs
 from outlay_collector.otlp.protobuf import decode_protobuf
 from outlay_collector.otlp.span import Decoded, Span
+from outlay_collector.steps import Step, read_step
 from outlay_collector.store.losses import ClientLoss
 
 _LATEST_NS: Final = 2**63 - 1
@@ -39,6 +40,7 @@ class Batch:
     reports: Sequence[Report]
     rejected: int = 0
     reason: str = ""
+    steps: Sequence[Step] = ()
     losses: Sequence[ClientLoss] = ()
     """Calls that will never come: what a client could not deliver."""
 
@@ -46,8 +48,16 @@ class Batch:
 def read_batch(body: bytes, *, is_json: bool, book: PriceBook) -> Batch:
     """The priced calls of an export request. Raises `otlp.span.BadBody` where it is none."""
     decoded = decode_json(body, WANTED) if is_json else decode_protobuf(body, WANTED)
-    reports = [report for span in decoded.spans if _has_times(span, decoded) and (report := read_span(span))]
-    return Batch([_priced(report, book) for report in reports], decoded.rejected, decoded.reason)
+    reports: list[Report] = []
+    steps: list[Step] = []
+    for span in decoded.spans:
+        if not _has_times(span, decoded):
+            continue
+        if (report := read_span(span)) is not None:
+            reports.append(_priced(report, book))
+        elif (step := read_step(span)) is not None:
+            steps.append(step)
+    return Batch(reports, decoded.rejected, decoded.reason, steps)
 
 
 def read_logs(body: bytes, *, is_json: bool, book: PriceBook) -> Batch:

@@ -10,6 +10,8 @@ from typing import Any
 import httpx2
 import pytest
 from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
+from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
@@ -31,6 +33,7 @@ class Sent:
     parent: int | None = None
     attributes: Mapping[str, Any] = field(default_factory=dict)
     scope: str = "opentelemetry.instrumentation.openai_v2"
+    name: str = "chat"
     started_at_ns: int = NOW_NS - 60_000_000_000
     duration_ms: int = 100
     failed: bool = False
@@ -55,6 +58,43 @@ def chat(**attributes: Any) -> dict[str, Any]:
     }
 
 
+@dataclass(frozen=True, kw_only=True)
+class Logged:
+    """One log record to be sent."""
+
+    event: str
+    attributes: Mapping[str, Any] = field(default_factory=dict)
+    span: int | None = None
+    trace: int | None = None
+    scope: str = "some.logger"
+    at_ns: int = NOW_NS - 60_000_000_000
+
+
+def logs_of(*records: Logged) -> ExportLogsServiceRequest:
+    request = ExportLogsServiceRequest()
+    for logged in records:
+        of_resource = request.resource_logs.add()
+        of_resource.resource.attributes.append(_key_value("service.name", "bot"))
+        of_scope = of_resource.scope_logs.add()
+        of_scope.scope.name = logged.scope
+        record = of_scope.log_records.add(time_unix_nano=logged.at_ns)
+        record.body.string_value = logged.event
+        record.trace_id = b"" if logged.trace is None else logged.trace.to_bytes(16, "big")
+        record.span_id = b"" if logged.span is None else logged.span.to_bytes(8, "big")
+        record.attributes.append(_key_value("event.name", logged.event))
+        record.attributes.extend(_key_value(key, value) for key, value in logged.attributes.items())
+    return request
+
+
+def _key_value(key: str, value: Any) -> KeyValue:
+    kind = {bool: "bool_value", int: "int_value", float: "double_value"}.get(type(value), "string_value")
+    return KeyValue(key=key, value=AnyValue(**{kind: value}))
+
+
+async def log(client: httpx2.AsyncClient, *records: Logged) -> httpx2.Response:
+    return await client.post("/v1/logs", content=logs_of(*records).SerializeToString(), headers=PROTOBUF)
+
+
 async def send(client: httpx2.AsyncClient, *spans: Sent) -> httpx2.Response:
     return await client.post("/v1/traces", content=body_of(*spans), headers=PROTOBUF)
 
@@ -70,7 +110,7 @@ def readable(span: Sent) -> ReadableSpan:
     context = SpanContext(span.trace, span.span, is_remote=False, trace_flags=TraceFlags(1))
     parent = None if span.parent is None else SpanContext(span.trace, span.parent, is_remote=False)
     return ReadableSpan(
-        name="chat",
+        name=span.name,
         context=context,
         parent=parent,
         resource=Resource(span.resource),

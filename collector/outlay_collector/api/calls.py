@@ -1,20 +1,24 @@
-"""Single calls: the latest, one with everything known of it, and those of a trace."""
+"""Single calls: the latest, and one with everything known of it."""
 
 from __future__ import annotations
 
 import base64
 import binascii
+from collections.abc import Sequence
 from typing import Any, Final
 
 from fastapi import APIRouter, Request
+from outlay.model import CostStatus
 from starlette.datastructures import QueryParams
 
 from outlay_collector.api.asking import FILTER_PARAMETERS, WINDOW_PARAMETERS, read_filters, read_time, refuse_unknown
 from outlay_collector.api.dependencies import StoreOf
 from outlay_collector.api.errors import bad_field, not_found
+from outlay_collector.billing import Source, bill_of
 from outlay_collector.money import usd_text
 from outlay_collector.periods import rfc3339
 from outlay_collector.store.query import CallsQuery, StoredCall, StoredReport
+from outlay_collector.store.rows import report_of
 
 router = APIRouter(prefix="/api/v1", tags=["calls"])
 
@@ -32,6 +36,12 @@ _DETAILS: Final = (
 )  # fmt: skip
 _PAGE_PARAMETERS: Final = [
     {"name": "limit", "in": "query", "schema": {"type": "integer", "minimum": 1, "maximum": MOST_CALLS, "default": 50}},
+    {
+        "name": "cost_status",
+        "in": "query",
+        "schema": {"type": "array", "items": {"enum": [status.value for status in CostStatus]}},
+        "description": "Only calls whose cost is known this well; repeat it for any of several.",
+    },
     {"name": "cursor", "in": "query", "schema": {"type": "string"}, "description": "`next_cursor` of the page before."},
 ]
 
@@ -40,14 +50,14 @@ _PAGE_PARAMETERS: Final = [
 def get_calls(request: Request, store: StoreOf) -> dict[str, Any]:
     """The latest calls first. `next_cursor` is null on the last page."""
     params = request.query_params
-    refuse_unknown(params, ("limit", "cursor", "from", "to"))
+    refuse_unknown(params, ("limit", "cursor", "from", "to", "cost_status"))
     limit = _read_limit(params)
     query = CallsQuery(
         limit=limit + 1,
         before=_read_cursor(params),
         from_ns=read_time(params, "from"),
         to_ns=read_time(params, "to"),
-        filters=read_filters(params),
+        filters={**read_filters(params), **_read_cost_status(params)},
     )
     found = store.calls(query)
     page = found[:limit]
@@ -59,7 +69,8 @@ def get_calls(request: Request, store: StoreOf) -> dict[str, Any]:
 
 @router.get("/calls/{call_id}")
 def get_call(call_id: int, store: StoreOf) -> dict[str, Any]:
-    """One call: its line items, attempts, and every report of it. The first report is the one the bill rests on."""
+    """One call: its line items, attempts, and every report of it, the best source first. `bill` says which of them the
+    usage, the terms and the cost were taken from, and why."""
     found = store.call(call_id) if abs(call_id) < 2**63 else None
     if found is None:
         raise not_found(f"call {call_id}")
@@ -76,24 +87,8 @@ def get_call(call_id: int, store: StoreOf) -> dict[str, Any]:
         "usage": call["usage"],
         "usage_raw": call["usage_raw"],
         "terms": call["terms"] or {},
+        "bill": _bill_json(call, reports),
         "reports": [_report_json(report) for report in reports],
-    }
-
-
-@router.get("/traces/{trace_id}")
-def get_trace(trace_id: str, store: StoreOf) -> dict[str, Any]:
-    """The calls of a trace in the order they started, and what they cost together."""
-    calls = store.trace(trace_id.lower())
-    if not calls:
-        raise not_found(f"trace {trace_id}")
-    costs = [call["cost_nano_usd"] for call in calls if call["cost_nano_usd"] is not None]
-    return {
-        "trace_id": trace_id.lower(),
-        "cost_usd": usd_text(sum(costs)) if costs else None,
-        "unpriced_calls": len(calls) - len(costs),
-        "calls": [
-            {**call_json(call), "span_id": call["span_id"], "parent_span_id": call["parent_span_id"]} for call in calls
-        ],
     }
 
 
@@ -105,6 +100,29 @@ def call_json(call: StoredCall) -> dict[str, Any]:
         **{name: call[name] for name in _PLAIN},
         "tags": call["tags"] or {},
         "cost_usd": usd_text(call["cost_nano_usd"]),
+    }
+
+
+def _bill_json(call: StoredCall, reports: Sequence[StoredReport]) -> dict[str, Any] | None:
+    """None where the reports are gone: they are not kept as long as the call."""
+    told = [
+        report_of(
+            call if report["body"] is None else report["body"],
+            dialect=report["dialect"],
+            scope=report["scope"],
+            source=Source(report["rank"]),
+        )
+        for report in reports
+    ]
+    if not told:
+        return None
+    billed, why = bill_of(told)
+    return {
+        "trace_id": billed.trace_id,
+        "span_id": billed.span_id,
+        "dialect": billed.dialect,
+        "scope": billed.scope,
+        "why": why,
     }
 
 
@@ -127,6 +145,15 @@ def _read_limit(params: QueryParams) -> int:
     if not 1 <= limit <= MOST_CALLS:
         raise bad_field("limit", f"{value!r}: expected a number from 1 to {MOST_CALLS}")
     return limit
+
+
+def _read_cost_status(params: QueryParams) -> dict[str, list[str]]:
+    wanted = params.getlist("cost_status")
+    known = [status.value for status in CostStatus]
+    for value in wanted:
+        if value not in known:
+            raise bad_field("cost_status", f"{value!r}: expected one of {', '.join(known)}")
+    return {"cost_status": wanted} if wanted else {}
 
 
 def _cursor(call: StoredCall) -> str:

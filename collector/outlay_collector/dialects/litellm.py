@@ -7,7 +7,10 @@ Its costs are LiteLLM's own figures. Source: litellm 1.106.2 `integrations/opent
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Final
+
+from outlay.providers.foreign import mapping
 
 from outlay_collector.billing import Report
 from outlay_collector.dialects.base import text
@@ -45,7 +48,7 @@ class LiteLLM(GenAI):
         provider = provider_of(span)
         reading = counted(span, provider, operation)
         model = text(attributes.get(SERVED)) or text(attributes.get(MODEL))
-        if usage := _without_nothing(printed_object(attributes.get(_USAGE))):
+        if usage := _as_openai(printed_object(attributes.get(_USAGE))):
             reading = agreeing(read_usage_object(provider, model, usage), reading)
         response_id = text(attributes.get("gen_ai.response.id"))
         if response_id == text(attributes.get(_CALL_ID)):
@@ -53,8 +56,13 @@ class LiteLLM(GenAI):
         return read_call(span, self.customs, operation, provider=provider, reading=reading, response_id=response_id)
 
 
-def _without_nothing(value: Any) -> Any:
-    """The object without what is null in it."""
-    if isinstance(value, dict):
-        return {key: _without_nothing(item) for key, item in value.items() if item is not None}
-    return value
+def _as_openai(usage: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The object without what is null in it, and with cache writes among the details, where OpenAI has them."""
+    said = {key: value for key, value in usage.items() if value is not None}
+    details = {key: value for key, value in mapping(said.get("prompt_tokens_details")).items() if value is not None}
+    if (written := said.get("cache_creation_input_tokens")) and not details.get("cache_write_tokens"):
+        details["cache_write_tokens"] = written
+    if details:
+        said["prompt_tokens_details"] = details
+    made = {key: value for key, value in mapping(said.get("completion_tokens_details")).items() if value is not None}
+    return {**said, "completion_tokens_details": made} if made else said

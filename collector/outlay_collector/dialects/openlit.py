@@ -12,8 +12,18 @@ from typing import Final
 from outlay.providers.registry import canonical_provider
 
 from outlay_collector.billing import Report
-from outlay_collector.dialects.base import text
-from outlay_collector.dialects.genai import MODEL, OPERATION, SERVED, Customs, GenAI, operation_of, read_call
+from outlay_collector.dialects.base import first, text
+from outlay_collector.dialects.genai import (
+    MODEL,
+    OPERATION,
+    PROVIDER,
+    SERVED,
+    Customs,
+    GenAI,
+    operation_of,
+    provider_of,
+    read_call,
+)
 from outlay_collector.otlp.span import ERROR, Span
 
 _SCOPE: Final = "openlit"
@@ -42,7 +52,10 @@ class OpenLit(GenAI):
         if OPERATION[0] not in attributes and MODEL not in attributes and SERVED not in attributes:
             return self._nameless(span)
         operation = operation_of(span)
-        return None if operation is None else read_call(span, self.customs, operation)
+        if operation is None:
+            return None
+        provider = provider_of(span) if first(attributes, PROVIDER) is not None else _of_scope(span)
+        return read_call(span, self.customs, operation, provider=provider)
 
     def _nameless(self, span: Span) -> Report | None:
         """A call that failed before OpenLIT had written anything down."""
@@ -50,5 +63,9 @@ class OpenLit(GenAI):
         scope = span.origin.scope_name
         if span.status_code != ERROR or operation not in _NAMED or not scope.startswith(_INSTRUMENTATION):
             return None
-        provider = canonical_provider(scope.removeprefix(_INSTRUMENTATION).split(".", 1)[0])
-        return read_call(span, self.customs, operation, provider=provider, model_requested=text(model))
+        return read_call(span, self.customs, operation, provider=_of_scope(span), model_requested=text(model))
+
+
+def _of_scope(span: Span) -> str:
+    """The provider an instrumentation is named after: log records leave it out."""
+    return canonical_provider(span.origin.scope_name.removeprefix(_INSTRUMENTATION).split(".", 1)[0])
