@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import resource
+import shutil
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import orjson
@@ -14,6 +19,7 @@ from outlay_collector.store.engine import open_engine
 from outlay_collector.store.query import UsageQuery
 from outlay_collector.store.sql import SqlStore
 from sqlalchemy import Engine, text
+from sqlalchemy.engine import make_url
 from typer.testing import CliRunner
 
 from tests.collector.sending import BOTH_BACKENDS, NOW_NS, Sent, body_of, chat
@@ -69,3 +75,40 @@ def test_a_backup_is_a_whole_database(filled: Engine, database_url: str, tmp_pat
     restored.dispose()
     with pytest.raises(CommandError, match="exists"):
         run("backup", str(copy), "--db", database_url)
+
+
+def test_a_backup_that_cannot_be_written_says_so_and_leaves_nothing(
+    filled: Engine, database_url: str, tmp_path: Path
+) -> None:
+    with pytest.raises(CommandError, match="could not be written: unable to open"):
+        run("backup", str(tmp_path / "missing" / "copy.db"), "--db", database_url)
+    with pytest.raises(CommandError, match="could not be written"), as_small_as(8):
+        run("backup", str(tmp_path / "copy.db"), "--db", database_url)
+    assert list(tmp_path.glob("*copy.db*")) + list(tmp_path.glob(".*copy.db*")) == []
+
+
+@contextmanager
+def as_small_as(kilobytes: int) -> Iterator[None]:
+    """No file of this process may grow further, as on a disk without room."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (kilobytes * 1024, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, handler)
+
+
+def test_a_backup_that_is_put_back_is_the_database_again(filled: Engine, database_url: str, tmp_path: Path) -> None:
+    database, copy = Path(make_url(database_url).database or ""), tmp_path / "copy.db"
+    run("backup", str(copy), "--db", database_url)
+    with filled.begin() as connection:
+        connection.execute(text("DELETE FROM reports"))
+        connection.execute(text("DELETE FROM calls"))
+    filled.dispose()
+    shutil.copy(copy, database)
+    for log in ("-wal", "-shm"):
+        database.with_name(database.name + log).unlink(missing_ok=True)
+    assert run("verify", "--db", database_url).strip() == "Rollups equal calls."
+    assert orjson.loads(run("stats", "--db", database_url, "--json"))["rows"]["calls"] == 3

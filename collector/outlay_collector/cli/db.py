@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -125,12 +126,22 @@ def backup(
     with open_database(db) as engine:
         if engine.dialect.name != "sqlite":
             raise CommandError("this is for SQLite; Postgres has pg_dump, which does it better")
-        connection = engine.raw_connection()
-        try:
-            connection.cursor().execute("VACUUM INTO ?", (str(to),))  # outside a transaction: only the driver can
-        finally:
-            connection.close()
+        _copy(engine, to)
     console().print(f"Written to {to}, {count(to.stat().st_size)} bytes.", soft_wrap=True)
+
+
+def _copy(engine: Engine, to: Path) -> None:
+    """A whole file under that name, or none."""
+    partial = to.with_name(f".{to.name}.partial")
+    connection = engine.raw_connection()
+    try:
+        connection.cursor().execute("VACUUM INTO ?", (str(partial),))  # outside a transaction: only the driver can
+        partial.rename(to)
+    except (sqlite3.Error, OSError) as error:
+        raise CommandError(f"{to} could not be written: {error}") from None
+    finally:
+        connection.close()
+        partial.unlink(missing_ok=True)
 
 
 @contextmanager
