@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from decimal import Decimal
-from typing import Final
+from typing import Any, Final
 
+import orjson
 from outlay.model import Call, Terms
 from outlay.providers.base import Reading
 
@@ -59,7 +61,7 @@ def report_of(
         http_status=status or http_status(attributes.get("http.response.status_code")),
         error_type=error_type or error_of(span),
         usage=reading.usage,
-        usage_raw=reading.usage_raw if reading.usage or reading.reason_unread else None,
+        usage_raw=_writable(reading.usage_raw) if reading.usage or reading.reason_unread else None,
         reason_unread=reading.reason_unread,
         terms=reading.terms if reading.terms != Terms() else terms_of(span),
         attribution=attribution_of(span),
@@ -76,6 +78,15 @@ def report_of(
         provider_cost_usd=stated if provider_cost and stated else reading.provider_cost_usd,
         stated_cost_usd=stated,
     )
+
+
+def _writable(raw: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+    """The object where JSON can hold it: what is nested too deeply, or is Python's alone, can be read but not kept."""
+    try:
+        orjson.dumps(raw)
+    except orjson.JSONEncodeError:
+        return None
+    return raw
 
 
 def amount_usd(value: object) -> Decimal | None:
