@@ -184,6 +184,26 @@ def test_a_body_of_logs_that_was_cut_or_damaged_is_calls_or_a_reason(data: st.Da
         assert tuple(columns_of(report, NOW_NS)) == COLUMNS
 
 
+@pytest.mark.parametrize(
+    ("scope", "name", "value"),
+    [
+        ("litellm", "metadata.usage_object", "{'prompt_tokens': 1, 'completion_tokens': 1, 'x': " + "9" * 40 + "}"),
+        ("litellm", "metadata.usage_object", "{'prompt_tokens': 1, 'completion_tokens': 1, 'x': {1, 2}, b'y': 1j}"),
+        ("logfire.openai", "gen_ai.usage.raw", '{"prompt_tokens": 1, "x": ' + "[" * 400 + "]" * 400 + "}"),
+        ("logfire.openai", "gen_ai.usage.raw", '{"prompt_tokens": 1, "completion_tokens": 1, "x": "nul\\u0000"}'),
+    ],
+    ids=["a number too large", "no JSON", "nested", "NUL"],
+)
+@BOTH_BACKENDS
+async def test_no_usage_object_can_stop_a_batch(
+    collector: httpx2.AsyncClient, scope: str, name: str, value: str
+) -> None:
+    odd = {"gen_ai.request.model": "gpt-4o", "request_data": "{}", "litellm.call_id": "1", name: value}
+    answer = await send(collector, Sent(trace=1, scope=scope, attributes=odd), Sent(trace=2, attributes=chat()))
+    assert answer.status_code == 200
+    assert len(await stored(collector)) == 2
+
+
 @pytest.mark.parametrize("path", ["/v1/traces", "/v1/logs", "/v1/metrics"])
 @pytest.mark.parametrize(
     ("body", "headers", "status"),
@@ -217,9 +237,8 @@ async def test_no_value_of_any_dialect_can_stop_a_batch(collector: httpx2.AsyncC
         for number, (spoken, name) in enumerate(((s, n) for s in SPOKEN.values() for n in s.attributes), 1)
     ]
     assert (await send(collector, *odd, Sent(trace=1, attributes=chat()))).status_code == 200
-    (good,) = [
-        call for call in (await collector.get("/api/v1/calls?limit=500")).json()["calls"] if call["trace_id"][-1] == "1"
-    ]
+    listed = (await collector.get("/api/v1/calls", params={"limit": 500})).json()["calls"]
+    (good,) = (call for call in listed if call["trace_id"] == f"{1:032x}")
     assert good["cost_usd"] == "0.0035"
     records = [
         Logged(event="claude_code.api_request", attributes={"model": "claude-opus-4-8", "input_tokens": 1, name: value})
