@@ -5,8 +5,6 @@ what is said where something failed. No trace of ours leaves the process; it is 
 from __future__ import annotations
 
 import logging
-import re
-import secrets
 import time
 from typing import Final
 
@@ -15,7 +13,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from outlay_collector.api.errors import response_to_failure
-from outlay_collector.logs import REQUEST_ID
+from outlay_collector.logs import REQUEST_ID, request_id
 
 log = logging.getLogger(__name__)
 
@@ -29,7 +27,6 @@ ON_EVERY_ANSWER: Final = {
 }
 """There is no Access-Control header among them: no page of another origin may read an answer."""
 REQUEST_ID_HEADER: Final = "X-Request-Id"
-_ID: Final = re.compile(r"[\w.:-]{1,64}")
 
 
 class Answers:
@@ -43,10 +40,8 @@ class Answers:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        given = Headers(scope=scope).get(REQUEST_ID_HEADER, "")
-        request_id = given if _ID.fullmatch(given) else secrets.token_hex(8)
-        answer = _Answer(send, request_id)
-        before, began = REQUEST_ID.set(request_id), time.perf_counter()
+        answer = _Answer(send, request_id(Headers(scope=scope).get(REQUEST_ID_HEADER, "")))
+        before, began = REQUEST_ID.set(answer.request_id), time.perf_counter()
         try:
             await self._app(scope, receive, answer)
         except ClientDisconnect:
@@ -80,7 +75,7 @@ class _Answer:
 
     def __init__(self, send: Send, request_id: str) -> None:
         self._send = send
-        self._request_id = request_id
+        self.request_id = request_id
         self.status: int | None = None
 
     async def __call__(self, message: Message) -> None:
@@ -89,5 +84,5 @@ class _Answer:
             headers = MutableHeaders(scope=message)
             for name, value in ON_EVERY_ANSWER.items():
                 headers.setdefault(name, value)
-            headers[REQUEST_ID_HEADER] = self._request_id
+            headers[REQUEST_ID_HEADER] = self.request_id
         await self._send(message)

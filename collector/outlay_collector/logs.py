@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import re
+import secrets
 import sys
 from contextvars import ContextVar
 from datetime import UTC, datetime
@@ -20,6 +21,7 @@ REQUEST_ID: Final[ContextVar[str | None]] = ContextVar("outlay_request_id", defa
 
 LogFormat = Literal["text", "json"]
 
+_ID: Final = re.compile(r"[\w.:-]{1,64}")
 _OURS: Final = ("outlay", "outlay_alerts", "outlay_collector")
 _STANDARD: Final = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "request_id", "color_message"}
 _SECRETS: Final = re.compile(
@@ -29,6 +31,11 @@ _SECRETS: Final = re.compile(
     r"|(?P<provider>\bsk-)[\w-]{8,}",
     re.IGNORECASE,
 )
+
+
+def request_id(given: str) -> str:
+    """The id a request came with, where it is one that can be logged; else a new one."""
+    return given if _ID.fullmatch(given) else secrets.token_hex(8)
 
 
 def without_secrets(text: str) -> str:
@@ -47,8 +54,8 @@ def write_logs(log_format: LogFormat) -> None:
 
 def _fields(record: logging.LogRecord) -> dict[str, Any]:
     """What was given as `extra`, and the request's id."""
-    request_id = REQUEST_ID.get()
-    named = {} if request_id is None else {"request_id": request_id}
+    of_request = REQUEST_ID.get()
+    named = {} if of_request is None else {"request_id": of_request}
     return named | {name: value for name, value in record.__dict__.items() if name not in _STANDARD}
 
 

@@ -141,6 +141,7 @@ class Writer(Generic[T]):
         if isinstance(trouble := self.trouble, DiskFull):
             raise DiskFull(str(trouble))
         waiting = _Waiting(reports, Future())
+        waiting.committed.set_running_or_notify_cancel()  # a sender that gives up waiting takes nothing back
         with self._changed:
             full = self._waiting and self._waiting + len(reports) > self._most_waiting
             if full or self._closing:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,10 +21,14 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
+from outlay_collector.app import create_app
+from outlay_collector.logs import TextLines
 from outlay_collector.otlp.grpc import listening
 from outlay_collector.quotas import Quota
 from outlay_collector.security import Right, make_key
 from outlay_collector.serving import Server
+from outlay_collector.settings import Server as ServerSettings
+from outlay_collector.settings import Settings, Store
 from outlay_collector.store.keys import add_key
 from sqlalchemy import Engine
 from starlette.applications import Starlette
@@ -50,6 +54,12 @@ class Doors:
 
 @pytest.fixture
 def doors(app: FastAPI) -> Iterator[Doors]:
+    with served(app) as doors:
+        yield doors
+
+
+@contextmanager
+def served(app: FastAPI) -> Iterator[Doors]:
     ports = []
 
     @asynccontextmanager
@@ -62,10 +72,12 @@ def doors(app: FastAPI) -> Iterator[Doors]:
         yield Doors(server.url, f"127.0.0.1:{ports[0]}")
 
 
-def export(doors: Doors, body: bytes, key: str | None = None, **options: Any) -> ExportTraceServiceResponse:
+def export(
+    doors: Doors, body: bytes, key: str | None = None, deadline_s: float = 20, **options: Any
+) -> ExportTraceServiceResponse:
     metadata = [("authorization", f"Bearer {key}")] if key else []
     with grpc.insecure_channel(doors.grpc, options=[("grpc.max_send_message_length", -1)]) as channel:
-        answer: bytes = channel.unary_unary(EXPORT)(body, metadata=metadata, timeout=20, **options)
+        answer: bytes = channel.unary_unary(EXPORT)(body, metadata=metadata, timeout=deadline_s, **options)
     return ExportTraceServiceResponse.FromString(answer)
 
 
@@ -210,3 +222,24 @@ async def test_a_port_that_is_taken_is_not_shared(app: FastAPI) -> None:
         with pytest.raises(RuntimeError):
             async with listening(app.state.running, f"127.0.0.1:{port}"):
                 pytest.fail("two servers listen on one port")
+
+
+def test_a_sender_that_gives_up_waiting_stops_nobody_else(engine: Engine, doors: Doors) -> None:
+    with engine.begin(), pytest.raises(grpc.RpcError) as raised:  # the transaction holds the database meanwhile
+        export(doors, body_of(Sent(trace=1, attributes=chat())), deadline_s=0.3)
+    assert raised.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+    export(doors, body_of(Sent(trace=2, attributes=chat())))
+    assert {int(call["trace_id"], 16) for call in doors.calls()} == {1, 2}
+
+
+def test_each_request_is_a_line_of_the_log_where_that_is_wanted(
+    database_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "outlay_collector.otlp.grpc")
+    settings = Settings(store=Store(url=database_url), server=ServerSettings(log_requests=True))
+    with served(create_app(settings, clock=lambda: NOW_NS)) as doors:
+        export(doors, body_of(Sent(attributes=chat())), "secret-key")
+        refusal(doors, b"\xff")
+    lines = [TextLines().format(record) for record in caplog.records if record.name == "outlay_collector.otlp.grpc"]
+    assert ["code=OK" in lines[0], "code=INVALID_ARGUMENT" in lines[1]] == [True, True]
+    assert "secret-key" not in "".join(lines)

@@ -8,6 +8,7 @@ itself answers RESOURCE_EXHAUSTED to a message above the limit, without RetryInf
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any, Final, NoReturn
@@ -23,6 +24,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from starlette.concurrency import run_in_threadpool
 
 from outlay_collector.api.dependencies import Running
+from outlay_collector.logs import REQUEST_ID, request_id
 from outlay_collector.otlp.receiving import SIGNALS, Refused, Signal, answer_of, count_answer, denied, receive, refused
 from outlay_collector.security import Caller, Denial, bearer
 
@@ -58,7 +60,14 @@ async def listening(collector: Running, address: str) -> AsyncIterator[int]:
 
 def _method(collector: Running, signal: Signal) -> Any:
     async def export(body: bytes, context: _Context) -> Message:
-        return await _export(collector, signal, body, context)
+        metadata = {name.lower(): str(value) for name, value in context.invocation_metadata() or ()}
+        REQUEST_ID.set(request_id(metadata.get("x-request-id", "")))  # each call has a context of its own
+        began = time.perf_counter()
+        try:
+            return await _export(collector, signal, body, metadata.get("authorization", ""), context)
+        finally:
+            if collector.settings.server.log_requests:
+                _log(signal, context, (time.perf_counter() - began) * 1000)
 
     def serialised(answer: Message) -> bytes:
         return answer.SerializeToString()
@@ -67,9 +76,22 @@ def _method(collector: Running, signal: Signal) -> Any:
     return grpc.unary_unary_rpc_method_handler(handle, request_deserializer=None, response_serializer=serialised)
 
 
-async def _export(collector: Running, signal: Signal, body: bytes, context: _Context) -> Message:
+def _log(signal: Signal, context: _Context, duration_ms: float) -> None:
+    code = context.code()  # a number as long as nothing was set
+    log.info(
+        "request",
+        extra={
+            "service": signal.service,
+            "code": (code if isinstance(code, grpc.StatusCode) else _CODES[code or 0]).name,
+            "duration_ms": round(duration_ms, 1),
+            "client": context.peer(),
+        },
+    )
+
+
+async def _export(collector: Running, signal: Signal, body: bytes, authorization: str, context: _Context) -> Message:
     try:
-        caller = await _admitted(collector, context)
+        caller = await _admitted(collector, authorization)
         caller.used(len(body))
         collector.metrics.add("outlay_received_bytes_total", len(body), transport="grpc")
         answer = answer_of(signal, await receive(collector, signal, body, caller))
@@ -87,10 +109,8 @@ async def _export(collector: Running, signal: Signal, body: bytes, context: _Con
         await _abort(context, Refused("internal", message, status=500, rpc_code=INTERNAL))
 
 
-async def _admitted(collector: Running, context: _Context) -> Caller:
-    metadata = {name.lower(): value for name, value in context.invocation_metadata() or ()}
-    given = bearer(str(metadata.get("authorization", "")))
-    caller = await run_in_threadpool(collector.keys.admit, given, "ingest")
+async def _admitted(collector: Running, authorization: str) -> Caller:
+    caller = await run_in_threadpool(collector.keys.admit, bearer(authorization), "ingest")
     if isinstance(caller, Denial):
         raise denied(caller)
     return caller
