@@ -22,6 +22,7 @@ from starlette.routing import Route
 
 PIECE: Final = "rivers and mountains"
 CHUNKS: Final = 4
+FUNCTION_CALL: Final = {"functionCall": {"name": "depth_of", "args": {"river": "Danube"}}}
 REFUSALS: Final = {
     429: {
         "error": {
@@ -58,11 +59,13 @@ class GoogleDouble:
                 return JSONResponse(REFUSALS[int(status)], int(status))
         _, _, verb = request.url.path.rpartition(":")
         headers = {"x-request-id": "req-7", "x-gemini-service-tier": "standard"}
+        if verb.endswith(("/interactions", "/decisions")):
+            return _interaction(body, scene, headers)
         match verb:
             case "generateContent":
                 return JSONResponse(_whole(body, scene), headers=headers)
             case "streamGenerateContent":
-                return StreamingResponse(_events(scene), media_type="text/event-stream", headers=headers)
+                return StreamingResponse(_events(body, scene), media_type="text/event-stream", headers=headers)
             case "batchEmbedContents" | "embedContent":
                 return JSONResponse(_vectors(body, scene), headers=headers)
             case "predict":
@@ -96,14 +99,18 @@ def answer(parts: list[dict[str, Any]], counts: dict[str, Any], *, ends: bool = 
 
 def _whole(body: dict[str, Any], scene: list[str]) -> dict[str, Any]:
     """The text, or a call of the function that was offered, until its result is there."""
-    is_offered = bool(body.get("tools"))
+    return answer([FUNCTION_CALL] if _wants_function(body) else [{"text": PIECE * CHUNKS}], usage(scene))
+
+
+def _wants_function(body: dict[str, Any]) -> bool:
     has_result = any("functionResponse" in part for turn in body["contents"] for part in turn["parts"])
-    if is_offered and not has_result:
-        return answer([{"functionCall": {"name": "depth_of", "args": {"river": "Danube"}}}], usage(scene))
-    return answer([{"text": PIECE * CHUNKS}], usage(scene))
+    return bool(body.get("tools")) and not has_result
 
 
-async def _events(scene: list[str]) -> AsyncIterator[bytes]:
+async def _events(body: dict[str, Any], scene: list[str]) -> AsyncIterator[bytes]:
+    if _wants_function(body):
+        yield _event(_whole(body, scene))
+        return
     for number in range(1, CHUNKS + 1):
         if number == 3 and "cut" in scene:
             raise ConnectionResetError("the stream is cut on purpose")
@@ -118,6 +125,44 @@ async def _events(scene: list[str]) -> AsyncIterator[bytes]:
 
 def _event(chunk: dict[str, Any]) -> bytes:
     return f"data: {json.dumps(chunk)}\r\n\r\n".encode()
+
+
+def _interaction(body: dict[str, Any], scene: list[str], headers: dict[str, str]) -> Response:
+    """What the Interactions API says of the same counts."""
+    counts = {
+        "total_input_tokens": 1_000,
+        "total_output_tokens": 20,
+        "total_thought_tokens": 30,
+        "total_tokens": 1_050,
+        **({"total_cached_tokens": 600} if "cache" in scene else {}),
+    }
+    begun = {"id": "int-7", "object": "interaction", "status": "in_progress", "model": body["model"]}
+    steps = [{"type": "model_output", "content": [{"type": "text", "text": PIECE * CHUNKS}]}]
+    whole = {**begun, "status": "completed", "steps": steps, **({} if "none" in scene else {"usage": counts})}
+    if not body.get("stream"):
+        return JSONResponse(whole, headers=headers)
+    delta = {"event_type": "step.delta", "index": 0, "delta": {"type": "text", "text": PIECE}}
+    first = [
+        {"event_type": "interaction.created", "interaction": begun},
+        {"event_type": "step.start", "index": 0, "step": {"type": "model_output"}},
+        delta,
+    ]
+    rest = [*[delta] * (CHUNKS - 1), {"event_type": "interaction.completed", "interaction": {**whole, "steps": []}}]
+    return StreamingResponse(_steps(first, rest, scene), media_type="text/event-stream", headers=headers)
+
+
+async def _steps(first: list[Any], rest: list[Any], scene: list[str]) -> AsyncIterator[bytes]:
+    for event in first:
+        yield f"event: {event['event_type']}\ndata: {json.dumps(event)}\n\n".encode()
+        await asyncio.sleep(0)
+    if "cut" in scene:
+        raise ConnectionResetError("the stream is cut on purpose")
+    if "wait" in scene:
+        await asyncio.sleep(60)
+    for event in rest:
+        yield f"event: {event['event_type']}\ndata: {json.dumps(event)}\n\n".encode()
+        await asyncio.sleep(0)
+    yield b"event: done\ndata: [DONE]\n\n"
 
 
 def _vectors(body: dict[str, Any], scene: list[str]) -> dict[str, Any]:

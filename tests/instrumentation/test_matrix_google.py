@@ -1,4 +1,4 @@
-"""Every way google-genai makes a call, over every HTTP client it has, with every end: as without Outlay, and one span."""
+"""Every way google-genai makes a call, over its HTTP clients, with every end: as without Outlay, and one span."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ from google.genai import errors
 from outlay_collector.serving import Server
 
 from tests.instrumentation.doubles import Receiver, items
-from tests.instrumentation.google_double import CHUNKS, PIECE, GoogleDouble
+from tests.instrumentation.google_double import PIECE, GoogleDouble
 
 pytestmark = pytest.mark.filterwarnings("ignore:Inheritance class AiohttpClientSession:DeprecationWarning")
 IS_OLD: Final = int(importlib.metadata.version("google-genai").partition(".")[0]) < 3
 QUESTION: Final = "Which rivers end in the Black Sea? Name them all."
 MODEL: Final = "gemini-2.5-flash"
 
-# Gemini 2.5 Flash: $0.30 in, $0.03 read from the cache, $2.50 out, each a million tokens; output is 20 said, 30 thought.
+# Gemini 2.5 Flash: $0.30 in, $0.03 read from the cache, $2.50 out, each a million tokens; 20 are said, 30 thought.
 EXACT: Final = {"": 300_000 + 125_000, "cache": 120_000 + 18_000 + 125_000}
 """Nano-USD of a whole answer."""
 CUT: Final = {"": 300_000 + 100_000, "cache": 120_000 + 18_000 + 100_000, "none": 13 * 300 + 10 * 2_500}
-"""After two chunks: 10 said and 30 thought by Google's counts; without them 49 characters in and 40 out, four a token."""
+"""After two chunks: 10 said, 30 thought by Google's counts; without them 49 characters in and 40 out, four a token."""
 FIRST: Final = {"": 300_000 + 87_500, "cache": 120_000 + 18_000 + 87_500, "none": 13 * 300 + 5 * 2_500}
 """After one."""
 
@@ -101,7 +101,7 @@ def beside(receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> Iterator[Besi
 async def _outcome(played: Play) -> Any:
     try:
         return "returned", await played()
-    except (Exception, asyncio.CancelledError) as error:
+    except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - whatever comes is what is compared
         return "raised", type(error), str(error), type(error.__cause__), type(error.__context__)
 
 

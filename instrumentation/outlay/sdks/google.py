@@ -215,9 +215,7 @@ class _Chunks(Tap):
 
     def __next__(self) -> Any:
         chunk = super().__next__()
-        self._call.payload(chunk)
-        if type(chunk) is dict and "error" in chunk:
-            _refused(self._call, chunk)
+        _look_at(self._call, chunk)
         return chunk
 
 
@@ -228,10 +226,16 @@ class _AsyncChunks(AsyncTap):
 
     async def __anext__(self) -> Any:
         chunk = await super().__anext__()
-        self._call.payload(chunk)
-        if type(chunk) is dict and "error" in chunk:
-            _refused(self._call, chunk)
+        _look_at(self._call, chunk)
         return chunk
+
+
+def _look_at(call: LiveCall, chunk: Any) -> None:
+    """A gateway that does not know `alt=sse` sends one list of all chunks."""
+    for each in chunk if type(chunk) is list else (chunk,):
+        call.payload(each)
+        if type(each) is dict and "error" in each:
+            _refused(call, each)
 
 
 @shielded
