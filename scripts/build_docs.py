@@ -1,4 +1,4 @@
-"""Writes the reference pages that follow from the code: docs/attributes.md and docs/configuration.md.
+"""Writes the reference pages that follow from the code: docs/attributes.md, docs/configuration.md, docs/dialects.md.
 
 `--check` writes nothing and fails where a page is not what the code says.
 """
@@ -15,6 +15,8 @@ from typing import Any
 from outlay.attributes import ATTRIBUTES
 from outlay.settings import SETTINGS
 from outlay_collector import settings as collector_settings
+from outlay_collector.dialects.records import DETAILS
+from outlay_collector.dialects.registry import DIALECTS, TOOLS
 from outlay_collector.settings import Settings
 from pydantic.fields import FieldInfo
 
@@ -36,7 +38,11 @@ def main(arguments: Sequence[str]) -> int:
 
 def pages() -> dict[str, str]:
     """The pages by file name."""
-    return {"attributes.md": attributes_page(), "configuration.md": configuration_page()}
+    return {
+        "attributes.md": attributes_page(),
+        "configuration.md": configuration_page(),
+        "dialects.md": dialects_page(),
+    }
 
 
 def _differs(name: str, page: str) -> bool:
@@ -60,6 +66,66 @@ Outlay makes one span of kind CLIENT per call, under the instrumentation scope `
 are what the owner of the name promises.
 
 {_table(("attribute", "type", "unit", "status", "source"), rows)}
+"""
+
+
+def dialects_page() -> str:
+    spans = _table(("dialect", "whose, and in which way"), ((f"`{d.name}`", d.note) for d in DIALECTS))
+    told = [("`" + DETAILS + "`", "merged into the call of its span, or found by its response id")]
+    told += [(", ".join(f"`{event}`" for event in tool.events), tool.note) for tool in TOOLS]
+    return DIALECTS_TEXT.format(
+        written_by=WRITTEN_BY, spans=spans, records=_table(("event", "what becomes of it"), told)
+    )
+
+
+DIALECTS_TEXT = """# Dialects
+
+{written_by}
+
+What the collector understands of what other instrumentations send. Any of it may be sent beside Outlay's own spans, and
+several may tell of one call: it is billed once. A span is read by the first of these that claims it.
+
+{spans}
+
+## What a count means
+
+The conventions count what was read from and written to the cache into `input_tokens`; older and other emitters leave
+it out. Which of the two a span does is told, in this order: by a usage object or a whole response of the provider's
+that the span carries with it, which is read in its own right where it counts what the span counts; by a total the
+provider gave; by arithmetic, since a cache larger than the input cannot be inside it; by the custom of the dialect.
+Counts that contradict one another are no usage: the call is `unpriced` and says why.
+
+A price that the sender worked out (`gen_ai.usage.cost`, `operation.cost`, `gen_ai.cost.total_cost`, `cost_usd`,
+`cost_details`) stands only where Outlay has no price of its own, as `estimated`. What a provider charged
+(`gen_ai.usage.cost.source` = `provider`, OpenRouter's `cost`) is believed.
+
+## One bill
+
+Reports with one response id of one provider are one call. Without an id, a span inside another tells of the same call
+where both did the same kind of thing and asked for the same model, or counted the same to the token. An SDK's own span
+that begins a trace joins the span that encloses it in time, in the same service, with the same model and counts. Of
+several reports the nearest to the provider wins: Outlay, the SDK's own span, OpenTelemetry's own instrumentations,
+others, log records. `GET /api/v1/calls/{{id}}` lists them all and says under `bill` which one was billed, and why.
+
+Spans told of through a span that is no call (a span of a call around a tool around another call) are two calls, unless
+they share a response id.
+
+## Log records
+
+`/v1/logs` takes any log; records of these events tell of calls, the others are let go. A record that was made inside a
+span belongs to that span's call. One of the conventions' events with neither a span nor a response id is let go: it
+could not be told from the span it repeats.
+
+{records}
+
+Coding tools say what their tokens cost at the API; a subscription is not billed by them.
+
+## Steps
+
+Agents, tools, chains and retrievals are kept for the tree of their trace (`GET /api/v1/traces/{{trace_id}}`): ids,
+times, name, kind and whether they failed, nothing of what went in or came out. They are never billed, whatever usage
+they repeat, and go after `[retention] spans`. Spans of servers, databases and HTTP clients are let go; what hung below one
+stands at the top of its tree.
 """
 
 
