@@ -1,6 +1,6 @@
 """A payload read from the bytes of a body, for responses the application takes raw and may never have decoded.
 
-Server-sent events, JSON, and the binary event streams of AWS, in pieces of any size.
+Server-sent events, JSON, JSON by the line, and the binary event streams of AWS, in pieces of any size.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ from outlay.providers.eventstream import decode_events
 MOST_BYTES: Final = 32 * 1024 * 1024
 """A JSON body larger than this is not kept: its call goes without usage."""
 _DONE: Final = "[DONE]"
+_LINES: Final = frozenset({"application/stream+json", "application/x-ndjson", "application/jsonl"})
+"""A JSON document a line: Cohere's first API, Ollama's own."""
 _LEAST_FRAME: Final = 16
 """Bytes of an AWS frame without headers or payload."""
 
@@ -24,7 +26,8 @@ class Body:
     def __init__(self, content_type: str) -> None:
         kind = content_type.partition(";")[0].strip().lower()
         self._is_framed = kind == "application/vnd.amazon.eventstream"
-        self.is_events = self._is_framed or kind == "text/event-stream"
+        self._is_lines = kind in _LINES
+        self.is_events = self._is_framed or self._is_lines or kind == "text/event-stream"
         self.is_json = kind.endswith("json")
         self._kept = bytearray()
         self._data: list[str] = []
@@ -65,7 +68,9 @@ class Body:
             yield from decode_events(frame)
 
     def _line(self, line: str) -> Iterator[Any]:
-        if line.startswith("data:"):
+        if self._is_lines:
+            yield from _decoded(line) if line else ()
+        elif line.startswith("data:"):
             self._data.append(line[5:].removeprefix(" "))
         elif not line and self._data:
             data = "\n".join(self._data)
