@@ -124,8 +124,8 @@ Coding tools say what their tokens cost at the API; a subscription is not billed
 
 Agents, tools, chains and retrievals are kept for the tree of their trace (`GET /api/v1/traces/{{trace_id}}`): ids,
 times, name, kind and whether they failed, nothing of what went in or came out. They are never billed, whatever usage
-they repeat, and go after `[retention] spans`. Spans of servers, databases and HTTP clients are let go; what hung below one
-stands at the top of its tree.
+they repeat, and go after `[retention] spans`. Spans of servers, databases and HTTP clients are let go; what hung below
+one stands at the top of its tree.
 """
 
 
