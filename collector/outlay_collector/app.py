@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
 from importlib.metadata import version
+from typing import Final
 
 from fastapi import FastAPI
 from outlay.prices import PriceBook
@@ -49,6 +50,24 @@ from outlay_collector.store.steps import StepStore
 from outlay_collector.tending import tending
 from outlay_collector.writer import Writer
 
+_PARTS: Final = (  # the first that knows a path answers it
+    otlp,
+    usage,
+    summary,
+    calls,
+    traces,
+    export,
+    leases,
+    limits,
+    losses,
+    simulation,
+    budgets,
+    refusals,
+    alerts,
+    repricings,
+    health,
+)
+
 
 def create_app(
     settings: Settings,
@@ -80,23 +99,7 @@ def create_app(
     if not trusted:
         app.add_middleware(KeyGate)
     app.add_middleware(Answers, log_requests=settings.server.log_requests)
-    for part in (
-        otlp,
-        usage,
-        summary,
-        calls,
-        traces,
-        export,
-        leases,
-        limits,
-        losses,
-        simulation,
-        budgets,
-        refusals,
-        alerts,
-        repricings,
-        health,
-    ):
+    for part in _PARTS:
         app.include_router(part.router)
     document.install(app)
     return app
