@@ -4,15 +4,18 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3 python; do \
 	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' 2>/dev/null && echo $$p && break; done)
 UV_VERSION := 0.13.8
 BIN := .venv/bin
+OLDEST := .venv/oldest/bin/python
+# What depends on the version of an SDK; each file skips what its SDK did not have yet.
+OLDEST_TESTS := matrix endpoints platforms attempts usage_of_streams tracing
 BENCHMARKS := pricing overhead budget_hot_path budget_stress ingest query
 SOURCES := instrumentation alerts collector dashboard tests benchmarks scripts
 MANIFESTS := pyproject.toml uv.lock $(wildcard */pyproject.toml)
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint type unit e2e bench prices docs browser format clean
+.PHONY: help install demo test test-oldest oldest-lock lint type unit e2e bench prices docs browser format clean
 
 help: ## This list
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
 
 install: .venv/.developer ## Everything development needs, pinned by uv.lock, into .venv
 
@@ -20,6 +23,14 @@ demo: .venv/.user ## Collector, dashboard, a fake provider and a sample applicat
 	$(BIN)/outlay demo $(DEMO)
 
 test: lint type browser unit ## Lint, types, import rules and every test
+
+test-oldest: .venv/.oldest ## The tests of the instrumentation, with the oldest SDKs it supports
+	$(OLDEST) -m pytest -q $(OLDEST_TESTS:%=tests/instrumentation/test_%.py) $(PYTEST)
+
+# The pins of that environment, written again from tests/oldest.in.
+oldest-lock: .venv/bin/uv
+	$(BIN)/uv pip compile -q --universal --python-version 3.11 --no-header --no-emit-index-url --no-annotate \
+		tests/oldest.in -o tests/oldest.txt
 
 lint: .venv/.developer ## Style and import rules
 	$(BIN)/ruff format --check $(SOURCES)
@@ -66,6 +77,11 @@ clean: ## Remove what make has made
 # A user's environment is a part of the developer's: the first never removes what the second has added.
 .venv/.user: $(MANIFESTS) | .venv/bin/uv
 	$(BIN)/uv sync --quiet --frozen --no-dev --inexact
+	@touch $@
+
+.venv/.oldest: tests/oldest.txt | .venv/bin/uv
+	$(BIN)/uv venv -q --allow-existing --python $(BIN)/python .venv/oldest
+	$(BIN)/uv pip sync -q --python $(OLDEST) tests/oldest.txt
 	@touch $@
 
 .venv/.developer: $(MANIFESTS) | .venv/bin/uv

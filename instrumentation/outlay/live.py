@@ -178,14 +178,18 @@ class LiveCall:
         return self._fold is not None
 
     def end(
-        self, error: BaseException | None = None, stream_end: StreamEnd | None = None, *, is_collecting: bool = False
+        self,
+        error: BaseException | str | None = None,
+        stream_end: StreamEnd | None = None,
+        *,
+        is_collecting: bool = False,
     ) -> None:
         """The call is over; only the first end counts. `is_collecting`: the garbage collector has ended it, which it
-        may do at any point of the program, inside any lock."""
+        may do at any point of the program, inside any lock. An `error` may be only the name of one."""
         if not self._ended.acquire(blocking=False):
             return
         self._ended_after_ns = time.perf_counter_ns() - self._began_ns
-        self._error_type = None if error is None else type(error).__name__
+        self._error_type = error if error is None or isinstance(error, str) else type(error).__name__
         self._stream_end = stream_end
         is_needed = type(self._answer) not in (dict, str) or self._request.operation == "speech"
         _let_go(self._request.prompt, is_needed)

@@ -14,6 +14,7 @@ from typing import Any
 from outlay.guard import shielded
 from outlay.live import LiveCall
 from outlay.model import StreamEnd
+from outlay.providers.foreign import first_text, is_mapping
 
 
 @shielded
@@ -182,3 +183,13 @@ def _read(call: LiveCall, piece: bytes | None) -> None:
     if call.body is not None:
         for value in call.body.finish() if piece is None else call.body.feed(piece):
             call.payload(value)
+            if call.is_streaming and (error := _error_in(value)) is not None:
+                call.end(error, StreamEnd.FAILED)
+
+
+def _error_in(event: Any) -> str | None:
+    """The name of the error that a provider sent in place of the rest of a stream."""
+    if not is_mapping(event) or not (event.get("error") or event.get("type") == "error"):
+        return None
+    said = event.get("error")
+    return first_text(said if is_mapping(said) else event, "type", "code") or "error"

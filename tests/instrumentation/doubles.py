@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import importlib
 import json
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
+from types import ModuleType
 from typing import Any
 
 import anthropic
@@ -73,6 +75,11 @@ class Receiver:
         assert outlay.flush()
         return [span.attributes for span in self.spans]
 
+    def only_call_received(self) -> dict[str, Any]:
+        """`only_call` where Outlay is out of force again."""
+        (span,) = self.spans
+        return span.attributes
+
     def only_call(self) -> dict[str, Any]:
         (call,) = self.calls()
         return call
@@ -123,6 +130,11 @@ class Answering:
     @property
     def anthropic(self) -> anthropic.Anthropic:
         return anthropic.Anthropic(api_key="none", base_url=self.url, max_retries=0)
+
+
+def transport_of(sdk: ModuleType) -> ModuleType:
+    """httpx2 or httpx: what this version of the SDK sends with."""
+    return importlib.import_module(sdk.DefaultHttpxClient.__mro__[1].__module__.partition(".")[0])
 
 
 Answer = Callable[[dict[str, Any]], Response]

@@ -1,6 +1,8 @@
 """A provider with every endpoint of OpenAI's and Anthropic's APIs, and of the platforms that resell them. Synthetic.
 
-Each answers with the same counts: 100 tokens in, 40 of them read from the cache, 20 out, whatever is asked.
+Each answers with the same counts: 100 tokens in, 40 of them read from the cache, 20 out, whatever is asked. A request
+with the header `x-usage: plain` is answered as if nothing had been cached, with `x-usage: none` without usage, with
+`x-end: error` by an error once a stream has begun.
 """
 
 from __future__ import annotations
@@ -66,7 +68,10 @@ class Endpoints:
         said: dict[str, Any] = json.loads(body) if is_json else {"stream": b'name="stream"' in body}
         if request.query_params.get("stream") == "true":
             said["stream"] = True
-        return _answer(path, said, request.method)
+        answer = _answer(path, said, request.method)
+        if (usage := request.headers.get("x-usage")) or "x-end" in request.headers:
+            return _altered(answer, usage, is_cut=request.headers.get("x-end") == "error")
+        return answer
 
 
 def _answer(path: str, said: dict[str, Any], method: str) -> Response:
@@ -83,6 +88,36 @@ def _answer(path: str, said: dict[str, Any], method: str) -> Response:
     if last in ("responses", "compact") or "/responses/" in path:
         return _response(path, said, method, streamed)
     return _other(path, said, streamed)
+
+
+def _altered(answer: Response, usage: str | None, *, is_cut: bool) -> Response:
+    body = bytes(answer.body).decode()
+    if answer.media_type != "text/event-stream":
+        return JSONResponse(_with_usage(json.loads(body), usage))
+    events = [json.loads(line[6:]) for line in body.splitlines() if line.startswith("data: {")]
+    if is_cut:
+        said = {"type": "overloaded_error", "message": "Overloaded"}
+        error = {"error": said} if "choices" in events[0] else {**said, "type": "error", "error": said}
+        return sse(*events[:1], *events[1:4][:-1], error, done=False)
+    if usage == "none":  # who has no usage to tell sends no chunk for it
+        events = [event for event in events if event.get("choices") != []]
+    return sse(*(_with_usage(event, usage) for event in events), done="[DONE]" in body)
+
+
+def _with_usage(said: Any, usage: str | None) -> Any:
+    """The same with every usage in it as it is to be."""
+    if isinstance(said, list):
+        return [_with_usage(each, usage) for each in said]
+    if not isinstance(said, dict) or usage is None:
+        return said
+    found = {name: _with_usage(value, usage) for name, value in said.items() if name != "usage"}
+    if isinstance(counts := said.get("usage"), dict) and usage == "plain":
+        given = {"input_tokens": 100} if "input_tokens" in counts else {}
+        kept = {name: n for name, n in counts.items() if isinstance(n, int) and "cache" not in name}
+        found["usage"] = {**kept, **given}
+    elif "usage" in said and "type" in said and usage == "none" and said["type"] in ("message", "message_delta"):
+        found["usage"] = {}
+    return found
 
 
 def _other(path: str, said: dict[str, Any], streamed: bool) -> Response:

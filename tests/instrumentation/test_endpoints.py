@@ -12,7 +12,7 @@ import openai
 import pytest
 from pydantic import BaseModel
 
-from tests.instrumentation.doubles import Receiver, items, settled
+from tests.instrumentation.doubles import Receiver, items, settled, transport_of
 from tests.instrumentation.endpoints import Endpoints
 
 QUESTION: Final = [{"role": "user", "content": "Which rivers end in the Black Sea?"}]
@@ -42,7 +42,7 @@ async def _helper(manager: Any) -> None:
 def _post_raw(client: Any) -> Any:
     """What the SDK is asked to hand over as the transport has it."""
     body = {"model": "gpt-4.1", "messages": QUESTION}
-    return client.post("/chat/completions", cast_to=type(httpx2.Response(200)), body=body)
+    return client.post("/chat/completions", cast_to=transport_of(openai).Response, body=body)
 
 
 OPENAI: Final[dict[str, tuple[Ask, str, str]]] = {

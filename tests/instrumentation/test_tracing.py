@@ -17,7 +17,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ALWAYS_ON, Sampler
 
 from tests.conftest import Provider
-from tests.instrumentation.doubles import Receiver
+from tests.instrumentation.doubles import Receiver, transport_of
 
 QUESTION: Any = [{"role": "user", "content": "Which rivers end in the Black Sea?"}]
 
@@ -103,12 +103,10 @@ def test_a_bill_is_not_sampled(spans: InMemorySpanExporter, fake_provider: Provi
 def test_spans_made_during_the_call_are_below_it(
     spans: InMemorySpanExporter, fake_provider: Provider, instrumented: Receiver
 ) -> None:
-    import httpx2
-
-    def traced(request: httpx2.Request) -> None:
+    def traced(request: object) -> None:
         trace.get_tracer("http").start_span("POST").end()
 
-    with httpx2.Client(event_hooks={"request": [traced]}) as http:
+    with transport_of(openai).Client(event_hooks={"request": [traced]}) as http:
         client = openai.OpenAI(api_key="none", base_url=fake_provider.openai, http_client=http)
         client.chat.completions.create(model="gpt-4.1", messages=QUESTION)
     inner, call = spans.get_finished_spans()
@@ -141,6 +139,8 @@ def test_anthropics_own_span_is_silent_while_ours_is_made(
 def test_anthropics_own_span_is_back_once_ours_is_gone(
     spans: InMemorySpanExporter, fake_provider: Provider, receiver: Receiver
 ) -> None:
+    if not hasattr(anthropic._base_client, "start_api_call_span"):
+        pytest.skip(f"anthropic {anthropic.__version__} makes no spans of its own")
     outlay.instrument(endpoint=receiver.url)
     outlay.uninstrument()
     ask_claude(fake_provider)
