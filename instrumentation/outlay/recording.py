@@ -27,11 +27,11 @@ def record(*, response: Any, provider: str | None, request: Mapping[str, Any] | 
     if name is None:
         raise ValueError("the response does not show whose it is: say record(provider=...)")
     ended_at_ns = time.time_ns()
-    _record(running, name, body, request, ended_at_ns - int((duration_s or 0) * 1e9), ended_at_ns)
+    record_body(running, name, body, request, ended_at_ns - int((duration_s or 0) * 1e9), ended_at_ns)
 
 
 @shielded
-def _record(
+def record_body(
     running: Runtime,
     provider: str,
     body: Mapping[str, Any],

@@ -35,7 +35,15 @@ class Sdk:
 
 
 _ALL: Final = (
-    Sdk("openai", "openai", "openai", (2, 0), ("openai._base_client",), "openai", "stainless"),
+    Sdk(
+        "openai",
+        "openai",
+        "openai",
+        (2, 0),
+        ("openai._base_client", "openai.resources.realtime.realtime", "openai.resources.responses.responses"),
+        "openai",
+        "stainless",
+    ),
     Sdk("anthropic", "anthropic", "anthropic", (1, 0), ("anthropic._base_client",), "anthropic", "stainless"),
     Sdk(
         "mistral",

@@ -26,6 +26,7 @@ from outlay.providers.names import canonical_provider
 from outlay.providers.routes import is_fetched
 from outlay.providers.sse import decode_sse
 from outlay.runtime import Runtime
+from outlay.sdks import websockets
 from outlay.sdks.undecoded import read
 from outlay.stream import AsyncTap, Tap
 from outlay.transport import MARK
@@ -50,7 +51,10 @@ there Anthropic itself serves and bills."""
 
 
 def patch(patches: Patches, sdk: Sdk, runtime: Runtime, module: ModuleType) -> None:
-    """Put the wrappers in place in the module of the choke point."""
+    """Put the wrappers in place in the module of the choke point, or in one of connections."""
+    if module.__name__ in websockets.MODULES:
+        websockets.patch(patches, runtime, module)
+        return
     point = _ChokePoint(Interception(runtime, sdk.provider), (module.Stream, module.AsyncStream))
     for base, wrap in ((module.SyncAPIClient, point.wrap), (module.AsyncAPIClient, point.wrap_async)):
         # Others who wrap `request` leave theirs on a subclass, in front of the base's.
