@@ -1,8 +1,8 @@
 """Gemini on loopback, told by the header `x-scene` of each request what to answer. Synthetic throughout.
 
 A scene is words separated by commas: `cache` or `none` for what its counts say (by default the prompt was not cached),
-and what goes wrong: `429` or `503` refuses, `429x2` the first two attempts of a session (`x-session`), `cut` drops the
-connection after two chunks of a stream, `error` says so in a third, `wait` sends one and then nothing for a minute.
+and what goes wrong: `400`, `429` or `503` refuses, `429x2` the first two attempts of a session (`x-session`), `cut`
+drops the connection after two chunks of a stream, `error` says so in a third, `wait` sends one, then nothing for long.
 The prompt is 1,000 tokens, 600 of them cached, the answer 20, its thoughts 30; four chunks hold five tokens each.
 """
 
@@ -32,6 +32,7 @@ REFUSALS: Final = {
             "details": [{"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "1.5s"}],
         }
     },
+    400: {"error": {"code": 400, "message": "Request contains an invalid argument.", "status": "INVALID_ARGUMENT"}},
     503: {"error": {"code": 503, "message": "The model is overloaded.", "status": "UNAVAILABLE"}},
 }
 

@@ -148,13 +148,13 @@ async def test_a_refused_interaction_cost_nothing(is_async: bool, url: str, rece
         for is_watched in (False, True):
             if is_watched:
                 outlay.instrument(endpoint=receiver.url)
-            with pytest.raises(Exception, match="quota") as error:
-                await create(resource, "429", timeout=30)
+            with pytest.raises(Exception, match="invalid argument") as error:
+                await create(resource, "400")
             raised.append(error.type)
         call = receiver.only_call()
         outlay.uninstrument()
     assert raised[0] is raised[1]
-    assert call["http.response.status_code"] == 429
+    assert call["http.response.status_code"] == 400
     assert call["outlay.cost.nano_usd"] == 0
 
 
@@ -167,10 +167,10 @@ async def test_vertexs_interactions_are_its_own(url: str, instrumented: Receiver
 
 
 @pytest.mark.skipif(IS_OLD, reason="google-genai 2.0 has none")
-async def test_a_decision_is_a_call_and_an_agent_is_none(url: str, instrumented: Receiver) -> None:
+async def test_a_decision_is_a_call_and_a_cancellation_is_none(url: str, instrumented: Receiver) -> None:
     client = genai.Client(http_options={"base_url": url}, api_key="none")
-    question = {"type": "choice", "text": "Which?", "choices": ["Danube", "Rhine"]}
+    question = {"type": "choice", "instructions": "Which?", "criteria": {"Danube": "that one", "Rhine": "this one"}}
     client.decisions.with_raw_response.create(model=MODEL, input=QUESTION, questions={"which": question})
-    client.agents.with_raw_response.list()
+    client.interactions.with_raw_response.cancel("int-7")
     client.close()
     assert instrumented.only_call()["gen_ai.usage.output_tokens"] == 50
