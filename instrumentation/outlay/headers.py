@@ -3,7 +3,9 @@
 OpenAI, Azure, Groq, xAI and those who follow them send `x-ratelimit-{limit,remaining,reset}-{requests,tokens}` with
 resets such as `6m0s` or `20ms`; Anthropic sends `anthropic-ratelimit-{requests,tokens,input-tokens,output-tokens}-
 {limit,remaining,reset}` with RFC 3339 resets; Mistral `x-ratelimit-{limit,remaining}-{req,tokens}-minute`, without
-resets. Read from what providers sent in November 2026.
+resets, and `x-ratelimitbysize-{limit,remaining}-minute` and `ratelimitbysize-{limit,remaining,reset}` for its tokens
+before that; Azure a `renewalperiod` beside each. Replicate's `ratelimit-{remaining,reset}` are the draft standard's.
+Read from what providers sent until November 2026.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ import re
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from email.utils import parsedate_to_datetime
+from functools import lru_cache
 from typing import Final
 
 from outlay.model import RateLimit
@@ -21,7 +24,9 @@ RawHeaders = Iterable[tuple[bytes, bytes]]
 _REQUEST_IDS: Final = frozenset({b"x-request-id", b"request-id", b"x-amzn-requestid", b"mistral-correlation-id"})
 _PART: Final = re.compile(r"([\d.]+)(ms|h|m|s|d)")
 _SECONDS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
-_WHAT: Final = ("limit", "remaining", "reset")
+_WHAT: Final = ("limit", "remaining", "reset", "renewalperiod")
+_WHOLE_NAMES: Final = {"ratelimit": "requests", "ratelimitbysize": "tokens"}
+"""What is limited where a header names no more than its family."""
 
 
 def read_headers(headers: RawHeaders, now_ns: int) -> tuple[str | None, Mapping[str, RateLimit]]:
@@ -32,20 +37,28 @@ def read_headers(headers: RawHeaders, now_ns: int) -> tuple[str | None, Mapping[
         name = raw_name.lower()
         if name in _REQUEST_IDS:
             request_id = raw_value.decode("latin-1")
-        elif b"-ratelimit-" in name:
-            words = name.decode("latin-1").partition("-ratelimit-")[2].split("-")
-            what = next((word for word in (words[0], words[-1]) if word in _WHAT), None)
-            if what is not None and len(words) > 1:
-                words.remove(what)
-                said.setdefault(_limited(words), {})[what] = raw_value.decode("latin-1")
+        elif b"ratelimit" in name and (told := _told(name.decode("latin-1"))) is not None:
+            limited, what = told
+            said.setdefault(limited, {})[what] = raw_value.decode("latin-1")
     return request_id, {name: _limit(values, now_ns) for name, values in said.items()}
 
 
-def _limited(words: list[str]) -> str:
-    """What is limited: Mistral's `req-minute` is what others call requests; its other periods keep their name."""
+@lru_cache(maxsize=256)
+def _told(header: str) -> tuple[str, str] | None:
+    """What is limited, and which of its figures a header tells; None for one that tells neither.
+
+    Mistral's `req-minute` is what others call requests; its other periods keep their name.
+    """
+    family, *words = header[header.index("ratelimit") :].split("-")
+    what = next((word for word in (words[0], words[-1]) if word in _WHAT), None) if words else None
+    if what is None or family not in _WHOLE_NAMES:
+        return None
+    words.remove(what)
+    if not words or family == "ratelimitbysize":
+        words.insert(0, _WHOLE_NAMES[family])
     if words[0] == "req":
         words[0] = "requests"
-    return "_".join(words[:-1] if words[-1] == "minute" and len(words) > 1 else words)
+    return "_".join(words[:-1] if words[-1] == "minute" else words), what
 
 
 def raw_headers(headers: Mapping[str, str]) -> RawHeaders:
@@ -54,11 +67,11 @@ def raw_headers(headers: Mapping[str, str]) -> RawHeaders:
 
 
 def _limit(said: Mapping[str, str], now_ns: int) -> RateLimit:
-    return RateLimit(
-        limit=_whole(said.get("limit")),
-        remaining=_whole(said.get("remaining")),
-        reset_s=_until(said.get("reset"), now_ns),
-    )
+    """A reset later than the limit is renewed is none: Azure has sent 500 for a limit of one minute."""
+    reset_s, period_s = _until(said.get("reset"), now_ns), _whole(said.get("renewalperiod"))
+    if reset_s is not None and period_s is not None and reset_s > period_s:
+        reset_s = None
+    return RateLimit(limit=_whole(said.get("limit")), remaining=_whole(said.get("remaining")), reset_s=reset_s)
 
 
 def _whole(text: str | None) -> int | None:
@@ -74,6 +87,7 @@ def _until(text: str | None, now_ns: int) -> float | None:
             return max(0.0, datetime.fromisoformat(text).timestamp() - now_ns / 1e9)
         except ValueError:
             return None
+    text = text.partition(",")[0].strip()  # OpenAI has sent the request's id behind one
     parts = _PART.findall(text)
     try:
         return sum(float(amount) * _SECONDS[unit] for amount, unit in parts) if parts else float(text)
