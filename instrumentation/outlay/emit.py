@@ -83,12 +83,12 @@ def _add_stream(found: dict[str, AttributeValue | None], call: Call) -> None:
 
 
 def _add_usage(found: dict[str, AttributeValue | None], usage: Usage) -> None:
-    read, written = usage.cache_read_tokens, usage.cache_write_tokens
-    found[at.INPUT_TOKENS] = usage.input_tokens
-    found[at.OUTPUT_TOKENS] = usage.output_tokens
+    given, made, read, written, thought = usage.totals()
+    found[at.INPUT_TOKENS] = given
+    found[at.OUTPUT_TOKENS] = made
     found[at.CACHE_READ_TOKENS] = read
     found[at.CACHE_WRITE_TOKENS] = written
-    found[at.REASONING_TOKENS] = usage.reasoning_tokens
+    found[at.REASONING_TOKENS] = thought
     found[at.PROMPT_CACHE_STATUS] = "hit" if read else "write" if written else "none"
     found[at.USAGE] = _encode(usage_json(usage))
 
@@ -169,5 +169,7 @@ def _terms_json(terms: Terms) -> str:
 
 def decimal_text(value: Decimal) -> str:
     """Plain digits: no exponent, no trailing zeros."""
-    text = format(value, "f")
+    text = str(value)
+    if "E" in text:
+        text = format(value, "f")
     return text.rstrip("0").rstrip(".") if "." in text else text

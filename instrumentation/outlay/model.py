@@ -8,23 +8,36 @@ responses into a `Usage`, `prices` makes a `Cost`, `intercept` a whole `Call`, a
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from decimal import Decimal
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
-from outlay.units import CACHE_READ_UNITS, CACHE_WRITE_UNITS, INPUT_UNITS, OUTPUT_UNITS
+from outlay.records import record
+from outlay.units import CACHE_READ_UNITS, CACHE_WRITE_UNITS, INPUT_UNITS, OUTPUT_UNITS, UNITS
 
 NANO_USD_PER_USD: Final = 1_000_000_000
-_REASONING: Final = frozenset({"reasoning"})
+_SUMS: Final = (INPUT_UNITS, OUTPUT_UNITS, CACHE_READ_UNITS, CACHE_WRITE_UNITS, frozenset({"reasoning"}))
+_PLACES: Final = {unit: tuple(place for place, units in enumerate(_SUMS) if unit in units) for unit in UNITS}
+"""In which of the sums a unit counts."""
 _NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
 
 Quantity = int | Decimal
 """How much of a unit: an int for what is counted (tokens, searches), a Decimal for what is measured (seconds)."""
 
 
-@dataclass(frozen=True, slots=True)
+class Totals(NamedTuple):
+    """What the units of a usage add up to, in the order of `_SUMS`."""
+
+    input_tokens: int | None
+    output_tokens: int | None
+    cache_read_tokens: int | None
+    cache_write_tokens: int | None
+    reasoning_tokens: int | None
+
+
+@record(frozen=True, slots=True)
 class Usage:
     """What one call used: units of `outlay.units` to quantities, disjoint but for `reasoning`, a detail of `output`.
 
@@ -40,38 +53,38 @@ class Usage:
     inferred: str | None = None
     other_models: Mapping[str, Usage] = field(default_factory=lambda: _NOTHING)
 
-    def total(self, units: frozenset[str]) -> int | None:
-        """The sum over those units, None where not one of them was reported."""
-        total = None
+    def totals(self) -> Totals:
+        """The sums the properties below give, all at once; None where not one unit of a sum was reported."""
+        sums: list[int | None] = [None] * len(_SUMS)
         for unit, quantity in self.quantities.items():
-            if unit in units:
-                total = int(quantity) + (total or 0)
-        return total
+            for place in _PLACES.get(unit, ()):
+                sums[place] = int(quantity) + (sums[place] or 0)
+        return Totals(*sums)
 
     @property
     def input_tokens(self) -> int | None:
         """Everything the model was given, cached and tool tokens included."""
-        return self.total(INPUT_UNITS)
+        return self.totals().input_tokens
 
     @property
     def output_tokens(self) -> int | None:
         """Everything the model produced, reasoning included."""
-        return self.total(OUTPUT_UNITS)
+        return self.totals().output_tokens
 
     @property
     def cache_read_tokens(self) -> int | None:
-        return self.total(CACHE_READ_UNITS)
+        return self.totals().cache_read_tokens
 
     @property
     def cache_write_tokens(self) -> int | None:
-        return self.total(CACHE_WRITE_UNITS)
+        return self.totals().cache_write_tokens
 
     @property
     def reasoning_tokens(self) -> int | None:
-        return self.total(_REASONING)
+        return self.totals().reasoning_tokens
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Terms:
     """What a price depends on besides the model and the date, as the provider says it served the call.
 
@@ -103,7 +116,7 @@ class CostStatus(StrEnum):
     """No figure at all; the reason says why. Never zero."""
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class CostLine:
     """One line of a bill: `quantity` of `unit` at `rate_usd` for each `per` of it. `cost_usd` is not rounded."""
 
@@ -114,7 +127,7 @@ class CostLine:
     cost_usd: Decimal
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class Cost:
     """What one call cost. `nano_usd` is None exactly where the status is `unpriced`.
 
@@ -135,7 +148,7 @@ class Cost:
         return cls(nano_usd=None, status=CostStatus.UNPRICED, reason=reason)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class Attribution:
     """Who spends: each a dimension of every report. None is 'not said'."""
 
@@ -166,7 +179,7 @@ class StreamEnd(StrEnum):
     COLLECTED = "collected"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class Attempt:
     """One HTTP try of a call. `status` is None where no response came; `error` then names the exception's class."""
 
@@ -176,7 +189,7 @@ class Attempt:
     retry_after_s: float | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class RateLimit:
     """Headroom of one limit as the provider's headers last said it; what a header did not say is None."""
 
@@ -185,7 +198,7 @@ class RateLimit:
     reset_s: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Content:
     """What was said in a call, in the form in which it may leave the process: JSON of the shape OpenTelemetry's GenAI
     conventions give messages. `mode` is `redacted` or `full`."""
@@ -196,7 +209,7 @@ class Content:
     output: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class Call:
     """One billable request to a provider, its retries included.
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import os
 import random
-from dataclasses import dataclass
 from typing import Final
 
 from opentelemetry import trace
@@ -21,6 +20,7 @@ from outlay.emit import span_attributes
 from outlay.model import Call
 from outlay.providers.base import Request
 from outlay.providers.names import conventional_provider
+from outlay.records import record
 
 _SAMPLED: Final = TraceFlags(TraceFlags.SAMPLED)
 _SILENT: Final = (trace.ProxyTracerProvider, trace.NoOpTracerProvider)
@@ -30,7 +30,7 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_noise.seed)
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class SpanIds:
     """The identity of a span; `parent_span_id` is None for the root of a trace."""
 

@@ -109,7 +109,7 @@ def _add_lines(lines: list[CostLine], usage: Usage, price: Price) -> list[str]:
             continue
         if (rate := rates.get(unit)) is not None:
             per, share = _PER[unit]
-            lines.append(CostLine(unit, quantity, rate, per, _times(_times(rate, quantity), share)))
+            lines.append(CostLine(unit, quantity, rate, per, _times(rate, _times(quantity, share))))
         elif unit != "reasoning":  # inside output
             without_rate.append(unit)
     return without_rate

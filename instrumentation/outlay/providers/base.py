@@ -8,15 +8,16 @@ providers speak OpenAI's.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from decimal import Decimal
 from typing import Any, Protocol
 
 from outlay.model import STANDARD_TERMS, Attribution, Terms, Usage
 from outlay.providers.prompt import NO_PROMPT, Prompt
+from outlay.records import record
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class Request:
     """What a request says before it is sent.
 
@@ -35,7 +36,7 @@ class Request:
     attribution: Attribution = field(default_factory=Attribution)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class Reading:
     """What a response says of its call.
 

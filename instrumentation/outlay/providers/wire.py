@@ -11,11 +11,12 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from outlay.providers.base import Reading, Request, StreamReading
+from outlay.records import record
 
 Body = Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Asked:
     """Who was asked, and for what. `request` is None where only the response is at hand."""
 

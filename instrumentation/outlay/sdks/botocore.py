@@ -26,7 +26,8 @@ from outlay.patches import Patches
 from outlay.providers.foreign import is_mapping, mapping
 from outlay.runtime import Runtime
 from outlay.stream import Tap, Watch, body_closed, ended
-from outlay.transport import MARK, under_way
+from outlay.transport import MARK
+from outlay.under_way import under_way
 
 if TYPE_CHECKING:
     from outlay.sdks import Sdk
