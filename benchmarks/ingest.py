@@ -3,7 +3,8 @@
 The floor is the same bodies parsed, every attribute walked, a row inserted under the same indexes and an hour's sums
 kept, in one process without a server: what Python and SQLite need however the collector is written. Both are held to
 one core, and take turns; what is compared is the CPU time they use for a span. The collector is the real `outlay up`,
-asked over HTTP by as many senders as an application has, and a call counts once a query has found it.
+asked over HTTP by as many senders as an application has, and a call counts once a query has found it. What it costs to
+sum them up, which the collector does beside and later, is said apart and in all.
 
     python benchmarks/ingest.py [--spans 20480] [--batch 512] [--senders 4] [--rounds 3]
 """
@@ -28,8 +29,10 @@ from typing import Any, Final
 
 import httpx2
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from outlay_collector.rolling import sum_up_all
 from outlay_collector.store.engine import open_engine
 from outlay_collector.store.migrate import migrate
+from outlay_collector.store.rollups import DAY_NS
 from outlay_collector.store.rows import COLUMNS
 from traffic import body_of, calls
 
@@ -69,6 +72,7 @@ class Run:
 
     cpu_seconds: float
     seconds: float
+    summing_seconds: float = 0.0
     rss: int | None = None
     size: int | None = None
 
@@ -131,24 +135,35 @@ def collector(bodies: Sequence[bytes], folder: Path, senders: int, spans: int, c
     """The same bodies sent to `outlay up`, which answers once they are committed."""
     outlay = Path(sys.executable).with_name("outlay")
     command = [str(outlay), "up", "--no-dashboard", "--db", f"sqlite:///{folder}/outlay.db", "--port", "0"]
+    command += ["--grpc-port", "off"]
     process = subprocess.Popen(["taskset", "-c", str(core), *command], cwd=folder, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     try:
         url = next(line.split()[1] for line in process.stdout if line.startswith("Collector"))
         _settle(process.pid)
-        before, began = _cpu_seconds(process.pid), time.perf_counter()
+        before, began = cpu_of(process.pid), time.perf_counter()
         with ThreadPoolExecutor(senders) as pool:
             list(pool.map(lambda n: _send(url, bodies[n::senders]), range(senders)))
         seconds = time.perf_counter() - began
-        cpu_seconds = _cpu_seconds(process.pid) - before
+        used = cpu_of(process.pid) - before
         window = {"from": "2020-01-01T00:00:00Z", "to": "2040-01-01T00:00:00Z"}
         (row,) = httpx2.get(f"{url}/api/v1/usage", params=window).json()["rows"]
         assert row["calls"] == spans, f"{row['calls']} of {spans} calls are there"
-        rss = _rss(process.pid)
+        most = rss(process.pid)
     finally:
         process.send_signal(signal.SIGINT)
         process.wait(30)
-    return Run(cpu_seconds, seconds, rss, sum(file.stat().st_size for file in folder.glob("outlay.db*")))
+    summing = _sum_up(f"sqlite:///{folder}/outlay.db")
+    return Run(used, seconds, summing, most, sum(file.stat().st_size for file in folder.glob("outlay.db*")))
+
+
+def _sum_up(url: str) -> float:
+    """The CPU seconds it takes to sum up all there is, as the collector does it beside its other work."""
+    engine = open_engine(url)
+    before = time.process_time()
+    sum_up_all(engine, time.time_ns() + 8 * DAY_NS)
+    engine.dispose()
+    return time.process_time() - before
 
 
 def _send(url: str, bodies: Sequence[bytes]) -> None:
@@ -160,19 +175,20 @@ def _send(url: str, bodies: Sequence[bytes]) -> None:
 def _settle(pid: int) -> None:
     """Returns once the process has finished what it does when it starts."""
     used = -1.0
-    while (now := _cpu_seconds(pid)) > used:
+    while (now := cpu_of(pid)) > used:
         used = now
         time.sleep(0.5)
 
 
-def _cpu_seconds(pid: int) -> float:
+def cpu_of(pid: int) -> float:
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / TICKS
 
 
-def _rss(pid: int) -> int:
+def rss(pid: int, which: str = "VmHWM") -> int:
+    """Resident memory in bytes: the most there ever was or, `VmRSS`, now."""
     status = Path(f"/proc/{pid}/status").read_text()
-    return int(status.partition("VmHWM:")[2].split()[0]) * 1024
+    return int(status.partition(f"{which}:")[2].split()[0]) * 1024
 
 
 def bodies_of(spans: int, batch: int) -> list[bytes]:
@@ -206,7 +222,12 @@ def report(runs: dict[str, list[Run]], spans: int) -> None:
         rss = f"{last.rss / 1e6:.0f}" if last.rss else "-"
         size = f"{last.size / spans:.0f}" if last.size else "-"
         print(f"{name:12}{rate:>10.0f}{cpu[name] * 1e6:>13.1f}{cpu[name] * 1e5:>12.2f}{rss:>13}{size:>12}")
-    print(f"\nthe collector does {cpu['floor'] / cpu['collector']:.2f} of what the floor does with the same CPU time")
+    summing = statistics.median(run.summing_seconds for run in runs["collector"]) / spans
+    print(f"\nsumming up later: {summing * 1e6:.1f} us of CPU a span")
+    print(
+        f"the collector does {cpu['floor'] / cpu['collector']:.2f} of what the floor does with the same CPU time, "
+        f"{cpu['floor'] / (cpu['collector'] + summing):.2f} with its summing up"
+    )
 
 
 if __name__ == "__main__":

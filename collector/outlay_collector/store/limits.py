@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
+from outlay.model import Call, RateLimit
 from sqlalchemy import BigInteger, Connection, Row, delete, or_, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Field, SQLModel
@@ -38,12 +39,13 @@ _SEEN: Final = tuple(column.name for column in LIMITS.columns if column.name not
 
 def note_limits(connection: Connection, reports: Iterable[Report]) -> None:
     """Keep what the latest of the calls saw, unless a later one was seen before."""
-    latest: dict[tuple[str, ...], dict[str, Any]] = {}
+    latest: dict[tuple[str, ...], tuple[Call, RateLimit]] = {}
     for report in reports:
-        for row in _rows(report):
-            key = tuple(row[name] for name in _KEY)
-            if key not in latest or latest[key]["seen_at_ns"] < row["seen_at_ns"]:
-                latest[key] = row
+        call = report.call
+        for name, limit in call.rate_limits.items():
+            key = (call.provider, call.model or "", call.attribution.service or "", name)
+            if (known := latest.get(key)) is None or known[0].ended_at_ns < call.ended_at_ns:
+                latest[key] = (call, limit)
     if latest:
         dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
         statement: Any = dialect.insert(LIMITS)
@@ -54,7 +56,7 @@ def note_limits(connection: Connection, reports: Iterable[Report]) -> None:
             where=said.seen_at_ns > LIMITS.c.seen_at_ns,
         )
         # In one order: two collectors cannot each wait for the other.
-        connection.execute(statement, [latest[key] for key in sorted(latest)])
+        connection.execute(statement, [_row(key, *latest[key]) for key in sorted(latest)])
 
 
 def read_limits(connection: Connection) -> Sequence[Row[Any]]:
@@ -76,19 +78,14 @@ def forget_limits(connection: Connection, before_ns: int) -> int:
     return connection.execute(delete(LIMITS).where(LIMITS.c.seen_at_ns < before_ns)).rowcount
 
 
-def _rows(report: Report) -> Iterable[dict[str, Any]]:
-    call = report.call
-    for name, limit in call.rate_limits.items():
-        yield {
-            "provider": call.provider,
-            "model": call.model or "",
-            "service": call.attribution.service or "",
-            "name": name,
-            "most": limit.limit,
-            "remaining": limit.remaining,
-            "resets_at_ns": _resets_at_ns(call.ended_at_ns, limit.reset_s),
-            "seen_at_ns": call.ended_at_ns,
-        }
+def _row(key: tuple[str, ...], call: Call, limit: RateLimit) -> dict[str, Any]:
+    return {
+        **dict(zip(_KEY, key, strict=True)),
+        "most": limit.limit,
+        "remaining": limit.remaining,
+        "resets_at_ns": _resets_at_ns(call.ended_at_ns, limit.reset_s),
+        "seen_at_ns": call.ended_at_ns,
+    }
 
 
 def _resets_at_ns(ended_at_ns: int, reset_s: float | None) -> int | None:

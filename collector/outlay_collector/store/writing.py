@@ -104,6 +104,13 @@ def write_reports(connection: Connection, reports: Sequence[Report], received_at
     return Written(new=len(inserts), changed=len(changes), repeated=len(reports) - len(fresh))
 
 
+def rows_of(report: Report, call_id: int, received_at_ns: int) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
+    """The rows of `calls`, its id first, and of `reports` that one report alone is stored as."""
+    group = _Group([report], [report], {call_id})
+    (report_row,) = _rows(group, received_at_ns)
+    return _call_row(group, received_at_ns), report_row
+
+
 class _Neighbours:
     """The reports already stored of the traces at hand: span to call, and parent span to the calls under it."""
 
