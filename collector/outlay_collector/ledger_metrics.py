@@ -28,7 +28,7 @@ from outlay_collector.store.query import UsageQuery, UsageRow
 
 log = logging.getLogger(__name__)
 
-FRESH_S: Final = 15.0
+FRESH_S: Final = 30.0
 MOST_GROUPS: Final = 100
 OTHER: Final = "other"
 _BY: Final = ("provider", "model", "feature")

@@ -21,6 +21,7 @@ from outlay_collector.serving import Server
 from outlay_collector.settings import Server as ServerSettings
 from outlay_collector.settings import Settings, Store
 from outlay_collector.store.keys import add_key
+from psycopg.errors import DiskFull
 from sqlalchemy import Engine
 from sqlalchemy.exc import OperationalError
 
@@ -41,6 +42,10 @@ def broken(app: FastAPI) -> FastAPI:
     def away() -> None:
         raise OperationalError(f"SELECT {CANARY}", {}, Exception(CANARY))
 
+    @app.put("/api/v1/full")
+    def full() -> None:
+        raise OperationalError(f"INSERT {CANARY}", {}, DiskFull(CANARY))
+
     return app
 
 
@@ -56,6 +61,7 @@ def broken(app: FastAPI) -> FastAPI:
         ("PUT", "/api/v1/budgets/x", b"x" * (gate.MOST_BODY_BYTES + 1), 413, "too_large"),
         ("GET", "/api/v1/broken", b"", 500, "internal"),
         ("GET", "/api/v1/away", b"", 503, "database_unavailable"),
+        ("PUT", "/api/v1/full", b"", 503, "disk_full"),
         ("OPTIONS", "/api/v1/usage", b"", 405, "method_not_allowed"),
         ("GET", "/docs", b"", 404, "not_found"),
     ],

@@ -12,6 +12,8 @@ from fastapi.responses import JSONResponse
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException
 
+from outlay_collector.store.faults import Fault, fault_of
+
 log = logging.getLogger(__name__)
 
 _CODES: Final = {408: "timeout", 413: "too_large", 422: "invalid"}
@@ -70,7 +72,9 @@ def response_to_failure(path: str, error: Exception) -> JSONResponse:
     """What is said where an endpoint raised what nobody expected. The log has the rest of it."""
     if isinstance(error, SQLAlchemyError):
         log.error("the database failed on %s: %s", path, type(error).__name__, exc_info=error)
-        headers = {"Retry-After": "1"}
+        headers = {"Retry-After": "5"}
+        if fault_of(error) is Fault.FULL:
+            return error_response(503, "disk_full", "the disk of the database is full", headers=headers)
         return error_response(503, "database_unavailable", "the database did not answer", headers=headers)
     log.error("%s failed", path, exc_info=error)
     return error_response(500, "internal", "something went wrong here; the collector's log says what")
