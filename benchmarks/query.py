@@ -50,7 +50,7 @@ def usage(
         edges=cut,
         group_by=by,
         filters=where or {},
-        order=limit and "cost_nano_usd",
+        order=None if limit is None else "cost_nano_usd",
         limit=limit,
     )
     return lambda store: len(store.usage(query))
