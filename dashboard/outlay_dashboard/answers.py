@@ -7,7 +7,7 @@ Amounts become `Decimal`, times aware `datetime`s, and what the API does not kno
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
@@ -69,6 +69,8 @@ class Period:
     avoided_usd: Decimal | None
     error_rate: float | None
     latency_ms: Percentiles
+    lost_by_reason: Mapping[str, int] = field(default_factory=dict)
+    """Calls that clients made and could not deliver: no figure holds them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -318,6 +320,7 @@ def _period(row: Json) -> Period:
         avoided_usd=_amount_or_none(row["avoided_usd"]),
         error_rate=row["error_rate"],
         latency_ms=_percentiles(row["latency_ms"]),
+        lost_by_reason=row["lost_by_reason"],
     )
 
 

@@ -7,6 +7,7 @@ significant digits, and `exact_usd` writes every digit there is.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Final
@@ -139,6 +140,17 @@ def moment(at: datetime | None) -> str:
 def name(value: str | None) -> str:
     """The value of a dimension; None is a call that did not say."""
     return "(not set)" if value is None else value or "(empty)"
+
+
+def lost(by_reason: Mapping[str, int]) -> str | None:
+    """Calls that clients could not deliver this month, as Markdown; None where there are none."""
+    if not (calls := sum(by_reason.values())):
+        return None
+    are = "1 call was" if calls == 1 else f"{calls:,} calls were"
+    why = ", ".join(f"{reason.replace('_', ' ')} {n:,}" for reason, n in sorted(by_reason.items()))
+    return (
+        f"**{are} lost by clients** this month: {plain(why)}. Every amount leaves them out. `outlay doctor` says more."
+    )
 
 
 def plain(text: str) -> str:

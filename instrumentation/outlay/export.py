@@ -62,7 +62,6 @@ class Delivery:
         _deliveries.add(self)
         if self._spool is not None and shielded(has_estates)(settings):
             self.start()
-            self._sender.ring()
 
     def _start_empty(self) -> None:
         settings = self._settings
@@ -97,7 +96,6 @@ class Delivery:
                 self._sender.start()
                 if self._keeper is not None:
                     self._keeper.start()
-                    self._keeper.ring()
 
     def put(self, finished: Finished) -> None:
         if self._is_closed or len(self._waiting) >= self._settings.queue_calls:

@@ -1,4 +1,4 @@
-"""How a batch of calls stands in a file: framed, so that a torn end and a damaged middle are told from what is whole."""
+"""How a batch of calls stands in a file: framed, so that a torn end or a damaged middle is told from what is whole."""
 
 from __future__ import annotations
 

@@ -47,6 +47,7 @@ class Backlog:
         self._spool = spool
         self._heritage = None if spool is None else Inheritance(settings, spool.name)
         self._told: dict[Loss, int] = {}
+        self._is_left = False
 
     def holds_in_memory(self) -> bool:
         """Whether the disk did not take the last batch."""
@@ -58,6 +59,8 @@ class Backlog:
     def send(self, until: float | None) -> bool:
         """Send one request, until that time of the monotonic clock at most. False where nothing waits. Raises `Later`:
         then it waits still."""
+        if self._is_left:
+            raise Later
         batches = list(self._together())
         bodies = [self._body(batch) for batch in batches]
         refused = self._send(b"".join(bodies), sum(batch.calls for batch in batches), until)
@@ -69,6 +72,8 @@ class Backlog:
     def send_left(self) -> bool:
         """Send one request of what a dead process has left; when it is through, tell what that process has lost and
         remove its files. False where nobody has left anything. Raises `Later`."""
+        if self._is_left:
+            raise Later
         current = self._heritage and self._heritage.current(self.most_at_once)
         if not current or self._heritage is None:
             return False
@@ -93,7 +98,8 @@ class Backlog:
         return self._tally.losses() == self._told
 
     def leave(self) -> None:
-        """Let somebody else go on with what dead processes have left."""
+        """Let somebody else go on, with what waits here and with what dead processes have left."""
+        self._is_left = True
         if self._heritage is not None:
             self._heritage.leave()
 
@@ -114,6 +120,8 @@ class Backlog:
             self._tally.lose_many(Loss.TOO_OLD, batch.calls)
             return b""
         body = self._spool.read(batch.place)
+        if body is None and self._is_left:
+            raise Later
         if body is None:
             self._tally.lose_many(Loss.DAMAGED, batch.calls)
         return body or b""

@@ -1,4 +1,4 @@
-"""A thread that works when it is rung for, lets calls gather first, and tries again after a while where that failed.
+"""A thread that works at its start and when it is rung for, lets calls gather first, and comes again where it failed.
 
 Ringing takes no lock that is waited for, so a destructor may do it. While nothing happens the thread sleeps for good.
 """
@@ -44,13 +44,13 @@ class Worker:
     def _run(self) -> None:
         failures = 0
         while not self._is_stopped:
-            if not failures:
-                self._bell.get()
-                self._rest(self._gather_s)
             asked_s = self._worked()
             failures = 0 if asked_s is None else failures + 1
             if asked_s is not None:
                 self._rest(max(asked_s, _backoff_s(failures)))
+            else:
+                self._bell.get()
+                self._rest(self._gather_s)
 
     def _rest(self, seconds: float) -> None:
         until = time.monotonic() + seconds

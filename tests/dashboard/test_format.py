@@ -152,3 +152,11 @@ def test_two_dollar_signs_and_underscores_stay_text_in_markdown() -> None:
 def test_every_digit_of_a_count_is_shown() -> None:
     assert fmt.count(1234567) == "1,234,567"
     assert fmt.count(None) == "\N{EN DASH}"
+
+
+def test_lost_calls_are_told_by_reason_and_silence_means_none() -> None:
+    said = fmt.lost({"queue_full": 1200, "killed": 3})
+    assert said is not None
+    assert said.startswith("**1,203 calls were lost by clients** this month: killed 3, queue full 1,200.")
+    assert (fmt.lost({"killed": 1}) or "").startswith("**1 call was lost by clients** this month: killed 1.")
+    assert fmt.lost({}) is None

@@ -9,9 +9,12 @@ from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import httpx2
 import outlay_dashboard
 import pytest
 import streamlit as st
+from outlay.losses import encode_losses
+from outlay.tally import Loss, Who
 from outlay_dashboard.client import Client
 from streamlit.testing.v1 import AppTest
 
@@ -70,6 +73,16 @@ def test_an_unpriced_call_is_counted_and_never_shown_as_nothing_spent(collector:
 def test_that_every_call_is_priced_is_said_too(collector: Collector) -> None:
     collector.report()
     assert "Calls without a price: **0** today, **0** this month." in words(opened())
+
+
+def test_calls_that_clients_have_lost_are_a_notice_above_the_figures(collector: Collector) -> None:
+    collector.report()
+    assert "lost by clients" not in words(opened())
+    st.cache_data.clear()
+    body = encode_losses(Who("p1", "shop", None, 1), {Loss.QUEUE_FULL: 10, Loss.KILLED: 2})
+    headers = {"content-type": "application/x-protobuf"}
+    httpx2.post(f"{collector.url}/v1/metrics", content=body, headers=headers).raise_for_status()
+    assert "**12 calls were lost by clients** this month: killed 2, queue full 10." in words(opened())
 
 
 def test_an_empty_database_shows_the_lines_to_paste_with_this_address(collector: Collector) -> None:

@@ -10,8 +10,11 @@ from decimal import Decimal
 from importlib import import_module
 from pathlib import Path
 
+import httpx2
 import pytest
 from outlay.errors import ConfigError
+from outlay.losses import encode_losses
+from outlay.tally import Loss, Who
 from outlay_collector.app import create_app
 from outlay_collector.cli import COMMANDS, CommandError, app
 from outlay_collector.cli.output import money
@@ -100,6 +103,16 @@ def test_doctor_finds_what_is_there_and_fails_where_no_collector_is(collector: s
     ill = run("doctor", "--endpoint", "http://127.0.0.1:9")
     assert ill.exit_code == 1
     assert "no collector answers" in ill.stdout
+
+
+def test_doctor_warns_of_calls_that_clients_have_lost(collector: str) -> None:
+    body = encode_losses(Who("p1", "shop", None, 1), {Loss.QUEUE_FULL: 1200, Loss.KILLED: 2})
+    told = httpx2.post(f"{collector}/v1/metrics", content=body, headers={"content-type": "application/x-protobuf"})
+    assert told.status_code == 200
+    findings = json.loads(run("doctor", "--endpoint", collector, "--json").stdout)
+    (finding,) = [finding for finding in findings if finding["check"] == "deliveries"]
+    assert finding["state"] == "warning"
+    assert finding["found"] == "1,202 calls were lost by clients: killed 2, queue_full 1,200"
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,11 @@ def _receiver() -> Iterator[Receiver]:
     async def take(request: Request) -> Response:
         return await receiver.take(request)
 
-    with Server(Starlette(routes=[Route("/v1/traces", take, methods=["POST"])]), log_level="critical") as server:
+    async def hear(request: Request) -> Response:
+        return await receiver.hear(request)
+
+    routes = [Route("/v1/traces", take, methods=["POST"]), Route("/v1/metrics", hear, methods=["POST"])]
+    with Server(Starlette(routes=routes), log_level="critical") as server:
         receiver.url = server.url
         yield receiver
 
@@ -35,6 +39,7 @@ def _receiver() -> Iterator[Receiver]:
 def receiver(_receiver: Receiver) -> Receiver:
     """A collector that keeps spans; empty when the test begins."""
     _receiver.spans, _receiver.statuses, _receiver.headers, _receiver.requests = [], [], [], 0
+    _receiver.losses = {}
     return _receiver
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
@@ -16,6 +17,8 @@ from outlay_collector.money import usd_text
 from outlay_collector.periods import edges, rfc3339, start_of
 from outlay_collector.reports.projection import DAYS_SEEN, Projection, project
 from outlay_collector.store.base import CallStore
+from outlay_collector.store.engine import reading
+from outlay_collector.store.losses import lost_calls
 from outlay_collector.store.query import Percentiles, UsageQuery, UsageRow
 
 router = APIRouter(prefix="/api/v1", tags=["usage"])
@@ -30,12 +33,14 @@ def get_summary(request: Request, store: StoreOf, engine: EngineOf, now_ns: NowN
     zone = read_timezone(request.query_params)
     day, month = start_of("day", now_ns, zone), start_of("month", now_ns, zone)
     this_month = _since(month, store, now_ns)
+    with reading(engine) as connection:
+        lost_today, lost_this_month = (_lost_json(lost_calls(connection, begin)) for begin in (day, month))
     projection = _projection(store, now_ns, zone, (this_month and this_month.cost_nano_usd) or 0)
     return {
         "now": rfc3339(now_ns, zone),
         "timezone": zone.key,
-        "today": _json(_since(day, store, now_ns), day, now_ns, zone),
-        "month_to_date": _json(this_month, month, now_ns, zone),
+        "today": _json(_since(day, store, now_ns), day, now_ns, zone) | lost_today,
+        "month_to_date": _json(this_month, month, now_ns, zone) | lost_this_month,
         "projected_month_end": projection
         and {
             "cost_usd": usd_text(projection.expected),
@@ -63,6 +68,11 @@ def _json(row: UsageRow | None, begin: int, now_ns: int, zone: ZoneInfo) -> dict
         "error_rate": row.errors / row.calls if row else None,
         "latency_ms": percentiles_json(row.latency_ms if row else Percentiles()),
     }
+
+
+def _lost_json(by_reason: Mapping[str, int]) -> dict[str, Any]:
+    """Calls that clients could not deliver: they are in no figure beside these."""
+    return {"lost_calls": sum(by_reason.values()), "lost_by_reason": dict(by_reason)}
 
 
 def _projection(store: CallStore, now_ns: int, zone: ZoneInfo, spent: int) -> Projection | None:

@@ -8,6 +8,7 @@ way but the time of the calls of the past.
 from __future__ import annotations
 
 import asyncio
+import os
 import secrets
 import threading
 from collections.abc import Iterator
@@ -156,6 +157,7 @@ async def _fill(stage: _Stage, past_visits: list[Visit], screen: Console, stoppe
 @contextmanager
 def _instrumented(endpoint: str) -> Iterator[None]:
     """The sample application under Outlay; when the block ends all of its calls are in."""
+    os.environ["OUTLAY_SPOOL_DIR"] = "off"  # what a demo leaves is nobody's bill
     outlay.instrument(endpoint=endpoint, service=_SERVICE, environment="demo")
     try:
         yield

@@ -11,8 +11,8 @@ from typing import Annotated, Final, Literal
 
 import typer
 from outlay.errors import OutlayError
-from outlay.sdks import SDKS
 from outlay.prices import PriceBook
+from outlay.sdks import SDKS
 
 from outlay_collector.cli.connection import ApiKeyOption, DbOption, EndpointOption, connect
 from outlay_collector.cli.output import JsonOption, console, count, money, table, write_json
@@ -22,6 +22,7 @@ from outlay_collector.dashboard_process import is_installed
 from outlay_collector.settings import DEFAULT_FILE, read_settings
 
 OLD_PRICES_DAYS: Final = 60
+_ADVICE: Final = "docs/delivery.md says what each reason means; GET /api/v1/losses names the processes"
 
 app = typer.Typer(add_completion=False)
 
@@ -46,7 +47,14 @@ def doctor(
     as_json: JsonOption = False,
 ) -> None:
     """Check this machine's set-up and say what to do. Exit code 1 where something has failed."""
-    findings = [_configuration(config), _calls(endpoint, api_key, db), *_sdks(), _prices(), _dashboard()]
+    findings = [
+        _configuration(config),
+        _calls(endpoint, api_key, db),
+        *_losses(endpoint, api_key, db),
+        *_sdks(),
+        _prices(),
+        _dashboard(),
+    ]
     if as_json:
         write_json([asdict(finding) for finding in findings])
     else:
@@ -85,6 +93,21 @@ def _calls(endpoint: str | None, api_key: str | None, db: str | None) -> Finding
             "collector", "warning", f"{found} and {count(unpriced)} without a price", "outlay prices missing"
         )
     return Finding("collector", "ok", found)
+
+
+def _losses(endpoint: str | None, api_key: str | None, db: str | None) -> Iterator[Finding]:
+    """Calls that never came; nothing where the collector cannot be asked, which is a finding already."""
+    period = window(None, None, "UTC", datetime.now(UTC))
+    try:
+        with connect(endpoint, api_key, db) as api:
+            lost = api.request("GET", "/api/v1/losses", params={"from": period.begin.isoformat()})
+    except OutlayError:
+        return
+    if not lost["calls"]:
+        yield Finding("deliveries", "ok", "no client has lost a call in the last 30 days")
+        return
+    why = ", ".join(f"{reason} {count(calls)}" for reason, calls in lost["by_reason"].items())
+    yield Finding("deliveries", "warning", f"{count(lost['calls'])} calls were lost by clients: {why}", _ADVICE)
 
 
 def _sdks() -> Iterator[Finding]:

@@ -55,6 +55,7 @@ def headline(summary: answers.Summary, timezone: str) -> None:
     days = queries.usage(summary.month_to_date.from_at, "day", timezone).rows
     st.html(cards.grid(cards.headline(summary, hours, days)))
     unpriced(summary)
+    lost(summary)
 
 
 def unpriced(summary: answers.Summary) -> None:
@@ -72,6 +73,12 @@ def unpriced(summary: answers.Summary) -> None:
         "run `outlay reprice`.",
         icon=":material/warning:",
     )
+
+
+def lost(summary: answers.Summary) -> None:
+    """Only where there are some: they are missing from every figure of the page."""
+    if words := fmt.lost(summary.month_to_date.lost_by_reason):
+        st.warning(words, icon=":material/warning:")
 
 
 def spend(dimension: str, shown: Window, timezone: str) -> None:
