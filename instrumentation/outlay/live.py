@@ -11,14 +11,24 @@ import json
 import threading
 import time
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 from weakref import ReferenceType
 
 from outlay.guard import report, shielded
 from outlay.headers import RawHeaders, read_headers, retry_after_s
 from outlay.interrupted import estimated
-from outlay.model import Attempt, Attribution, Call, Content, Cost, CostStatus, ResponseCache, StreamEnd, priced_model
+from outlay.model import (
+    Attempt,
+    Attribution,
+    Call,
+    Content,
+    Cost,
+    CostStatus,
+    ResponseCache,
+    StreamEnd,
+    completed_attribution,
+    priced_model,
+)
 from outlay.providers.base import Reader, Reading, Request, StreamReading
 from outlay.providers.prompt import Prompt
 from outlay.spans import OpenSpan
@@ -257,7 +267,7 @@ class LiveCall:
             cost=self._cost(reading, status) or Cost.unpriced("pricing the call failed"),
             response_cache=self.response_cache,
             content=None if self._recorder is None else self._content(self._recorder),
-            attribution=_completed(self.attribution, request.attribution),
+            attribution=completed_attribution(self.attribution, request.attribution),
             rate_limits=rate_limits,
         )
         return call.as_cache_hit() if self.response_cache is ResponseCache.HIT else call
@@ -284,7 +294,8 @@ class LiveCall:
 
     @shielded
     def _cost(self, reading: Reading, status: int | None) -> Cost:
-        if reading.usage is None and (status is None or status >= 400):
+        was_answered = status is not None or self._answer is not None
+        if reading.usage is None and (not was_answered or (status is not None and status >= 400)):
             if not all(map(_is_unbilled, self._attempts)):
                 return Cost.unpriced("an attempt got no answer: whether the provider billed it is unknown")
             reason = f"the provider answered {status}, which it does not bill" if status else _NEVER_SENT
@@ -331,14 +342,6 @@ def is_free(cost: Cost) -> bool:
 
 def _is_unbilled(attempt: Attempt) -> bool:
     return attempt.error in _UNSENT if attempt.status is None else attempt.status >= 400
-
-
-def _completed(said: Attribution, request: Attribution) -> Attribution:
-    """The application's word, and the request's own where the application said nothing."""
-    user, session = said.user or request.user, said.session or request.session
-    if user == said.user and session == said.session:
-        return said
-    return replace(said, user=user, session=session)
 
 
 def _ms_since(began_ns: int) -> float:

@@ -161,6 +161,10 @@ class Attribution:
     tags: Mapping[str, str] = field(default_factory=lambda: _NOTHING)
 
 
+NOBODY: Final = Attribution()
+"""Of which nothing was said."""
+
+
 class ResponseCache(StrEnum):
     """What the application's own response cache did. A hit never reached the provider and costs nothing."""
 
@@ -279,3 +283,17 @@ def priced_model(served: str | None, requested: str | None) -> str | None:
     if served and requested and "anthropic." in requested and served in requested:
         return requested
     return served or requested
+
+
+def completed_attribution(said: Attribution, request: Attribution) -> Attribution:
+    """What the application says, and what the request itself says where the application said nothing."""
+    if request is NOBODY or request == NOBODY:
+        return said
+    return replace(
+        said,
+        user=said.user or request.user,
+        session=said.session or request.session,
+        feature=said.feature or request.feature,
+        tenant=said.tenant or request.tenant,
+        tags={**request.tags, **said.tags} if request.tags else said.tags,
+    )

@@ -57,6 +57,21 @@ def test_what_a_request_says_of_its_user_counts_where_nothing_else_does(
     assert [call["user.id"] for call in instrumented.calls()] == ["from-request", "from-context"]
 
 
+def test_the_metadata_of_a_request_are_its_tags_where_the_application_set_none_of_that_name(
+    fake_provider: Provider, instrumented: Receiver
+) -> None:
+    said = {"user_id": "u1", "session_id": "s1", "feature": "chat", "tenant": "acme", "tier": "free", "note": "x" * 129}
+    with openai.OpenAI(api_key="none", base_url=fake_provider.openai) as client:
+        with outlay.context(feature="search", tags={"tier": "paid", "team": "a"}):
+            client.chat.completions.create(model="gpt-4.1", messages=QUESTION, metadata=said)
+        client.chat.completions.create(model="gpt-4.1", messages=QUESTION, metadata=said)
+    told, untold = instrumented.calls()
+    assert (told["outlay.feature"], told["outlay.tag.tier"], told["outlay.tag.team"]) == ("search", "paid", "a")
+    assert (told["user.id"], told["session.id"], told["outlay.tenant"]) == ("u1", "s1", "acme")
+    assert (untold["outlay.feature"], untold["outlay.tag.tier"]) == ("chat", "free")
+    assert not {"outlay.tag.note", "outlay.tag.user_id", "outlay.tag.feature"} & untold.keys()
+
+
 def test_values_that_are_no_text_become_text() -> None:
     with outlay.context(user=42, tags={"n": 1}):  # type: ignore[arg-type, dict-item]  # what people do
         assert (current().user, dict(current().tags)) == ("42", {"n": "1"})

@@ -14,7 +14,6 @@ import threading
 import time
 import weakref
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Final, NamedTuple
 from uuid import uuid4
@@ -31,7 +30,7 @@ from outlay.budgets.keeper import Clock, Keeper, steady_s
 from outlay.budgets.ledger import HeldReservation, Ledger
 from outlay.budgets.remote import Remote
 from outlay.errors import BudgetExceeded
-from outlay.model import Attribution
+from outlay.model import Attribution, completed_attribution
 from outlay.prices import PriceBook
 from outlay.providers.base import Request
 
@@ -118,7 +117,7 @@ class LeasedGate:
             if self._required and not self._keeper.is_told:
                 raise refusal.untold(self._keeper.down_why)
             return FREE
-        attribution = _completed(attribution, request.attribution)
+        attribution = completed_attribution(attribution, request.attribution)
         trace = _trace_id() if ledger.asks_for_trace else None
         accounts = ledger.covering(dimensions_of(provider, request.operation, request.model, attribution, trace))
         if not accounts:
@@ -236,14 +235,6 @@ class LeasedGate:
         if isinstance(taken, Demand):
             raise refusal.unreachable(taken.account.budget, taken.account.scope, self._keeper.down_why)
         return taken
-
-
-def _completed(attribution: Attribution, said: Attribution) -> Attribution:
-    """What the application said, and where it said nothing what the request itself says."""
-    user, session = attribution.user or said.user, attribution.session or said.session
-    if user == attribution.user and session == attribution.session:
-        return attribution
-    return replace(attribution, user=user, session=session)
 
 
 def _trace_id() -> str | None:

@@ -13,7 +13,7 @@ from functools import lru_cache
 from typing import Any, Final
 from urllib.parse import unquote
 
-from outlay.model import Attribution
+from outlay.model import NOBODY, Attribution
 from outlay.providers.base import Request
 from outlay.providers.foreign import first_text, mapping, mappings, text
 from outlay.providers.prompt import Prompt
@@ -42,6 +42,8 @@ _OPERATIONS: Final[tuple[tuple[str, str], ...]] = (
     (r"/audio/(?:transcriptions|translations)", "transcription"),
     (r"/audio/speech", "speech"),
     (r"/moderations", "moderation"),
+    (r"/classif(?:y|ications)", "classification"),
+    (r"/summarize", "text_completion"),
     (r"/decisions", "chat"),
     (r"/videos(?:/edits|/extensions|/[^/]+/remix)?", "video_generation"),
     (r"/ocr", "ocr"),
@@ -51,6 +53,8 @@ _MODEL_IN_PATH: Final = re.compile(
     r"/(?:models?|deployments)/(.+?)(?:/(?:invoke|converse|chat|completions|embed)|:\w+$)"
 )
 """Google's `models/{id}:generateContent`, Bedrock's `model/{id}/converse`, Azure's `deployments/{name}/chat/...`."""
+CONVERSATION: Final = re.compile(r"/v1/conversations(?:/[^/]+(?:/restart)?)?$")
+"""Mistral's, where a turn is a chat; at OpenAI's path of that name only an empty one is made."""
 _FORMS: Final = ("transcription", "image_generation", "video_generation")
 _FETCHED: Final = re.compile(
     r"/(?:responses(?!/compact$)|videos(?!/(?:characters|edits|extensions)$))/[^/]+(?:/cancel)?$"
@@ -77,7 +81,9 @@ _NESTED_CAPS: Final = (
     "options",
     "parameters",
 )
-_NOBODY: Final = Attribution()
+_KNOWN_METADATA: Final = frozenset({"user_id", "user", "session_id", "feature", "tenant"})
+_LONGEST_LABEL: Final = 128
+"""Characters of a value of `metadata` that is taken for a tag; what is longer is a text."""
 _NAMING: Final = frozenset({"metadata", "user", "safety_identifier", "conversation"})
 """Fields that may say who spends."""
 
@@ -85,7 +91,7 @@ _NAMING: Final = frozenset({"metadata", "user", "safety_identifier", "conversati
 def is_attempt(path: str) -> bool:
     """Whether a request to that path may be one of a call's: it asks a model, or for the answer of one."""
     path = path.partition("?")[0]
-    return _route(path) is not None or is_fetched(path)
+    return _route(path) is not None or is_fetched(path) or CONVERSATION.search(path) is not None
 
 
 @lru_cache(maxsize=256)
@@ -161,11 +167,20 @@ def _cap(body: Mapping[str, Any]) -> int | None:
 
 
 def _attribution(body: Mapping[str, Any]) -> Attribution:
-    """Whom the request itself names: OpenAI's `user` and `safety_identifier`, the `metadata` of both big APIs."""
+    """Whom the request itself names: OpenAI's `user` and `safety_identifier`, the `metadata` of both big APIs. What
+    else stands in OpenAI's are labels the application chose, and so its tags."""
     if _NAMING.isdisjoint(body):
-        return _NOBODY
+        return NOBODY
     metadata = mapping(body.get("metadata"))
     user = first_text(body, "user", "safety_identifier") or first_text(metadata, "user_id", "user")
     conversation = body.get("conversation")
     session = first_text(metadata, "session_id") or text(conversation) or first_text(mapping(conversation), "id")
-    return Attribution(user=user, session=session) if user or session else _NOBODY
+    tags = {name: value for name, value in metadata.items() if name not in _KNOWN_METADATA and _is_label(value)}
+    if not (user or session or tags or not _KNOWN_METADATA.isdisjoint(metadata)):
+        return NOBODY
+    feature, tenant = text(metadata.get("feature")), text(metadata.get("tenant"))
+    return Attribution(user=user, session=session, feature=feature, tenant=tenant, tags=tags)
+
+
+def _is_label(value: object) -> bool:
+    return isinstance(value, str) and 0 < len(value) <= _LONGEST_LABEL
