@@ -375,6 +375,33 @@ SPOKEN: Final = {
         ANTHROPIC,
         name="claude_code.llm_request",
     ),
+    "strands, which names itself": Spoken(
+        "strands",
+        "strands.telemetry.tracer",
+        {
+            **CHAT,
+            "gen_ai.system": "strands-agents",
+            "gen_ai.request.model": "claude-opus-4-8",
+            **_usage(prompt_tokens=1012, input_tokens=1012, output_tokens=50, total_tokens=1062),
+            "gen_ai.usage.cache_read.input_tokens": 800,
+            "gen_ai.usage.cache_creation.input_tokens": 200,
+            "gen_ai.usage.cache_write_input_tokens": 200,
+        },
+        "anthropic",
+        ANTHROPIC,
+    ),
+    "a model of bedrock's, of nobody": Spoken(
+        "genai",
+        "somebody",
+        {
+            **CHAT,
+            "gen_ai.system": "langchain",
+            "gen_ai.request.model": "us.anthropic.claude-opus-4-8",
+            **_usage(input_tokens=1000, output_tokens=100),
+        },
+        "bedrock",
+        {**OPENAI, "cache_read_tokens": None},
+    ),
     "an old vintage": Spoken(
         "genai",
         "somebody",
@@ -410,6 +437,11 @@ STEPS: Final = {
         {"langsmith.span.kind": "chain", "gen_ai.operation.name": "chain", "gen_ai.response.id": "chatcmpl-1", **GPT},
     ),
     "openinference's tool": ("tool", "openinference.instrumentation.langchain", {"openinference.span.kind": "TOOL"}),
+    "strands' cycle": (
+        "chain",
+        "strands.telemetry.tracer",
+        {"gen_ai.operation.name": "execute_event_loop_cycle", "gen_ai.system": "strands-agents"},
+    ),
     "spring ai's client": (
         "chain",
         "org.springframework.boot",

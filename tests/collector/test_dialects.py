@@ -96,6 +96,14 @@ async def test_a_call_openlit_only_names_is_a_failed_call_that_cost_nothing(coll
     assert (call["provider"], call["model"], call["cost_usd"]) == ("anthropic", "claude-opus-4-8", "0")
 
 
+async def test_strands_tells_its_first_token_in_milliseconds(collector: httpx2.AsyncClient) -> None:
+    first = {"gen_ai.server.time_to_first_token": 250}
+    spoken = SPOKEN["strands, which names itself"]
+    await send(collector, Sent(scope=spoken.scope, attributes={**spoken.attributes, **first}))
+    (call,) = await stored(collector)
+    assert call["ttft_ms"] == 250
+
+
 def test_every_dialect_has_a_name_of_its_own() -> None:
     names = [dialect.name for dialect in DIALECTS]
     assert len(set(names)) == len(names)
@@ -103,5 +111,5 @@ def test_every_dialect_has_a_name_of_its_own() -> None:
 
 @pytest.mark.parametrize("dialect", [dialect.name for dialect in DIALECTS if dialect.name not in ("outlay",)])
 def test_every_dialect_is_tried_here_or_only_renames_the_conventions(dialect: str) -> None:
-    renamed = {"mistral-sdk", "opentelemetry", "strands", "google-adk", "gemini-cli", "qwen-code", "codex"}
+    renamed = {"mistral-sdk", "opentelemetry", "google-adk", "gemini-cli", "qwen-code", "codex"}
     assert dialect in {spoken.dialect for spoken in SPOKEN.values()} | renamed

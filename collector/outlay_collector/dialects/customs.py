@@ -61,9 +61,13 @@ CUSTOMS: Final = (
     Customs(
         name="strands",
         scopes=("strands",),
-        exclusive=True,
-        note="Strands Agents: counts as Bedrock and Anthropic give them; cycles and agents are steps",
+        first_token_in_ms=True,
+        note="Strands Agents 1.62.0; names itself instead of the provider: the model tells; inclusive",
     ),
-    Customs(name="google-adk", scopes=("gcp.vertex.agent",), note="Google's ADK: `call_llm` is the call"),
+    Customs(
+        name="google-adk",
+        scopes=("gcp.vertex.agent",),
+        note="Google's ADK 2.13.0, by its source: `call_llm` around `generate_content`; the model tells the provider",
+    ),
     GENAI,
 )

@@ -11,18 +11,13 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from outlay.providers.base import Reading
-from outlay.providers.registry import canonical_provider, provider_of_host
+from outlay.providers.registry import provider_of_host
 
 from outlay_collector.billing import Report, Source
 from outlay_collector.dialects.base import SHARED_KEYS, count, first, milliseconds, text
-from outlay_collector.dialects.carried import (
-    agreeing,
-    json_object,
-    printed_object,
-    provider_of_answer,
-    read_usage_object,
-)
+from outlay_collector.dialects.carried import agreeing, json_object, printed_object, read_usage_object
 from outlay_collector.dialects.counts import Counts, read_counts
+from outlay_collector.dialects.makers import provider_named
 from outlay_collector.dialects.report import report_of
 from outlay_collector.otlp.span import Span
 
@@ -129,6 +124,8 @@ class Customs:
     scopes: tuple[str, ...] = ()
     source: Source = Source.OTHER
     exclusive: bool = False
+    first_token_in_ms: bool = False
+    """Its time to the first token is in milliseconds, where the conventions have seconds."""
     provider: str | None = None
     """Whose calls they all are; None where the span says it."""
     note: str = ""
@@ -180,7 +177,8 @@ def step_of(span: Span) -> str | None:
     attributes = span.attributes.named
     if kind := text(attributes.get("traceloop.span.kind")):
         return STEPS.get(kind.lower(), "chain")
-    return STEPS.get((text(first(attributes, OPERATION)) or "").lower())
+    said = text(first(attributes, OPERATION))
+    return None if said is None else STEPS.get(said.lower(), "chain")
 
 
 def operation_of(span: Span) -> str | None:
@@ -211,7 +209,7 @@ def read_call(span: Span, customs: Customs, operation: str, **overriding: Any) -
         "request_id": text(first(attributes, REQUEST_ID)),
         "server_address": text(attributes.get("server.address")),
         "streamed": _is_true(first(attributes, STREAMED)),
-        "time_to_first_chunk_ms": milliseconds(first(attributes, FIRST_CHUNK)),
+        "time_to_first_chunk_ms": _first_chunk_ms(first(attributes, FIRST_CHUNK), customs),
         "finish_reasons": finish_reasons(first(attributes, FINISH)),
         "stated_cost_usd": first(attributes, STATED_COST),
         "provider_cost": provider_said_cost,
@@ -238,13 +236,10 @@ def counted(span: Span, provider: str, operation: str, *, exclusive: bool = Fals
 
 
 def provider_of(span: Span) -> str:
-    """The host knows better than the SDK's name: forty providers are called through OpenAI's. Where nobody is named, a
-    model that goes by this name at its maker's tells."""
+    """The host knows better than the SDK's name: forty providers are called through OpenAI's. Where nobody is named, or
+    a framework, the model tells."""
     attributes = span.attributes.named
-    said = text(first(attributes, PROVIDER))
-    if said is None:
-        return provider_of_answer(text(first(attributes, (SERVED, MODEL))), {}) or "unknown"
-    said = canonical_provider(said)
+    said = provider_named(text(first(attributes, PROVIDER)), text(first(attributes, (SERVED, MODEL))))
     host = text(first(attributes, HOST))
     if said == "openai" and host:
         host = host.split("://", 1)[-1].split("/", 1)[0].split(":", 1)[0]
@@ -255,6 +250,11 @@ def provider_of(span: Span) -> str:
 def finish_reasons(value: Any) -> tuple[str, ...]:
     values = value if isinstance(value, list) else [value]
     return tuple(reason for item in values[:8] if (reason := text(item)))
+
+
+def _first_chunk_ms(value: Any, customs: Customs) -> float | None:
+    in_ms = customs.first_token_in_ms and isinstance(value, (int, float))
+    return milliseconds(value / 1000 if in_ms else value)
 
 
 def _is_true(value: object) -> bool:

@@ -18,8 +18,9 @@ from outlay.providers.tiers import served_terms
 
 from outlay_collector.billing import Report
 from outlay_collector.dialects.base import SHARED_KEYS, count, http_status, text
-from outlay_collector.dialects.carried import json_object, provider_of_answer, read_usage_object
+from outlay_collector.dialects.carried import json_object, read_usage_object
 from outlay_collector.dialects.counts import Counts, read_counts
+from outlay_collector.dialects.makers import provider_of_model
 from outlay_collector.dialects.report import report_of
 from outlay_collector.otlp.span import Span
 
@@ -72,7 +73,7 @@ class Langfuse:
         if operation is None:
             return None
         usage, model = json_object(get(_USAGE)), text(get(_MODEL))
-        provider = provider_of_answer(model, usage) or _maker(span)
+        provider = provider_of_model(model, usage) or _maker(span)
         asked = json_object(get(_PARAMETERS))
         reading = _reading(usage, provider, model, operation)
         if reading.terms == Terms():

@@ -14,8 +14,9 @@ from outlay.providers.registry import canonical_provider, reader_for
 
 from outlay_collector.billing import Report
 from outlay_collector.dialects.base import SHARED_KEYS, count, text
-from outlay_collector.dialects.carried import agreeing, json_object, json_value, provider_of_answer
+from outlay_collector.dialects.carried import agreeing, json_object, json_value
 from outlay_collector.dialects.counts import Counts, read_counts
+from outlay_collector.dialects.makers import provider_of_model
 from outlay_collector.dialects.report import report_of
 from outlay_collector.otlp.span import Span
 
@@ -62,7 +63,7 @@ class MLflow:
         asked, answered = json_object(get(_INPUTS)), json_object(get(_OUTPUTS))
         requested = text(asked.get("model"))
         served = text(answered.get("model")) or _plain(get(_MODEL))
-        told = _plain(get(_PROVIDER)) or provider_of_answer(served, mapping(answered.get("usage")))
+        told = _plain(get(_PROVIDER)) or provider_of_model(served, mapping(answered.get("usage")))
         provider = canonical_provider(told or _plain(get(_FORMAT)) or "unknown")
         reading = _counted(span, operation)
         if answered.get("usage") or answered.get("usageMetadata"):

@@ -25,7 +25,6 @@ _ALIASES: Final[dict[str, str]] = {
     "azure-openai": "azure",
     "gcp.gemini": "google",
     "gcp.gen_ai": "google",
-    "gcp.vertex.agent": "google",
     "gemini": "google",
     "google-gla": "google",
     "google_genai": "google",

@@ -1,0 +1,45 @@
+"""Whose model it is, where nobody says, or where a framework gives its own name instead of the provider's."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Final
+
+from outlay.providers.registry import canonical_provider
+
+from outlay_collector.dialects.carried import provider_of_answer
+
+FRAMEWORKS: Final = frozenset(
+    {
+        *("strands-agents", "langchain", "langgraph", "spring_ai", "gcp.vertex.agent", "autogen", "crewai", "haystack"),
+        *("llama_index", "llamaindex", "semantic_kernel", "openai_agents", "agno", "smolagents", "dspy", "unknown"),
+    }
+)
+"""What stands under `gen_ai.system` and is nobody who sends a bill."""
+_BEFORE_MODEL: Final = frozenset(
+    {
+        *("openai", "anthropic", "google", "gemini", "azure", "azure_ai", "bedrock", "vertex_ai", "mistral", "groq"),
+        *("xai", "deepseek", "cohere", "openrouter", "together_ai", "fireworks_ai", "ollama", "perplexity"),
+    }
+)
+"""Providers that routers put before a model, with a slash between."""
+_ON_BEDROCK: Final = re.compile(
+    r"(?:(?:us|eu|apac|jp|au|ca|global)\.)?(?:anthropic|amazon|meta|mistral|cohere|ai21|deepseek|openai|qwen)\."
+)
+
+
+def provider_named(said: str | None, model: str | None) -> str:
+    """The provider by the name a span gives, else by its model; `unknown` where neither tells."""
+    if said is not None and said.strip().lower() not in FRAMEWORKS:
+        return canonical_provider(said)
+    return provider_of_model(model) or "unknown"
+
+
+def provider_of_model(model: str | None, usage: Any = None) -> str | None:
+    """Whose model goes by this name; None where it may be anybody's. `usage`: the usage object that came with it."""
+    before, slash, _ = (model or "").partition("/")
+    if slash and before.lower() in _BEFORE_MODEL:
+        return canonical_provider(before)
+    if model and _ON_BEDROCK.match(model):
+        return "bedrock"
+    return provider_of_answer(model, usage or {})
