@@ -204,6 +204,7 @@ async def test_a_stream_that_breaks_is_one_span_with_an_estimated_cost(
 
 
 @pytest.mark.parametrize("vendor", [v for v in VENDORS if v.family == "boto3"], ids=lambda vendor: vendor.name)
+@leaves_a_stream
 async def test_an_error_the_provider_sends_in_a_stream_ends_it(vendor: Vendor, url: str, beside: Beside) -> None:
     async with vendor.client(url) as client:
 

@@ -48,6 +48,7 @@ _FORMATS: Final[tuple[WireFormat, ...]] = (
     google.PREDICTIONS,
     watsonx.WATSONX,
     ollama.OLLAMA,
+    mistral.CONVERSATION,
     mistral.OCR,
     openai_media.TRANSCRIPTION,
 )

@@ -10,26 +10,22 @@ from __future__ import annotations
 
 import functools
 import json
-import re
 from collections.abc import Callable, Mapping
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from outlay.guard import shielded
 from outlay.intercept import Interception, Sending
 from outlay.live import LiveCall
 from outlay.patches import Patches
 from outlay.providers.foreign import is_mapping
+from outlay.providers.routes import CONVERSATION
 from outlay.runtime import Runtime
 from outlay.sdks.undecoded import answered
 from outlay.under_way import under_way
 
 if TYPE_CHECKING:
     from outlay.sdks import Sdk
-
-_CONVERSATIONS: Final = re.compile(r"/v1/conversations(?:/[^/]+(?:/restart)?)?$")
-"""Here a turn of a conversation is a chat; OpenAI's path of that name only makes an empty one."""
-
 
 def patch(patches: Patches, sdk: Sdk, runtime: Runtime, module: ModuleType) -> None:
     """Put the wrappers in place in a module of the choke point, or silence the SDK's own spans."""
@@ -81,7 +77,7 @@ class _ChokePoint:
             return None
         path: str = request.url.path
         body = _body_of(request)
-        if "inputs" in body and _CONVERSATIONS.search(path):
+        if "inputs" in body and CONVERSATION.search(path):
             path = "/v1/agents/completions"
         return self._interception.begin(path, request.url.host, body)
 
