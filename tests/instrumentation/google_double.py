@@ -49,7 +49,7 @@ class GoogleDouble:
         return Starlette(routes=[Route("/{path:path}", self._take, methods=["POST"])])
 
     async def _take(self, request: Request) -> Response:
-        body = json.loads(await request.body())
+        body = json.loads(await request.body() or b"{}")
         self.asked.append((request.url.path, body))
         scene = request.headers.get("x-scene", "").split(",")
         session = request.headers.get("x-session", "")
