@@ -56,7 +56,8 @@ class Report:
 
     `retries` is for spans that count them without listing the attempts. `provider_cost_usd` is what the span says the
     provider charged, `stated_cost_usd` what the sender worked out itself, which stands only where we have no price:
-    both go into the call's cost when that is worked out.
+    both go into the call's cost when that is worked out. `clock_ahead_ms`: by how much the sender's clock was ahead of
+    ours, where the call was moved for that.
     """
 
     call: Call
@@ -69,6 +70,7 @@ class Report:
     retries: int = 0
     provider_cost_usd: Decimal | None = None
     stated_cost_usd: Decimal | None = None
+    clock_ahead_ms: int | None = None
 
     @property
     def bill_key(self) -> str:

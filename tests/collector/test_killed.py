@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -18,7 +19,8 @@ from tests.collector.sending import BOTH_BACKENDS, PROTOBUF, Sent, body_of, chat
 if TYPE_CHECKING:
     from tests.conftest import CollectorProcess
 
-KILLS = 2
+KILLS = int(os.environ.get("OUTLAY_TEST_KILLS", "2"))
+"""A short form of what holds for twenty and more."""
 CALLS_A_BATCH = 20
 
 

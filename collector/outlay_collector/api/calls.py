@@ -32,7 +32,7 @@ _PLAIN: Final = (
 )  # fmt: skip
 _DETAILS: Final = (
     "model_served", "response_id", "request_id", "server_address", "span_id", "parent_span_id",
-    "rate_limited", "stream_end", "price_id",
+    "rate_limited", "stream_end", "price_id", "clock_ahead_ms",
 )  # fmt: skip
 _PAGE_PARAMETERS: Final = [
     {"name": "limit", "in": "query", "schema": {"type": "integer", "minimum": 1, "maximum": MOST_CALLS, "default": 50}},

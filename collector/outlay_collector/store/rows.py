@@ -54,6 +54,7 @@ def columns_of(report: Report, received_at_ns: int) -> dict[str, Any]:
         "parent_span_id": report.parent_span_id,
         "started_at_ns": call.started_at_ns,
         "ended_at_ns": call.ended_at_ns,
+        "clock_ahead_ms": report.clock_ahead_ms,
         "duration_ms": call.duration_ms,
         "ttft_ms": call.time_to_first_chunk_ms,
         "latency_bin": bin_of(call.duration_ms),
@@ -138,6 +139,7 @@ def report_of(columns: Mapping[str, Any], *, dialect: str, scope: str, source: S
         scope=scope,
         source=source,
         retries=get("retries") or 0,
+        clock_ahead_ms=get("clock_ahead_ms"),
     )
 
 

@@ -38,6 +38,8 @@ class CallRow(SQLModel, table=True):
     parent_span_id: str | None = None
     started_at_ns: int = Field(sa_type=BigInteger)
     ended_at_ns: int = Field(sa_type=BigInteger)
+    clock_ahead_ms: int | None = Field(default=None, sa_type=BigInteger)
+    """By how much the sender's clock was ahead, where the call was moved back for that: `store.clocks`."""
     duration_ms: float
     ttft_ms: float | None = None
     latency_bin: int

@@ -10,6 +10,7 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError
 
 from outlay_collector.billing import Report
+from outlay_collector.store.clocks import in_the_past
 from outlay_collector.store.closing import still_open
 from outlay_collector.store.engine import reading
 from outlay_collector.store.limits import note_limits
@@ -39,7 +40,7 @@ class SqlStore:
 
     def _write(self, reports: Sequence[Report], received_at_ns: int) -> Written:
         with self._engine.begin() as connection:
-            taken = still_open(connection, reports, received_at_ns)
+            taken = still_open(connection, in_the_past(reports, received_at_ns), received_at_ns)
             written = write_reports(connection, taken, received_at_ns)
             note_limits(connection, taken)
         return replace(written, repeated=written.repeated + len(reports) - len(taken))

@@ -29,6 +29,7 @@ def upgrade() -> None:
         sa.Column("parent_span_id", sa.String),
         sa.Column("started_at_ns", sa.BigInteger, nullable=False),
         sa.Column("ended_at_ns", sa.BigInteger, nullable=False),
+        sa.Column("clock_ahead_ms", sa.BigInteger),
         sa.Column("duration_ms", sa.Float, nullable=False),
         sa.Column("ttft_ms", sa.Float),
         sa.Column("latency_bin", sa.Integer, nullable=False),
