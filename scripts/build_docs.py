@@ -1,4 +1,5 @@
-"""Writes the reference pages that follow from the code: docs/attributes.md, docs/configuration.md, docs/dialects.md.
+"""Writes the reference pages that follow from the code: docs/attributes.md, docs/configuration.md, docs/dialects.md,
+docs/providers.md.
 
 `--check` writes nothing and fails where a page is not what the code says.
 """
@@ -13,6 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from outlay.attributes import ATTRIBUTES
+from outlay.providers.names import HOSTS
+from outlay.providers.registry import FORMATS
+from outlay.sdks import SDKS
+from outlay.sdks.coverage import COVERED, NOT_COVERED
 from outlay.settings import SETTINGS
 from outlay_collector import settings as collector_settings
 from outlay_collector.dialects.records import DETAILS
@@ -42,6 +47,7 @@ def pages() -> dict[str, str]:
         "attributes.md": attributes_page(),
         "configuration.md": configuration_page(),
         "dialects.md": dialects_page(),
+        "providers.md": providers_page(),
     }
 
 
@@ -126,6 +132,44 @@ Agents, tools, chains and retrievals are kept for the tree of their trace (`GET 
 times, name, kind and whether they failed, nothing of what went in or came out. They are never billed, whatever usage
 they repeat, and go after `[retention] spans`. Spans of servers, databases and HTTP clients are let go; what hung below
 one stands at the top of its tree.
+"""
+
+
+def providers_page() -> str:
+    sdks = (
+        (f"`{sdk.name}`", f"`{sdk.distribution}`", ".".join(map(str, sdk.oldest)), COVERED[name])
+        for name, sdk in SDKS.items()
+    )
+    formats = ((f"`{each.name}`", each.provider, "yes" if each.stream else "") for each in FORMATS)
+    hosts: dict[str, list[str]] = {}
+    for host, provider in HOSTS:
+        hosts.setdefault(provider, []).append(f"`{host}`")
+    return f"""# Providers
+
+{WRITTEN_BY}
+
+## SDKs
+
+`outlay.instrument()` wraps each of these that is installed, at the first import; `outlay.instrument("openai")` one by
+its name. A request to another address is a call as well: the address decides whose it is, where it is known.
+
+{_table(("name", "distribution", "from", "what becomes a call"), sdks)}
+
+## Not covered
+
+{_table(("what", "why"), NOT_COVERED)}
+
+## Formats
+
+A response is read by the format it has, whoever sends it: `outlay.record` and `outlay price` read the same.
+
+{_table(("format", "first of", "streams"), formats)}
+
+## Hosts
+
+Bedrock is known by its regional hosts. Anybody else is who the SDK is made for, and priced by the name of the model.
+
+{_table(("provider", "hosts"), ((provider, ", ".join(names)) for provider, names in hosts.items()))}
 """
 
 

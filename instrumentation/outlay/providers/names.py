@@ -58,7 +58,7 @@ _CONVENTIONAL: Final = {
     "xai": "x_ai",
 }
 """Well-known values of `gen_ai.provider.name` that differ from ours (semantic-conventions-genai, November 2026)."""
-_HOSTS: Final[tuple[tuple[str, str], ...]] = (
+HOSTS: Final[tuple[tuple[str, str], ...]] = (
     ("api.openai.com", "openai"),
     ("openai.azure.com", "azure"),
     ("services.ai.azure.com", "azure"),
@@ -112,7 +112,7 @@ def conventional_provider(name: str) -> str:
 def provider_of_host(host: str) -> str | None:
     """The provider behind a host of a base URL, None where the host is nobody's we know (a proxy, a gateway)."""
     name = host.lower().partition(":")[0].rstrip(".")
-    for suffix, provider in _HOSTS:
+    for suffix, provider in HOSTS:
         if name == suffix or name.endswith(("." + suffix, "-" + suffix)):
             return provider
     return "bedrock" if _BEDROCK_HOST.match(name) else None

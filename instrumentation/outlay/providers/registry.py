@@ -31,7 +31,7 @@ from outlay.providers.wire import Asked, Body, WireFormat
 
 __all__ = ["ShapeReader", "batch_result", "canonical_provider", "provider_of_host", "reader_for", "sniff"]
 
-_FORMATS: Final[tuple[WireFormat, ...]] = (
+FORMATS: Final[tuple[WireFormat, ...]] = (
     openai_chat.CHAT,
     anthropic.MESSAGES,
     google.GENERATE_CONTENT,
@@ -155,14 +155,14 @@ class ShapeReader:
 
 
 def _format_of(body: Body) -> WireFormat | None:
-    for each in _FORMATS:
+    for each in FORMATS:
         if each.fits(body):
             return each
     return None
 
 
 def _format_of_event(event: Body) -> WireFormat | None:
-    return next((each for each in _FORMATS if each.fits_event and each.fits_event(event)), None)
+    return next((each for each in FORMATS if each.fits_event and each.fits_event(event)), None)
 
 
 def batch_result(line: Body) -> Mapping[str, Any] | None:

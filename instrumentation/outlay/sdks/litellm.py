@@ -74,7 +74,7 @@ class _ChokePoint:
             call = self._start(args, kwargs)
             if call is None:
                 return await original(handler, *args, **kwargs)
-            with Sending(call):
+            async with Sending(call):
                 try:
                     response = await original(handler, *args, **kwargs)
                 except Exception as error:
