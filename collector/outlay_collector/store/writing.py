@@ -15,8 +15,6 @@ from typing import Any, Final, TypeVar
 from sqlalchemy import JSON, Connection, Row, bindparam, delete, select, update
 
 from outlay_collector.billing import (
-    LONGEST_CALL_NS,
-    SELF_REPORTING,
     SPLIT_STREAMS,
     Report,
     Source,
@@ -28,6 +26,7 @@ from outlay_collector.billing import (
 from outlay_collector.store.engine import json_text
 from outlay_collector.store.ids import take_ids
 from outlay_collector.store.inserting import insert_rows
+from outlay_collector.store.pairing import is_lonely, is_of_a_stream, lonely_near, streams_near
 from outlay_collector.store.rollups import mark_stale
 from outlay_collector.store.rows import COLUMNS, columns_of, report_of
 from outlay_collector.store.schema import CALLS, REPORTS
@@ -165,7 +164,7 @@ class _Grouping:
 
     def _join_shadows(self) -> None:
         """Pair what SDKs say themselves with what instrumentations say of the same calls, one with one."""
-        lonely = [each for each in self._roots() if len(each.members) == 1 and _is_lonely(each.members[0])]
+        lonely = [each for each in self._roots() if len(each.members) == 1 and is_lonely(each.members[0])]
         own = [group for group in lonely if group.members[0].source is Source.SDK]
         others = [group for group in lonely if group.members[0].source > Source.SDK]
         for group in own:
@@ -180,11 +179,11 @@ class _Grouping:
         if not any(report.dialect in SPLIT_STREAMS for report in self._fresh.values()):
             return
         groups = self._roots()
-        records = [(r, each) for each in groups if len(each.members) == 1 and _is_of_a_stream(r := each.members[0])]
+        records = [(r, each) for each in groups if len(each.members) == 1 and is_of_a_stream(r := each.members[0])]
         for record, group in sorted(records, key=lambda pair: (pair[0].call.started_at_ns, pair[0].span_id)):
             began = [(r, each) for each in groups if each is not group for r in each.members if is_stream_of(record, r)]
             for _, other in sorted(began, key=lambda pair: (-pair[0].call.ended_at_ns, pair[0].span_id)):
-                if not any(_is_of_a_stream(r) for r in other.root().members) and other.join(group):
+                if not any(is_of_a_stream(r) for r in other.root().members) and other.join(group):
                     break
 
     def _roots(self) -> list[_Group]:
@@ -193,8 +192,8 @@ class _Grouping:
 
     def _stored(self, connection: Connection) -> Iterator[tuple[int, list[Report]]]:
         """The stored calls a fresh report may belong to, with what their reports said."""
-        wanted = set(self._by_key.values()) | _lonely_near(connection, self._fresh.values())
-        wanted |= _streams_near(connection, self._fresh.values())
+        wanted = set(self._by_key.values()) | lonely_near(connection, self._fresh.values())
+        wanted |= streams_near(connection, self._fresh.values())
         for key, report in self._fresh.items():
             wanted.update(self._neighbours.under.get(key, ()))
             if report.parent_span_id:
@@ -205,55 +204,6 @@ class _Grouping:
             for report_row in connection.execute(select(REPORTS).where(REPORTS.c.call_id.in_(some))):
                 members[report_row.call_id].append(stored_report(report_row, rows[report_row.call_id]))
             yield from members.items()
-
-
-def _is_lonely(report: Report) -> bool:
-    """One that may be told of in another trace, without a shared id."""
-    if report.call.provider not in SELF_REPORTING or report.source in (Source.OUTLAY, Source.RECORD):
-        return False
-    return not report.call.response_id or (report.source is Source.SDK and report.parent_span_id is None)
-
-
-def _lonely_near(connection: Connection, reports: Iterable[Report]) -> set[int]:
-    """The stored calls that ran when one of these did, of which nobody else told."""
-    calls = [report.call for report in reports if _is_lonely(report)]
-    if not calls:
-        return set()
-    began, ended = min(call.started_at_ns for call in calls), max(call.ended_at_ns for call in calls)
-    near = select(CALLS.c.id).where(
-        CALLS.c.started_at_ns.between(began - LONGEST_CALL_NS, ended),
-        CALLS.c.ended_at_ns >= began,
-        CALLS.c.response_id.is_(None) | CALLS.c.parent_span_id.is_(None),
-        CALLS.c.provider.in_(SELF_REPORTING),
-    )
-    return set(connection.execute(near.limit(_MOST_PARAMETERS)).scalars())
-
-
-def _is_of_a_stream(report: Report) -> bool:
-    return report.dialect in SPLIT_STREAMS and report.source is Source.RECORD
-
-
-def _may_begin_a_stream(report: Report) -> bool:
-    call = report.call
-    return report.dialect in SPLIT_STREAMS and (call.usage, call.response_id, call.error_type) == (None, None, None)
-
-
-def _streams_near(connection: Connection, reports: Iterable[Report]) -> set[int]:
-    """The stored calls that one of these may be the other half of."""
-    halves = [r for r in reports if _is_of_a_stream(r) or _may_begin_a_stream(r)]
-    if not halves:
-        return set()
-    began, ended = min(r.call.started_at_ns for r in halves), max(r.call.ended_at_ns for r in halves)
-    near = (
-        select(REPORTS.c.call_id)
-        .join_from(REPORTS, CALLS, CALLS.c.id == REPORTS.c.call_id)
-        .where(
-            CALLS.c.started_at_ns.between(began - LONGEST_CALL_NS, ended + LONGEST_CALL_NS),
-            REPORTS.c.scope.in_({r.scope for r in halves}),
-        )
-        .order_by(CALLS.c.started_at_ns.desc())
-    )
-    return set(connection.execute(near.limit(_MOST_PARAMETERS)).scalars())
 
 
 def stored_report(row: Row[Any], call: Row[Any]) -> Report:
