@@ -7,7 +7,7 @@ BIN := .venv/bin
 OLDEST := .venv/oldest/bin/python
 # What depends on the version of an SDK; each file skips what its SDK did not have yet.
 OLDEST_TESTS := matrix endpoints platforms attempts usage_of_streams tracing
-BENCHMARKS := pricing overhead budget_hot_path budget_stress ingest query
+BENCHMARKS := pricing overhead delivery budget_hot_path budget_stress ingest query
 SOURCES := instrumentation alerts collector dashboard tests benchmarks scripts
 MANIFESTS := pyproject.toml uv.lock $(wildcard */pyproject.toml)
 

@@ -179,6 +179,7 @@ class Sink(Delivery):
     def put(self, finished: Finished) -> None:
         self.last = finished
         span_attributes(finished.call)
+        self.tally.settled((finished.ticket,))
 
 
 class Contenders:
@@ -186,7 +187,7 @@ class Contenders:
 
     def __init__(self, tracers: TracerProvider) -> None:
         self._tracer = tracers.get_tracer("by hand")
-        settings = read_settings({})
+        settings = read_settings({"OUTLAY_SPOOL_DIR": "off"})  # `delivery.py` measures what the spool costs
         self._sink = Sink(settings)
         self._runtime = Runtime(settings, PriceBook.bundled(), OpenGate(), self._sink)
 
