@@ -1,6 +1,6 @@
 """Every recorded exchange that an installed SDK can send again: is the usage on Outlay's span the recording's?
 
-    python scripts/recordings_replay.py [folder] [--server replay_server.py] [--sdk NAME] [--provider NAME] [--verbose]
+    python scripts/recordings_replay.py [folder] [--server replay_server.py] [--sdk NAME] [--provider NAME] [--every N]
 
 The real SDKs talk over loopback HTTP to a server that answers as was recorded, with Outlay on and a collector of this
 script's behind it, each with its synchronous and its asynchronous client. The table counts, by provider and api: the
@@ -19,6 +19,7 @@ import sys
 import warnings
 from collections import Counter, defaultdict
 from collections.abc import Iterable
+from itertools import groupby, islice
 from pathlib import Path
 from typing import Final
 
@@ -76,13 +77,15 @@ def main() -> int:
     parser.add_argument("--server", type=Path, help="the server that replays; by default beside the folder")
     parser.add_argument("--sdk", action="append", help="only with this SDK (may be given again)")
     parser.add_argument("--provider", action="append", help="only this provider's exchanges (may be given again)")
+    parser.add_argument("--every", type=int, default=1, help="only each so-manieth exchange of a provider")
     parser.add_argument("--verbose", action="store_true", help="list every difference, not the first forty")
     arguments = parser.parse_args()
     if not arguments.folder.is_dir():
         parser.error(f"no such folder: {arguments.folder}")
     server = arguments.server or arguments.folder.parent / "replay" / "replay_server.py"
     drivers = {sdk: driver for sdk, driver in installed().items() if not arguments.sdk or sdk in arguments.sdk}
-    found = (e for e in exchanges(arguments.folder) if not arguments.provider or e.provider in arguments.provider)
+    found = [e for e in exchanges(arguments.folder) if not arguments.provider or e.provider in arguments.provider]
+    found = [e for _, its in groupby(found, lambda e: e.provider) for e in islice(its, 0, None, arguments.every)]
     replay = run(found, server, arguments.folder, drivers)
     _print_table(replay)
     for line in replay.differences if arguments.verbose else replay.differences[:40]:

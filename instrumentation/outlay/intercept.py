@@ -45,7 +45,8 @@ class Interception:
         runtime = self.runtime
         if not runtime.is_active:
             return None
-        name = provider or _provider(host) or self._provider
+        known = provider or _provider(host)
+        name = known or self._provider
         reader = _reader(name)
         request = reader.read_request(path, body)
         if request is None:
@@ -56,6 +57,7 @@ class Interception:
         started_at_ns = time.time_ns()
         span = open_span(name, request, started_at_ns)
         call = LiveCall(runtime, name, reader, request, attribution, reservation, span, started_at_ns, host)
+        call.is_guessed = known is None
         call.response_cache = response_cache.current()
         if runtime.settings.content.mode is not ContentMode.OFF:
             _take_down(call, body)

@@ -31,6 +31,7 @@ from outlay.model import (
 )
 from outlay.providers.base import Reader, Reading, Request, StreamReading
 from outlay.providers.prompt import Prompt
+from outlay.providers.registry import ShapeStream, marked, reader_for
 from outlay.spans import OpenSpan
 from outlay.tally import Loss
 
@@ -69,6 +70,7 @@ class LiveCall:
         "attribution",
         "body",
         "hides_next",
+        "is_guessed",
         "is_reading",
         "provider",
         "reader",
@@ -111,6 +113,8 @@ class LiveCall:
         """Reads the payload from the body's bytes, where the SDK may never decode it."""
         self.is_reading = False
         """Whether the next piece of the body is being read just now: a body closed meanwhile has ended by itself."""
+        self.is_guessed = False
+        """Whether the provider is only whose SDK it is: it speaks behind an address nobody knows."""
         self.sender = 0
         """The id of the client that sends it, while it does."""
         self.response_cache: ResponseCache | None = None
@@ -241,6 +245,8 @@ class LiveCall:
         ended_at_ns = self.started_at_ns + self._ended_after_ns
         status = self._attempts[-1].status if self._attempts else None
         reading = self._reading(status)
+        if self.is_guessed:
+            reading = self._by_marks(reading, status)
         request_id, rate_limits = read_headers(self._headers, ended_at_ns)
         request = self._request
         call = Call(
@@ -291,6 +297,18 @@ class LiveCall:
         if status is not None and status < 400:
             return self.reader.read_response(self._request, {})  # speech is billed by what went in
         return Reading(terms=self._request.terms)
+
+    def _by_marks(self, reading: Reading, status: int | None) -> Reading:
+        """The reading by the rules of the provider that left its marks on the answer, if one did."""
+        said = {"id": reading.response_id, "usage": reading.usage_raw}
+        answer = said if self._fold is not None else decoded(self._answer)
+        found = marked(answer) if isinstance(answer, Mapping) else None
+        if found is None or found == self.provider:
+            return reading
+        self.provider, self.reader = found, reader_for(found)
+        if isinstance(self._fold, ShapeStream):
+            self._fold.ask_as(found)
+        return self._reading(status)
 
     @shielded
     def _cost(self, reading: Reading, status: int | None) -> Cost:

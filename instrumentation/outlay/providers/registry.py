@@ -29,7 +29,7 @@ from outlay.providers.foreign import NOTHING, first_text, is_mapping, mapping, m
 from outlay.providers.names import canonical_provider, provider_of_host
 from outlay.providers.wire import Asked, Body, WireFormat
 
-__all__ = ["ShapeReader", "batch_result", "canonical_provider", "provider_of_host", "reader_for", "sniff"]
+__all__ = ["ShapeReader", "batch_result", "canonical_provider", "marked", "provider_of_host", "reader_for", "sniff"]
 
 FORMATS: Final[tuple[WireFormat, ...]] = (
     openai_chat.CHAT,
@@ -96,16 +96,20 @@ def sniff(response: object) -> str | None:
     owner, body = _told_by_format(response)
     if owner is None:
         return None
-    usage = mapping(body.get("usage"))
-    for provider, marked in _MARKS:
-        if marked(body, usage):
-            return provider
+    if (provider := marked(body)) is not None:
+        return provider
     if owner != "openai":
         return owner
     model = first_text(body, "model")
     if model is None:
         return "openai"
     return next((provider for provider, names in _MAKERS if names.match(model)), None)
+
+
+def marked(body: Body) -> str | None:
+    """The provider that has left its mark on a response, None where there is none."""
+    usage = mapping(body.get("usage"))
+    return next((provider for provider, is_marked in _MARKS if is_marked(body, usage)), None)
 
 
 def _told_by_format(response: object) -> tuple[str | None, Body]:
@@ -206,6 +210,12 @@ class ShapeStream:
             self._fold = fold = told_by.stream(self._asked)
             self.feed = fold.feed
             fold.feed(event)
+
+    def ask_as(self, provider: str) -> None:
+        """Read what has been folded as that provider's: it has only now been told by its marks."""
+        self._asked = replace(self._asked, provider=provider)
+        if self._fold is not None:
+            self._fold._asked = self._asked  # type: ignore[attr-defined]  # of every fold of a wire format
 
     def reading(self) -> Reading:
         return self._fold.reading() if self._fold else Reading(reason_unread="the stream ended before anything came")
