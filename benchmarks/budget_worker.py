@@ -8,7 +8,6 @@ Prints how many calls were held back.
 from __future__ import annotations
 
 import asyncio
-import os
 import random
 import sys
 import threading
@@ -75,7 +74,6 @@ async def call_in_tasks(base_url: str, callers: list[Caller]) -> None:
 
 def main() -> None:
     provider, collector, threads, tasks, seed = *sys.argv[1:3], *map(int, sys.argv[3:])
-    os.environ["OUTLAY_BUDGETS_REQUIRED"] = "on"
     outlay.instrument("openai", endpoint=collector, service=f"worker-{seed}")
     base_url = f"{provider}/openai/v1"
     callers = [Caller(seed * 1_000 + number) for number in range(threads + tasks)]

@@ -35,7 +35,8 @@ from outlay_collector.store.engine import reading
 from outlay_collector.store.refusals import note_refusals
 
 _SHARE: Final = 8
-"""One process alone is lent at most this part of what is left at once; each of n, an n-th of that."""
+"""One process alone is lent at most this part of what is left; each of n, an n-th of that, and of two or more half."""
+_MOST_SHARING: Final = 2
 _TRIES: Final = 50
 _LOCKS: Final = tuple(threading.Lock() for _ in range(64))
 """Keeps this process from racing itself for an account; between processes the version decides."""
@@ -89,6 +90,7 @@ class _Asked:
             leased=look.standing.leased + more,
             starts_at_ns=to_ns(self.window.start),
             ends_at_ns=None if self.window.end is None else to_ns(self.window.end),
+            share=fair_share(self.budget.limit.amount - look.standing.spent - look.standing.leased - more, look.others),
         )
 
 
@@ -185,8 +187,14 @@ def size(need: int, want: int, room: int, others: int) -> int | None:
     wanted no more than a share. None where there is no room for the need; never more than the room."""
     if need > max(room, 0):
         return None
-    share = max(room, 0) // (_SHARE * (others + 1))
-    return max(need, min(want, share), 0)
+    return max(need, min(want, fair_share(room, others)), 0)
+
+
+def fair_share(room: int, others: int) -> int:
+    """What one process may have in hand unused where `room` is left and `others` hold a part too. The more share it, the
+    less all of them together park: a process that dies takes little with it."""
+    sharing = others + 1
+    return max(room, 0) // (_SHARE * sharing * min(sharing, _MOST_SHARING))
 
 
 def _look(engine: Engine, asked: _Asked, recent: dict[_Key, _Look]) -> _Look:

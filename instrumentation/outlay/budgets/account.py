@@ -17,6 +17,8 @@ _CARRIED_S: Final = 5
 """A process holds this many seconds of its traffic at worst; what is more it hands back."""
 _IDLE_S: Final = 10
 _AHEAD_CALLS: Final = 3
+_UNTOLD_SHARE: Final = 500
+"""A process that has spent more than one part in so many of what is left reports it at once."""
 _AHEAD_S: Final = 0.25
 
 
@@ -30,6 +32,8 @@ class Holding:
     returned: int = 0
     settled: int = 0
     reserved: int = 0
+    told: int = 0
+    """How much of what was settled the collector has been sent."""
 
     @property
     def available(self) -> int:
@@ -56,14 +60,18 @@ class Account:
     """Until when the background need not be woken again to ask for more."""
     asking: threading.Lock = field(default_factory=threading.Lock)
     reserved: int = 0
-    """Set aside since the last look, settled since or not: what the size of its lease follows."""
+    """Set aside since the last look, settled since or not: whether there is any traffic."""
+    settled: int = 0
+    """What calls cost since the last look: what the size of its lease follows, for what a call does not cost of its
+    worst case is free for the next."""
     pace: float = 0.0
     idle_s: int = 0
 
     @property
     def target(self) -> int:
-        """The lease this account's traffic needs."""
-        return int(self.pace * _CARRIED_S)
+        """What this account's traffic needs in hand beside what its calls in flight have set aside."""
+        carried, said = int(self.pace * _CARRIED_S), self.standing
+        return carried if said is None or said.share is None else min(carried, said.share)
 
     @property
     def is_idle(self) -> bool:
@@ -76,14 +84,21 @@ class Account:
     def follow(self) -> bool:
         """Once a second: take note of the traffic, and set aside what it does not need. True where that is something:
         the next renewal hands it back."""
-        self.pace = max(self.reserved, self.pace * _PACE_KEPT)
+        self.pace = max(self.settled, self.pace * _PACE_KEPT)
         self.idle_s = 0 if self.reserved or self.holding.reserved else self.idle_s + 1
-        self.reserved = 0
+        self.reserved = self.settled = 0
         spare = self.holding.available - (0 if self.is_idle else self.target)
         if spare <= (0 if self.is_idle else self.target):
             return False
         self.holding.returned += spare
         return spare > 0
+
+    @property
+    def is_pressed(self) -> bool:
+        """Whether what was settled since the last report matters beside what the limit has left: it would be lost with
+        the process, and its spans may come first and be counted beside it."""
+        untold, said = self.holding.settled - self.holding.told, self.standing
+        return said is not None and untold * _UNTOLD_SHARE > said.limit - said.spent
 
     def has_room(self, amount: int, now: float) -> bool:
         return self.holding.available >= amount and now < self.holding.usable_until

@@ -16,6 +16,8 @@ FIRST_FACTOR: Final = {"openai": 1.35, "azure": 1.6, "google": 1.35, "google-ver
 """Of the densest a text can be, before anything was learnt; `OTHERS_FACTOR` for who is not listed."""
 OTHERS_FACTOR: Final = 1.8
 ENOUGH_CALLS: Final = 20
+_TIER_CALLS: Final = 5
+"""A project's tier is a setting: a few calls show it."""
 _REMEMBERED: Final = 200
 _TELLING: Final = 100.0
 """Texts of a lower weight say more of what stands around them than of the tokenizer."""
@@ -78,7 +80,7 @@ class Experience:
         self.calls += 1
         knows_enough = self.calls >= ENOUGH_CALLS
         self.factor = max(self.densest * SAFETY, SAFETY if knows_enough else self.first)
-        self.may_be_dearer = self.is_served_dearer or not knows_enough
+        self.may_be_dearer = self.is_served_dearer or self.calls < _TIER_CALLS
 
     def cost(self, nano_usd: int, worst: int) -> None:
         """A call cost that, and `worst` had been set aside for it."""

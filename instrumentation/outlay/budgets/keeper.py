@@ -34,6 +34,8 @@ LOOP_ASK_TIMEOUT_S: Final = 0.5
 """In the thread of an event loop, where nothing else runs meanwhile."""
 _BACKGROUND_TIMEOUT_S: Final = 5.0
 _TICK_S: Final = 1.0
+_REPORT_S: Final = 0.25
+"""How soon what was spent is reported where little is left."""
 _REFRESH_S: Final = 10.0
 _ABSENT_REFRESH_S: Final = 300.0
 _RENEW_S: Final = 10.0
@@ -178,7 +180,8 @@ class Keeper:
                 tick_at = time.monotonic() + _TICK_S
             else:
                 shielded(self.ask_ahead)()
-            self._wake.wait(max(0.0, tick_at - time.monotonic()))
+                shielded(self.report_pressing)()
+            self._wake.wait(min(_REPORT_S, max(0.0, tick_at - time.monotonic())))
             self._wake.clear()
 
     def ask_ahead(self) -> None:
@@ -190,9 +193,18 @@ class Keeper:
                 self._lease(asks, ASK_TIMEOUT_S)
                 self._settle([], ASK_TIMEOUT_S)
 
+    def report_pressing(self) -> None:
+        """Report what was spent, where that matters beside what is left. Never raises for a collector that is away."""
+        if self._ledger.is_pressed and self._clock() >= self._down_until:
+            with suppress(Unreachable):
+                self._settle([], ASK_TIMEOUT_S)
+
     @staticmethod
     def _wanted(demand: Demand) -> int:
-        return max(demand.amount * _WANTED_CALLS, demand.account.target)
+        amount, said = demand.amount * _WANTED_CALLS, demand.account.standing
+        if said is not None and said.share is not None:
+            amount = max(demand.amount, min(amount, said.share))
+        return max(amount, demand.account.target)
 
     def tick(self) -> None:
         """One round of the background's work. Never raises for a collector that is away."""

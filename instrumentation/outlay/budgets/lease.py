@@ -46,7 +46,8 @@ class Grant:
 
     `granted` is the total; where it is not `known + need` or more, the ask was refused. `expires_in_s` counts from the
     moment the request was sent; 0 says that the lease is gone and a new one has to be opened. `leased` is what all
-    processes hold, this one included. `ends_at_ns` is None for a rolling window.
+    processes hold, this one included. `ends_at_ns` is None for a rolling window. `share` is what is fair to have in
+    hand unused, None from a collector that does not say.
     """
 
     lease: str
@@ -59,6 +60,7 @@ class Grant:
     leased: int
     starts_at_ns: int
     ends_at_ns: int | None
+    share: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -160,6 +160,7 @@ class Ledger:
     def _charge(self, held: Held, amount: int, at_ns: int, span: SpanKey | None) -> None:
         held.holding.reserved -= held.amount
         held.holding.settled += amount
+        held.account.settled += amount
         if amount:
             self._pending.append((held.holding.lease, amount, at_ns, span))
 
@@ -210,6 +211,14 @@ class Ledger:
             return [account for account in self._accounts.values() if account.runs_short]
 
     @property
+    def is_pressed(self) -> bool:
+        """Whether what was spent since the last report matters beside what is left of some limit."""
+        if not self._pending:
+            return False
+        with self._lock:
+            return any(account.is_pressed for account in self._accounts.values())
+
+    @property
     def has_news(self) -> bool:
         """Whether there is something the collector should hear of soon."""
         return bool(self._pending or self._unsent or self._retired or self._has_returned)
@@ -237,6 +246,8 @@ class Ledger:
         with self._lock:
             unsent, self._unsent = self._unsent, []
             pending, self._pending = self._pending, []
+            for account in self._accounts.values():
+                account.holding.told = account.holding.settled
         return unsent + [self._settlement(*each) for each in pending]
 
     def _settlement(self, lease: str, amount: int, at_ns: int, span: SpanKey | None) -> Settlement:
