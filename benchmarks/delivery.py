@@ -1,7 +1,7 @@
 """What delivery costs for each call, with the spool and without it: CPU time of all threads.
 
-The queue is given finished calls, twenty at a time as in `overhead.py`, and every batch is encoded, written down, posted
-to a collector that takes everything, and taken off the disk. With and without take turns in short blocks; reported is
+The queue is given finished calls, twenty at a time as in `overhead.py`; every batch is encoded, written down, posted to
+a collector that takes everything, and taken off the disk. With and without take turns in short blocks; reported is
 the median of the paired differences with its 95% interval. Marking a call as at risk is measured by itself: that is in
 the application's call.
 
