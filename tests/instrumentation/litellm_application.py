@@ -1,8 +1,9 @@
 """An application that calls models through LiteLLM, in an environment of its own: LiteLLM pins another OpenAI SDK.
 
-    python litellm_application.py PROVIDER COLLECTOR WAY
+    python litellm_application.py PROVIDER COLLECTOR
 
-Prints one line of JSON: what it was answered, or the error it got.
+Makes a call in every way and tags it with the way. Prints a line of JSON each: the tokens LiteLLM was told of,
+in and out, or the error the application got.
 """
 
 from __future__ import annotations
@@ -19,14 +20,12 @@ os.environ |= {"LITELLM_LOCAL_MODEL_COST_MAP": "True", "OUTLAY_STRICT": "1"}
 import litellm
 import outlay
 
-PROVIDER, COLLECTOR, WAY = sys.argv[1:]
-KIND, _, HOW = WAY.partition("-")
+PROVIDER, COLLECTOR = sys.argv[1:]
 CLIENTS: dict[str, dict[str, Any]] = {
     "openai": {"model": "openai/gpt-4o", "api_base": f"{PROVIDER}/openai/v1"},
     "anthropic": {"model": "anthropic/claude-sonnet-4-6", "api_base": f"{PROVIDER}/anthropic"},
 }
 ASKED: dict[str, Any] = {
-    **CLIENTS[KIND],
     "api_key": "none",
     "messages": [{"role": "user", "content": "Which rivers end in the Black Sea?"}],
     "max_tokens": 50,
@@ -35,38 +34,60 @@ ASKED: dict[str, Any] = {
 }
 
 
-def ask() -> Any:
-    if "stream" not in HOW:
-        return litellm.completion(**ASKED).choices[0].message.content
-    stream = litellm.completion(**ASKED, stream=True, stream_options={"include_usage": True})
-    return "".join(chunk.choices[0].delta.content or "" for chunk in stream if chunk.choices)
+def asked(provider: str, how: str) -> dict[str, Any]:
+    found = {**ASKED, **CLIENTS[provider]}
+    if "stream" in how:
+        found |= {"stream": True, "stream_options": {"include_usage": True}}
+    if "error" in how:
+        found |= {"extra_headers": {"x-fault": "429"}}
+    return found
 
 
-async def ask_async() -> Any:
-    if "stream" not in HOW:
-        return (await litellm.acompletion(**ASKED)).choices[0].message.content
-    stream = await litellm.acompletion(**ASKED, stream=True, stream_options={"include_usage": True})
-    said = "".join([chunk.choices[0].delta.content or "" async for chunk in stream if chunk.choices])
-    del stream
+def counts(answers: list[Any]) -> list[int]:
+    usage = next(answer.usage for answer in reversed(answers) if getattr(answer, "usage", None))
+    return [usage.prompt_tokens, usage.completion_tokens]
+
+
+def ask(provider: str, how: str) -> list[int]:
+    answer = litellm.completion(**asked(provider, how))
+    return counts(list(answer) if "stream" in how else [answer])
+
+
+async def ask_async(provider: str, how: str) -> list[int]:
+    answer = await litellm.acompletion(**asked(provider, how))
+    found = counts([chunk async for chunk in answer] if "stream" in how else [answer])
+    del answer
     for _ in range(20):
         gc.collect()
-        await asyncio.sleep(0)
-    return said
+        await asyncio.sleep(0)  # in which the loop closes what was dropped
+    return found
 
 
-def main() -> None:
-    if "refused" in HOW:
-        os.environ["OUTLAY_BUDGETS_REQUIRED"] = "1"
-    outlay.instrument(endpoint=COLLECTOR)
-    if "error" in HOW:
-        ASKED["extra_headers"] = {"x-fault": "429"}
+def play(provider: str, how: str) -> None:
+    way = f"{provider} {how}"
     try:
-        answer = asyncio.run(ask_async()) if HOW.startswith("async") else ask()
+        with outlay.context(tags={"way": way}):
+            answer: Any = asyncio.run(ask_async(provider, how)) if "async" in how else ask(provider, how)
     except Exception as error:  # noqa: BLE001 - which it is, is what the test looks at
         answer = f"{type(error).__module__.partition('.')[0]}.{type(error).__name__}"
     gc.collect()
-    outlay.flush()
-    sys.stdout.write(json.dumps({"answer": answer}) + "\n")
+    sys.stdout.write(json.dumps([way, answer]) + "\n")
+
+
+def main() -> None:
+    outlay.instrument(endpoint=COLLECTOR)
+    for provider in CLIENTS:
+        for kind in ("sync", "async"):
+            for how in ("whole", "stream", "error"):
+                play(provider, f"{kind} {how}")
+    outlay.flush(timeout_s=30)
+    outlay.uninstrument()
+    os.environ["OUTLAY_BUDGETS_REQUIRED"] = "1"
+    outlay.instrument(endpoint=COLLECTOR)
+    for provider in CLIENTS:
+        for kind in ("sync", "async"):
+            play(provider, f"{kind} refused")
+    outlay.flush(timeout_s=30)
     sys.stdout.flush()
     os._exit(0)  # LiteLLM's logging threads are not worth the wait
 
