@@ -24,7 +24,14 @@ from outlay_collector.periods import from_ns, to_ns
 from outlay_collector.settings import Retention
 from outlay_collector.store.definitions import definitions
 from outlay_collector.store.engine import reading
-from outlay_collector.store.pruning import count_calls, count_spans, prune_calls, prune_spans
+from outlay_collector.store.pruning import (
+    count_calls,
+    count_contents,
+    count_spans,
+    prune_calls,
+    prune_contents,
+    prune_spans,
+)
 
 log = logging.getLogger(__name__)
 
@@ -36,6 +43,7 @@ _LONGEST_PAUSE_S: Final = 5.0
 class Horizons:
     """What lies before these times, in nanoseconds since the epoch, is to be removed."""
 
+    contents_ns: int
     spans_ns: int
     calls_ns: int
 
@@ -46,7 +54,7 @@ def horizons(connection: Connection, retention: Retention, now_ns: int) -> Horiz
     counted = [to_ns(each.budget.window(from_ns(now_ns)).start) for each in definitions(connection, now_ns)]
     spans_ns = min([now_ns - _ns(retention.spans), *counted])
     calls_ns = min([now_ns - _ns(retention.calls), *counted])
-    return Horizons(max(spans_ns, calls_ns), calls_ns)
+    return Horizons(now_ns - _ns(retention.content), max(spans_ns, calls_ns), calls_ns)
 
 
 def _ns(length: timedelta) -> int:
@@ -57,7 +65,11 @@ def would_prune(engine: Engine, retention: Retention, now_ns: int) -> dict[str, 
     """How many rows of each table are older than they are kept."""
     with reading(engine) as connection:
         before = horizons(connection, retention, now_ns)
-        return {**count_spans(connection, before.spans_ns), **count_calls(connection, before.calls_ns)}
+        return {
+            **count_contents(connection, before.contents_ns),
+            **count_spans(connection, before.spans_ns),
+            **count_calls(connection, before.calls_ns),
+        }
 
 
 def prune(
@@ -69,7 +81,12 @@ def prune(
         before = horizons(connection, retention, now_ns)
     removed: Counter[str] = Counter()
     began = time.monotonic()
-    for table, rows in chain(prune_spans(engine, before.spans_ns), prune_calls(engine, before.calls_ns)):
+    work = (
+        prune_contents(engine, before.contents_ns),
+        prune_spans(engine, before.spans_ns),
+        prune_calls(engine, before.calls_ns),
+    )
+    for table, rows in chain(*work):
         removed[table] += rows
         if pause(min(time.monotonic() - began, _LONGEST_PAUSE_S)):
             break

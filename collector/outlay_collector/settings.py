@@ -24,6 +24,7 @@ from outlay_alerts.rules import Rule
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SkipValidation, ValidationError
 from sqlalchemy.engine import make_url
 
+from outlay_collector.content import Keep
 from outlay_collector.reports.schedule import ScheduledReport, check_channels, read_reports
 
 DEFAULT_FILE: Final = Path("outlay.toml")
@@ -93,11 +94,18 @@ class Store(Section):
         return make_url(self.url).render_as_string(hide_password=True)
 
 
+class ContentSection(Section):
+    """`[content]`: prompts and answers that applications send."""
+
+    keep: Keep = "redacted"
+    """`off`, `redacted` (once more, whatever their application did) or `full` (as it was sent)."""
+
+
 class Retention(Section):
     """`[retention]`: how long each class of data is kept."""
 
     content: Kept = timedelta(days=7)
-    """Prompts and answers. This version stores none, whatever a span brings, so there is nothing to remove."""
+    """Prompts and answers."""
     spans: Kept = timedelta(days=30)
     """Which spans told of a call and what each said, and with them past alerts, silences and events of budgets."""
     calls: Kept = timedelta(days=3 * 365)
@@ -118,6 +126,7 @@ class Settings(BaseModel):
 
     server: Server = Server()
     store: Store = Store()
+    content: ContentSection = ContentSection()
     retention: Retention = Retention()
     alerts: Alerts = Alerts()
     budgets: SkipValidation[tuple[Budget, ...] | None] = None
@@ -131,6 +140,7 @@ class Settings(BaseModel):
 _SECTIONS: Final[dict[str, type[Section]]] = {
     "server": Server,
     "store": Store,
+    "content": ContentSection,
     "retention": Retention,
     "alerts": Alerts,
 }

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import base64
 import binascii
+import json
 from collections.abc import Sequence
 from typing import Any, Final
 
 from fastapi import APIRouter, Request
-from outlay.model import CostStatus
+from outlay.model import Content, CostStatus
 from starlette.datastructures import QueryParams
 
 from outlay_collector.api.asking import FILTER_PARAMETERS, WINDOW_PARAMETERS, read_filters, read_time, refuse_unknown
@@ -87,6 +88,7 @@ def get_call(call_id: int, store: StoreOf) -> dict[str, Any]:
         "usage": call["usage"],
         "usage_raw": call["usage_raw"],
         "terms": call["terms"] or {},
+        "content": _content_json(store.content(call_id)),
         "bill": _bill_json(call, reports),
         "reports": [_report_json(report) for report in reports],
     }
@@ -101,6 +103,14 @@ def call_json(call: StoredCall) -> dict[str, Any]:
         "tags": call["tags"] or {},
         "cost_usd": usd_text(call["cost_nano_usd"]),
     }
+
+
+def _content_json(content: Content | None) -> dict[str, Any] | None:
+    """What was said, as messages of OpenTelemetry's GenAI conventions; null where nothing is kept."""
+    if content is None:
+        return None
+    said = {"system": content.system, "input": content.input, "output": content.output}
+    return {"mode": content.mode, **{name: json.loads(text or "[]") for name, text in said.items()}}
 
 
 def _bill_json(call: StoredCall, reports: Sequence[StoredReport]) -> dict[str, Any] | None:

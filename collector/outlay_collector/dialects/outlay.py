@@ -11,7 +11,7 @@ from typing import Any, Final, TypeVar
 
 import orjson
 from outlay import attributes as at
-from outlay.model import Call, Cost, CostLine, CostStatus, RateLimit, ResponseCache, StreamEnd, Terms
+from outlay.model import Call, Content, Cost, CostLine, CostStatus, RateLimit, ResponseCache, StreamEnd, Terms
 from outlay.providers.registry import canonical_provider
 
 from outlay_collector.billing import Report, Source
@@ -37,6 +37,7 @@ class Outlay:
         *(at.HTTP_STATUS, at.ERROR_TYPE, at.ATTEMPTS, at.USAGE, at.USAGE_RAW, at.USAGE_UNREAD, at.TERMS),
         *(at.COST_STATUS, at.COST_NANO_USD, at.COST_REASON, at.COST_LINES, at.COST_PRICE_ID, at.COST_PRICE_SOURCE),
         *(at.COST_COMPUTED_NANO_USD, at.CACHE_STATUS, at.AVOIDED_NANO_USD),
+        *(at.CONTENT, at.SYSTEM_INSTRUCTIONS, at.INPUT_MESSAGES, at.OUTPUT_MESSAGES),
     }
     """Not the counts and totals it also writes, for those who know the conventions alone: they stand in its JSON."""
     prefixes = (at.RATE_LIMIT_PREFIX, at.TAG_PREFIX)
@@ -77,6 +78,7 @@ class Outlay:
             response_cache=_member(ResponseCache, get(at.CACHE_STATUS)),
             avoided_nano_usd=_nano_usd(get(at.AVOIDED_NANO_USD)),
             rate_limits=_rate_limits(span.attributes.families),
+            content=_content(span.attributes.named) if at.CONTENT in span.attributes.named else None,
         )
         return Report(
             call=call,
@@ -107,6 +109,14 @@ def _cost(attributes: Mapping[str, Any]) -> Cost:
         source=text(attributes.get(at.COST_PRICE_SOURCE)),
         computed_nano_usd=_nano_usd(attributes.get(at.COST_COMPUTED_NANO_USD)),
     )
+
+
+def _content(attributes: Mapping[str, Any]) -> Content | None:
+    """What was said, as it came. None where the mode is none that Outlay writes."""
+    mode = attributes.get(at.CONTENT)
+    said = (attributes.get(key) for key in (at.SYSTEM_INSTRUCTIONS, at.INPUT_MESSAGES, at.OUTPUT_MESSAGES))
+    texts = (each if isinstance(each, str) else None for each in said)
+    return Content(mode, *texts) if isinstance(mode, str) and mode in ("redacted", "full") else None
 
 
 def _lines(value: object) -> Sequence[CostLine]:

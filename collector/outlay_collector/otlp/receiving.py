@@ -28,6 +28,7 @@ from outlay.prices import PriceBook
 from sqlalchemy.exc import SQLAlchemyError
 
 from outlay_collector.api.dependencies import Running
+from outlay_collector.content import kept
 from outlay_collector.gate import CODES
 from outlay_collector.ingest import Batch, read_batch, read_logs
 from outlay_collector.metrics import Metrics
@@ -135,9 +136,9 @@ async def receive(
         if len(body) > limit:
             raise TooLarge(limit)
         batch = signal.read(inflate(body, encoding, limit), is_json=is_json, book=collector.book)
-        if not caller.pins:
-            return batch
-        return replace(batch, reports=[pinned(report, caller.pins) for report in batch.reports])
+        keep = collector.settings.content.keep
+        reports = [kept(report, keep) for report in batch.reports]
+        return replace(batch, reports=[pinned(each, caller.pins) for each in reports] if caller.pins else reports)
 
     try:
         batch = await asyncio.get_running_loop().run_in_executor(collector.decoders, decode)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
+from outlay.model import Content
+
 from outlay_collector.billing import Report
 from outlay_collector.store.query import CallsQuery, StoredCall, StoredReport, UsageQuery, UsageRow
 from outlay_collector.store.writing import Written
@@ -24,6 +26,9 @@ class CallStore(Protocol):
 
     def call(self, call_id: int) -> tuple[StoredCall, list[StoredReport]] | None:
         """One call and its reports, the best source first."""
+
+    def content(self, call_id: int) -> Content | None:
+        """What was said in a call; None where nothing is known, or not any more."""
 
     def trace(self, trace_id: str) -> list[StoredCall]:
         """The calls of a trace in the order they started."""

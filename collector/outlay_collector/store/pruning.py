@@ -14,6 +14,7 @@ from sqlalchemy import ColumnElement, Connection, Engine, Select, Table, and_, d
 from outlay_collector.store.alert_tables import ALERTS, DELIVERIES, SILENCES, TRANSITIONS
 from outlay_collector.store.budgets import LEASES, SETTLEMENTS
 from outlay_collector.store.closing import close_day, finish_day
+from outlay_collector.store.contents import CONTENTS
 from outlay_collector.store.engine import reading
 from outlay_collector.store.limits import LIMITS, forget_limits
 from outlay_collector.store.refusals import REFUSALS
@@ -83,6 +84,11 @@ def prune_spans(engine: Engine, before_ns: int) -> Iterator[tuple[str, int]]:
             yield str(LIMITS.name), removed
 
 
+def prune_contents(engine: Engine, before_ns: int) -> Iterator[tuple[str, int]]:
+    """Remove prompts and answers that came before then."""
+    return _remove(engine, CONTENTS, CONTENTS.c.at_ns < before_ns)
+
+
 def prune_calls(engine: Engine, before_ns: int) -> Iterator[tuple[str, int]]:
     """Remove the calls of whole days (UTC) that ended before then, once their sums are final."""
     while (day_ns := _first_day(engine)) is not None and day_ns + DAY_NS <= before_ns:
@@ -102,6 +108,11 @@ def count_spans(connection: Connection, before_ns: int) -> dict[str, int]:
         counts[str(table.name)] = _count(connection, table, is_old(before_ns))
     counts[str(LIMITS.name)] = _count(connection, LIMITS, LIMITS.c.seen_at_ns < before_ns)
     return counts
+
+
+def count_contents(connection: Connection, before_ns: int) -> dict[str, int]:
+    """The same of `prune_contents`."""
+    return {str(CONTENTS.name): _count(connection, CONTENTS, CONTENTS.c.at_ns < before_ns)}
 
 
 def count_calls(connection: Connection, before_ns: int) -> dict[str, int]:

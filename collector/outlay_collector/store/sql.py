@@ -6,12 +6,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
+from outlay.model import Content
 from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError
 
 from outlay_collector.billing import Report
 from outlay_collector.store.clocks import in_the_past
 from outlay_collector.store.closing import still_open
+from outlay_collector.store.contents import content_of, write_contents
 from outlay_collector.store.engine import reading
 from outlay_collector.store.limits import note_limits
 from outlay_collector.store.listing import first_call_at_ns, read_call, read_calls, read_trace
@@ -42,6 +44,7 @@ class SqlStore:
         with self._engine.begin() as connection:
             taken = still_open(connection, in_the_past(reports, received_at_ns), received_at_ns)
             written = write_reports(connection, taken, received_at_ns)
+            write_contents(connection, taken, received_at_ns)
             note_limits(connection, taken)
         return replace(written, repeated=written.repeated + len(reports) - len(taken))
 
@@ -56,6 +59,10 @@ class SqlStore:
     def call(self, call_id: int) -> tuple[StoredCall, list[StoredReport]] | None:
         with reading(self._engine) as connection:
             return read_call(connection, call_id)
+
+    def content(self, call_id: int) -> Content | None:
+        with reading(self._engine) as connection:
+            return content_of(connection, call_id)
 
     def trace(self, trace_id: str) -> list[StoredCall]:
         with reading(self._engine) as connection:
