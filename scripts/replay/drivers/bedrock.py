@@ -9,8 +9,8 @@ from functools import lru_cache
 from typing import Any, Final
 from urllib.parse import unquote
 
-import boto3
-from botocore.config import Config
+import boto3  # type: ignore[import-untyped]  # it carries no types
+from botocore.config import Config  # type: ignore[import-untyped]
 
 from replay.drivers import NotReplayable, Play
 from replay.recording import Exchange
