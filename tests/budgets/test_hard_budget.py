@@ -57,8 +57,8 @@ def chat(client: openai.OpenAI, **keys: Any) -> Any:
 def test_a_call_that_would_pass_the_limit_is_never_sent(
     client: openai.OpenAI, collector: str, fake_provider: Any
 ) -> None:
-    # gpt-4o: $4.25 and $17 a million tokens at its priority tier, which a project may be set to. Five fields, 17 letters
-    # at a half, all times 1.35 and 32 around them: at most 48 tokens; the answer 1,000:
+    # gpt-4o: $4.25 and $17 a million tokens at its priority tier, which a project may be set to. Five fields, 15
+    # letters at a half, all times 1.35, and 32 around them: at most 48 tokens; the answer 1,000:
     # 48 * 4,250 + 1,000 * 17,000 = 17,204,000 nano-dollars, $0.017204
     put(collector, "bot", limit={"usd": "0.017203999"})
     outlay.instrument("openai", endpoint=collector)

@@ -1,0 +1,159 @@
+"""Waiting for the collector: the loop goes on, what is cancelled gives back, a new process lets nothing slip."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import openai
+import outlay
+import pytest
+from outlay.budgets.waiting import in_thread
+from outlay.model import Cost, Usage
+from outlay_collector.app import create_app
+from outlay_collector.serving import Server
+from outlay_collector.settings import Settings, Store
+from starlette.middleware.base import BaseHTTPMiddleware
+
+MESSAGES: Any = [{"role": "user", "content": "hello"}]
+
+
+class Hold:
+    """Keeps one request for leases waiting, the n-th, until it is let go."""
+
+    def __init__(self) -> None:
+        self.nth: int | None = None
+        self.asked, self.may_answer = threading.Event(), threading.Event()
+        self._seen = 0
+
+    async def __call__(self, request: Any, call_next: Any) -> Any:
+        if request.url.path == "/api/v1/budgets/leases" and self.nth is not None:
+            self._seen += 1
+            if self._seen == self.nth:
+                self.asked.set()
+                await asyncio.to_thread(self.may_answer.wait, 30)
+        return await call_next(request)
+
+
+@pytest.fixture
+def hold() -> Hold:
+    return Hold()
+
+
+@pytest.fixture
+def collector(hold: Hold, tmp_path: Path) -> Iterator[str]:
+    app = create_app(Settings(store=Store(url=f"sqlite:///{tmp_path}/outlay.db")))
+    app.add_middleware(BaseHTTPMiddleware, dispatch=hold)
+    with Server(app, log_level="critical") as server:
+        yield server.url
+    outlay.uninstrument()
+
+
+def put(collector: str, **keys: Any) -> None:
+    httpx2.put(f"{collector}/api/v1/budgets/bot", json=keys).raise_for_status()
+
+
+@pytest.mark.parametrize("nth", [1, 2], ids=["learning its budgets", "asking for a lease"])
+async def test_other_tasks_of_the_loop_go_on_while_the_collector_thinks(
+    nth: int, hold: Hold, collector: str, fake_provider: Any
+) -> None:
+    """Only another task of the same loop lets the collector answer: a loop that stood still would be refused."""
+    put(collector, limit={"calls": 1}, when_unreachable="closed")
+    hold.nth = nth
+    outlay.instrument("openai", endpoint=collector)
+
+    async def let_go() -> None:
+        while not hold.asked.is_set():
+            await asyncio.sleep(0)
+        hold.may_answer.set()
+
+    async with openai.AsyncOpenAI(base_url=fake_provider.openai, api_key="sk-test", max_retries=0) as client:
+        call = client.chat.completions.create(model="gpt-4o", messages=MESSAGES)
+        await asyncio.gather(call, let_go())
+        with pytest.raises(outlay.BudgetExceeded):
+            await client.chat.completions.create(model="gpt-4o", messages=MESSAGES)
+    assert len(fake_provider.log.entries) == 1
+
+
+class Kept:
+    """A reservation that says what it was settled with."""
+
+    def __init__(self) -> None:
+        self.settled: list[Cost | None] = []
+        self.is_settled = threading.Event()
+
+    def settle(self, cost: Cost | None, usage: Usage | None = None, span: Any = None) -> None:
+        self.settled.append(cost)
+        self.is_settled.set()
+
+
+async def test_a_task_that_is_cancelled_while_it_waits_gives_back_what_was_set_aside() -> None:
+    kept, asked, answer = Kept(), threading.Event(), threading.Event()
+
+    def ask() -> Kept:
+        asked.set()
+        answer.wait(30)
+        return kept
+
+    task = asyncio.create_task(in_thread(ask))
+    while not asked.is_set():
+        await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    answer.set()
+    assert await asyncio.to_thread(kept.is_settled.wait, 30)
+    assert kept.settled == [None]
+
+
+async def test_a_refusal_in_the_thread_reaches_the_task() -> None:
+    def ask() -> Kept:
+        raise outlay.BudgetExceeded(
+            "no", budget="b", scope={}, limit_usd=None, spent_usd=None, reserved_usd=None, resets_at=None
+        )
+
+    with pytest.raises(outlay.BudgetExceeded):
+        await in_thread(ask)
+
+
+FRESH = """
+import asyncio, sys
+import openai, outlay
+
+kind, collector, provider = sys.argv[1:]
+outlay.instrument("openai", endpoint=collector)
+keys = dict(model="gpt-4o", messages=[{"role": "user", "content": "hello"}])
+
+async def many():
+    client = openai.AsyncOpenAI(base_url=provider, api_key="sk-test", max_retries=0)
+    return await asyncio.gather(*(client.chat.completions.create(**keys) for _ in range(20)), return_exceptions=True)
+
+def one():
+    try:
+        openai.OpenAI(base_url=provider, api_key="sk-test", max_retries=0).chat.completions.create(**keys)
+    except outlay.BudgetExceeded as refused:
+        return [refused]
+    return [None]
+
+found = asyncio.run(many()) if kind == "tasks" else one()
+print(sum(isinstance(each, outlay.BudgetExceeded) for each in found), len(found))
+"""
+
+
+@pytest.mark.parametrize("kind", ["thread", "tasks"])
+def test_a_process_that_starts_while_the_budget_is_spent_sends_nothing(
+    kind: str, collector: str, fake_provider: Any
+) -> None:
+    put(collector, limit={"calls": 0})
+    for _ in range(2):
+        command = [sys.executable, "-c", FRESH, kind, collector, fake_provider.openai]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+        refused, made = map(int, done.stdout.split())
+        assert refused == made
+    assert fake_provider.log.entries == []
