@@ -56,7 +56,7 @@ def stored(collector: CollectorProcess) -> list[str]:
     ids, cursor = [], None
     while True:
         page = collector.get("/api/v1/calls", limit="500", **({"cursor": cursor} if cursor else {}))
-        ids += [call["response_id"] for call in page["calls"]]
+        ids += [collector.get(f"/api/v1/calls/{call['id']}")["response_id"] for call in page["calls"]]
         if (cursor := page["next_cursor"]) is None:
             return ids
 
