@@ -139,6 +139,21 @@ class Call:
 
 
 @dataclass(frozen=True, slots=True)
+class Node:
+    """A step or a call of a trace; its figures are of everything from it down."""
+
+    depth: int
+    kind: str
+    name: str
+    call_id: str | None
+    duration_ms: float
+    failed: bool
+    calls: int
+    cost_usd: Decimal | None
+    unpriced_calls: int
+
+
+@dataclass(frozen=True, slots=True)
 class CallPage:
     calls: tuple[Call, ...]
     next_cursor: str | None
@@ -224,6 +239,23 @@ def read_budgets(answer: Json) -> tuple[Budget, ...]:
 
 def read_calls(answer: Json) -> CallPage:
     return CallPage(tuple(read_call(row) for row in answer["calls"]), answer["next_cursor"])
+
+
+def read_trace(answer: Json) -> tuple[Node, ...]:
+    return tuple(
+        Node(
+            depth=row["depth"],
+            kind=row["kind"],
+            name=row["name"],
+            call_id=None if row["call_id"] is None else str(row["call_id"]),
+            duration_ms=row["duration_ms"],
+            failed=row["failed"],
+            calls=row["calls"],
+            cost_usd=_amount_or_none(row["cost_usd"]),
+            unpriced_calls=row["unpriced_calls"],
+        )
+        for row in answer["tree"]
+    )
 
 
 def read_call(row: Json) -> Call:

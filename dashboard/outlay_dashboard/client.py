@@ -103,6 +103,10 @@ class Client:
     def call(self, call_id: str) -> answers.Call:
         return self._get(f"/api/v1/calls/{call_id}", answers.read_call)
 
+    def trace(self, trace_id: str) -> tuple[answers.Node, ...]:
+        """Depth first: each node before what is below it."""
+        return self._get(f"/api/v1/traces/{trace_id}", answers.read_trace)
+
     def budgets(self) -> tuple[answers.Budget, ...]:
         return self._get("/api/v1/budgets", answers.read_budgets)
 

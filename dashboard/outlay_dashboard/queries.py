@@ -71,6 +71,11 @@ def call(call_id: str) -> answers.Call:
 
 
 @st.cache_data(ttl=_FRESH_S, show_spinner=False)
+def trace(trace_id: str) -> tuple[answers.Node, ...]:
+    return collector().trace(trace_id)
+
+
+@st.cache_data(ttl=_FRESH_S, show_spinner=False)
 def budgets() -> tuple[answers.Budget, ...]:
     return collector().budgets()
 

@@ -15,11 +15,13 @@ import pandas as pd
 
 from outlay_dashboard import format as fmt
 from outlay_dashboard import theme
-from outlay_dashboard.answers import Alert, Call, Delivery, Json, Pairs, Transition, UsageRow
+from outlay_dashboard.answers import Alert, Call, Delivery, Json, Node, Pairs, Transition, UsageRow
 
 if TYPE_CHECKING:
     from pandas.io.formats.style import Styler
 
+_INDENT: Final = "\u2003"
+"""A space that tables do not take away."""
 _COLOUR_OF: Final = {
     "estimated": theme.WARNING,
     "partial": theme.WARNING,
@@ -129,6 +131,27 @@ def quantities(call: Json) -> Styler | None:
     return _written_or_none(
         [{"Unit": unit, "Quantity": Decimal(str(quantity))} for unit, quantity in usage.items()],
         {"Quantity": lambda quantity: f"{quantity:,f}"},
+    )
+
+
+def nodes(trace: Sequence[Node], call_id: str) -> Styler | None:
+    """The trace of a call, that call marked; None where the trace is nothing but the call."""
+    if len(trace) < 2:
+        return None
+    return _written_or_none(
+        [
+            {
+                "Step": f"{_INDENT * node.depth}{'▸ ' if node.call_id == call_id else ''}{node.name}",
+                "Kind": node.kind,
+                "Calls": node.calls,
+                "Cost": node.cost_usd,
+                "No price": node.unpriced_calls,
+                "Duration": node.duration_ms,
+                "Ended": "failed" if node.failed else "",
+            }
+            for node in trace
+        ],
+        {"Calls": _whole, "Cost": fmt.exact_usd, "No price": _whole, "Duration": fmt.duration},
     )
 
 

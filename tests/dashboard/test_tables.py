@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from outlay_dashboard import tables
-from outlay_dashboard.answers import UsageRow
+from outlay_dashboard.answers import UsageRow, read_trace
 
 if TYPE_CHECKING:
     from pandas.io.formats.style import Styler
@@ -62,3 +62,24 @@ def test_an_attempt_without_an_answer_names_its_error() -> None:
     table = tables.attempts({"attempts": [away, {"status": 429, "ms": 9, "retry_after_s": 1.5}]})
     assert table is not None
     assert written(table) == [["1", "ConnectError", "31 ms", ""], ["2", "429", "9.0 ms", "1.5 s"]]
+
+
+def test_a_trace_is_indented_and_marks_the_call_it_is_shown_for() -> None:
+    step = {
+        "depth": 0, "kind": "agent", "name": "plan the trip", "call_id": None, "duration_ms": 1250.0, "failed": False,
+        "calls": 2, "cost_usd": "0.007", "unpriced_calls": 1,
+    }  # fmt: skip
+    call = step | {
+        "depth": 1, "kind": "call", "name": "chat gpt-4o", "call_id": 7, "duration_ms": 840.0, "failed": True,
+        "calls": 1, "unpriced_calls": 0,
+    }  # fmt: skip
+    table = tables.nodes(read_trace({"tree": [step, call]}), "7")
+    assert table is not None
+    assert written(table) == [
+        ["plan the trip", "agent", "2", "$0.007", "1", "1.25 s", ""],
+        ["\u2003▸ chat gpt-4o", "call", "1", "$0.007", "0", "840 ms", "failed"],
+    ]
+
+
+def test_a_call_alone_in_its_trace_has_no_tree() -> None:
+    assert tables.nodes((), "7") is None

@@ -129,9 +129,25 @@ def detail(call_id: str, timezone: str) -> None:
             table("Attempts", tables.attempts(call.raw), "The attempts were not reported.")
         with right:
             table("Usage", tables.quantities(call.raw), "The provider's usage was not reported.")
+        trace = tables.nodes(queries.trace(call.raw["trace_id"]), call.id)
+        if trace is not None:
+            table("Trace", trace, "")
         st.html(cards.facts({name: _words(call.raw.get(name)) for name in _FACTS}))
+        if call.raw.get("content"):
+            said(call.raw["content"])
         with st.expander("Everything the collector holds of this call"):
             st.json(dict(call.raw), expanded=1)
+
+
+def said(content: answers.Json) -> None:
+    """Prompt and answer, as plain text: whatever they hold is shown and nothing of it is followed."""
+    with st.expander(f"What was said ({content['mode']})"):
+        system = [{"role": "system", "parts": content["system"]}] if content["system"] else []
+        for message in (*system, *content["input"], *content["output"]):
+            st.caption(fmt.plain(str(message.get("role"))))
+            for part in message.get("parts", ()):
+                text = next((part[name] for name in ("content", "arguments", "response") if part.get(name)), None)
+                st.text(str(text) if text else f"({part.get('modality') or part.get('type')})")
 
 
 def table(title: str, content: Styler | None, when_empty: str) -> None:
