@@ -27,6 +27,7 @@ from outlay.under_way import under_way
 if TYPE_CHECKING:
     from outlay.sdks import Sdk
 
+
 def patch(patches: Patches, sdk: Sdk, runtime: Runtime, module: ModuleType) -> None:
     """Put the wrappers in place in a module of the choke point, or silence the SDK's own spans."""
     # Its hook makes a span with usage where the application traces; one call would be two.
