@@ -7,16 +7,15 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
-from shutil import which
 from typing import Any, Final
 
 import pytest
 
 from tests.conftest import REPOSITORY, Provider
 from tests.instrumentation.doubles import Receiver
+from tests.instrumentation.environments import environment_with
 
 LITELLM: Final = "litellm==1.106.2"
 APPLICATION: Final = Path(__file__).with_name("litellm_application.py")
@@ -37,17 +36,7 @@ class Played:
 
 @pytest.fixture(scope="module")
 def python(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The Python of an environment with LiteLLM and Outlay. Skips where it cannot be made, as without a network."""
-    uv = which("uv") or str(Path(sys.executable).with_name("uv"))
-    folder = tmp_path_factory.mktemp("litellm") / "environment"
-    found = f"{folder}/bin/python"
-    install = [uv, "pip", "install", "-q", "--python", found, LITELLM, "-e", str(REPOSITORY / "instrumentation")]
-    for command in ([uv, "venv", "-q", "--python", sys.executable, str(folder)], install):
-        try:
-            subprocess.run(command, check=True, capture_output=True, text=True, timeout=300)
-        except (OSError, subprocess.SubprocessError) as error:
-            pytest.skip(f"no environment for {LITELLM}: {getattr(error, 'stderr', None) or error}")
-    return found
+    return environment_with(tmp_path_factory.mktemp("litellm") / "environment", LITELLM)
 
 
 @pytest.fixture(scope="module")
