@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
+import httpx2
 import openai
 import outlay
 import pytest
@@ -201,6 +202,23 @@ def test_the_span_of_another_instrumentation_and_ours_are_one_bill(
         report["scope"].partition("@")[0] for report in outlay_process.get(f"/api/v1/calls/{call['id']}")["reports"]
     }
     assert scopes == {"outlay", "opentelemetry.instrumentation.genai.openai"}
+
+
+def test_what_runs_below_a_call_is_told_that_it_is_accounted_for(
+    fake_provider: Provider, instrumented: Receiver
+) -> None:
+    from opentelemetry.util.genai.handler import TelemetryHandler
+
+    handler, made = TelemetryHandler(), []
+
+    def look(request: httpx2.Request) -> None:
+        made.append(type(handler.inference("openai", request_model="gpt-4.1")).__name__)
+
+    with httpx2.Client(event_hooks={"request": [look]}) as http:
+        client = openai.OpenAI(api_key="none", base_url=fake_provider.openai, http_client=http)
+        client.chat.completions.create(model="gpt-4.1", messages=QUESTION)
+    made.append(type(handler.inference("openai", request_model="gpt-4.1")).__name__)
+    assert made == ["SuppressedInferenceInvocation", "InferenceInvocation"]
 
 
 PROGRAM = """
