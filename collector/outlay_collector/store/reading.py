@@ -13,6 +13,7 @@ from itertools import pairwise
 from typing import Any, Final
 
 from sqlalchemy import (
+    CTE,
     BigInteger,
     ColumnElement,
     Connection,
@@ -20,12 +21,11 @@ from sqlalchemy import (
     Integer,
     Table,
     and_,
-    column,
     func,
     or_,
     select,
+    text,
     true,
-    values,
 )
 
 from outlay_collector.store.bins import counted, percentiles_ms, unpack
@@ -138,16 +138,21 @@ class _Source:
         return is_any_of(dimension(self.query.group_by[0], self.table), [value or "" for (value,) in shown])
 
     def _keys(self) -> tuple[list[ColumnElement[Any]], FromClause]:
-        names = ("bucket", "length_ns", "start_ns", "end_ns")
-        columns = [column(name, Integer if name == "bucket" else BigInteger) for name in names]
-        rows = [(s.bucket, s.length_ns or 0, s.start_ns, s.end_ns) for s in self.segments]
-        parts = values(*columns, name="parts", literal_binds=True).data(rows).cte()
+        parts = _parts(self.segments)
         within = and_(self.at >= parts.c.start_ns, self.at < parts.c.end_ns)
         if self.table is ROLLUPS:
             grouping = grouping_for({*self.query.group_by, *self.query.filters})
             within = and_(within, ROLLUPS.c.length_ns == parts.c.length_ns, ROLLUPS.c.grouping == grouping)
         groups = [dimension(name, self.table).label(f"d{n}") for n, name in enumerate(self.query.group_by)]
         return [parts.c.bucket, *groups], parts.join(self.table, within)
+
+
+def _parts(segments: Sequence[Segment]) -> CTE:
+    """The segments as a table. As text: a thousand minutes bound one by one take longer than their sums."""
+    rows = ", ".join(f"({s.bucket}, {s.length_ns or 0}, {s.start_ns}, {s.end_ns})" for s in segments)
+    names = "column1 AS bucket, column2 AS length_ns, column3 AS start_ns, column4 AS end_ns"
+    table = text(f"SELECT {names} FROM (VALUES {rows}) AS segments")
+    return table.columns(bucket=Integer, length_ns=BigInteger, start_ns=BigInteger, end_ns=BigInteger).cte("parts")
 
 
 def _segments(connection: Connection, query: UsageQuery) -> list[Segment]:
