@@ -45,7 +45,7 @@ class Application:
     def end(self, number: signal.Signals | None = None) -> int:
         if number is not None:
             self.process.send_signal(number)
-        self.process.wait(30)
+        self.process.wait(120)
         self._reader.join()
         with self.process:
             return self.process.returncode
