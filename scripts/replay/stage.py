@@ -73,6 +73,7 @@ class Stage:
         assert self._process.stdout is not None
         self.url: str = json.loads(self._process.stdout.readline())["listening"]
         os.environ.setdefault("OUTLAY_STRICT", "1")
+        os.environ.setdefault("OUTLAY_SPOOL_DIR", "off")
         outlay.instrument(endpoint=f"http://127.0.0.1:{self._collector.server_port}")
         return self
 
