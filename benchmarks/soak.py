@@ -166,12 +166,17 @@ def run(db: str, folder: str, options: argparse.Namespace) -> None:
     )
     print("memory by quarters, MB:", ", ".join(f"{samples.quarter(n) / 1e6:.0f}" for n in range(4)))
     print(f"most: {max(samples.rss) / 1e6:.0f} MB")
-    rolled = subprocess.run([OUTLAY, "db", "rollup", "--db", db], capture_output=True, text=True, check=True)
-    print(rolled.stdout.strip())
+    print(_outlay("db", "rollup", "--db", db))
     print(f"{size_of(db) / number:.0f} bytes a call")
-    verified = subprocess.run([OUTLAY, "db", "verify", "--db", db], capture_output=True, text=True, check=False)
-    print(verified.stdout.strip())
-    verified.check_returncode()
+    print(_outlay("db", "verify", "--db", db))
+
+
+def _outlay(*arguments: str) -> str:
+    """What the command says. Raises with its own words where it fails."""
+    done = subprocess.run([OUTLAY, *arguments], capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise RuntimeError(f"outlay {' '.join(arguments[:2])}: {done.stdout}{done.stderr}")
+    return done.stdout.strip()
 
 
 if __name__ == "__main__":
