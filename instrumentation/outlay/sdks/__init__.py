@@ -72,7 +72,7 @@ _ALL: Final = (
         "google",
         "google",
     ),
-    Sdk("cohere", "cohere", "cohere", (5, 0), ("cohere.core.http_client",), "cohere", "cohere"),
+    Sdk("cohere", "cohere", "cohere", (5, 8), ("cohere.core.http_client",), "cohere", "cohere"),
     Sdk(
         "boto3",
         "botocore",

@@ -2,7 +2,8 @@
 
 Chat, embed, rerank, classify, generate and summarize of the v1 and the v2 client go through them. What comes back is
 the response; each method decodes it for itself, so that it is read from its bytes here.
-Checked against cohere 7.3.1 and 5.0.0, `core/http_client.py` of each: one generator (Fern) writes all.
+Checked against cohere 7.3.1 and 5.8.0, `core/http_client.py` of each: one generator (Fern) writes all. In 5.6 there is
+no second client yet and no `get_request_body`, which says what is sent; 5.0's `HttpClient` was given a whole URL.
 """
 
 from __future__ import annotations
