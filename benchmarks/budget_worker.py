@@ -16,7 +16,7 @@ import time
 import openai
 import outlay
 
-GIVE_UP_S, LONGEST_S = 6.0, 120.0
+GIVE_UP_S, LONGEST_S = 6.0, 300.0
 
 
 class Caller:

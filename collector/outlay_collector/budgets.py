@@ -191,8 +191,8 @@ def size(need: int, want: int, room: int, others: int) -> int | None:
 
 
 def fair_share(room: int, others: int) -> int:
-    """What one process may have in hand unused where `room` is left and `others` hold a part too. The more share it, the
-    less all of them together park: a process that dies takes little with it."""
+    """What one process may have in hand unused where `room` is left and `others` hold a part too: little, for one that
+    dies takes it along."""
     sharing = others + 1
     return max(room, 0) // (_SHARE * sharing * min(sharing, _MOST_SHARING))
 
