@@ -97,6 +97,9 @@ def set_budget(
     on_limit: Annotated[str | None, typer.Option(help="block or alert.")] = None,
     when_unreachable: Annotated[str | None, typer.Option(help="open, closed or last_known.")] = None,
     unpriced: Annotated[str | None, typer.Option(help="Calls whose model has no price: pass or block.")] = None,
+    uncapped: Annotated[
+        str | None, typer.Option(help="What is set aside for requests without a cap: maximum or p99.")
+    ] = None,
     endpoint: EndpointOption = None,
     api_key: ApiKeyOption = None,
     db: DbOption = None,
@@ -113,6 +116,7 @@ def set_budget(
         "on_limit": on_limit,
         "when_unreachable": when_unreachable,
         "unpriced": unpriced,
+        "uncapped": uncapped,
     }
     with connect(endpoint, api_key, db) as api:
         known = {each["name"]: each for each in api.get("/api/v1/budgets")["definitions"]}
