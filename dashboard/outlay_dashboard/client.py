@@ -75,8 +75,11 @@ class Client:
         timezone: str = "UTC",
         group_by: Sequence[str] = (),
         filters: Filters | None = None,
+        order: str | None = None,
+        limit: int | None = None,
     ) -> answers.Usage:
-        """`to_at` None is now. `interval` is minute, hour, day, month or none, cut in `timezone`."""
+        """`to_at` None is now. `interval` is minute, hour, day, month or none, cut in `timezone`. With `order` only the
+        `limit` groups that have most of it, the first before the second."""
         return self._get(
             "/api/v1/usage",
             answers.read_usage,
@@ -85,6 +88,8 @@ class Client:
             interval=interval,
             timezone=timezone,
             group_by=",".join(group_by) or None,
+            order=order,
+            limit=limit,
         )
 
     def calls(
