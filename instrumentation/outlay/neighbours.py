@@ -25,5 +25,7 @@ def context_while_sending(span: Span) -> Context:
     if baggage.is_carried():
         context = baggage.without_attribution(context)
     genai = sys.modules.get(_GENAI)
+    if genai is None:
+        return context
     key, data = getattr(genai, "CLIENT_INFERENCE_CONTEXT_KEY", None), getattr(genai, "InferenceData", None)
     return context if key is None or data is None else set_value(key, data(), context)

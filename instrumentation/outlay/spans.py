@@ -13,7 +13,17 @@ import random
 from typing import Final
 
 from opentelemetry import trace
-from opentelemetry.trace import NonRecordingSpan, Span, SpanContext, SpanKind, Status, StatusCode, TraceFlags
+from opentelemetry.environment_variables import OTEL_PYTHON_TRACER_PROVIDER
+from opentelemetry.trace import (
+    INVALID_SPAN,
+    NonRecordingSpan,
+    Span,
+    SpanContext,
+    SpanKind,
+    Status,
+    StatusCode,
+    TraceFlags,
+)
 
 from outlay import attributes as at
 from outlay.emit import span_attributes
@@ -22,8 +32,9 @@ from outlay.providers.base import Request
 from outlay.providers.names import conventional_provider
 from outlay.records import record
 
-_SAMPLED: Final = TraceFlags(TraceFlags.SAMPLED)
+_UNKNOWN: Final = object()
 _SILENT: Final = (trace.ProxyTracerProvider, trace.NoOpTracerProvider)
+_IS_NAMED: Final = OTEL_PYTHON_TRACER_PROVIDER in os.environ
 _noise: Final = random.Random()
 """A source of our own: programs that seed the shared one alike would make the same ids, and so would forks of one."""
 if hasattr(os, "register_at_fork"):
@@ -44,21 +55,34 @@ class SpanIds:
         return f"{self.trace_id:032x}", f"{self.span_id:016x}"
 
 
+class _Unseen(NonRecordingSpan):
+    """A span that is its ids. Its context is made where somebody asks for it, which few do: that takes longer."""
+
+    def __init__(self, ids: SpanIds) -> None:
+        self._ids = ids
+
+    def get_span_context(self) -> SpanContext:
+        ids = self._ids
+        return SpanContext(ids.trace_id, ids.span_id, is_remote=False, trace_flags=TraceFlags(ids.flags))
+
+    def __repr__(self) -> str:
+        return f"NonRecordingSpan({self.get_span_context()!r})"
+
+
 class OpenSpan:
     """The span of a call under way."""
 
     __slots__ = ("ids", "span")
 
-    def __init__(self, span: Span, parent: SpanContext) -> None:
-        own = span.get_span_context()
+    def __init__(self, span: Span, ids: SpanIds) -> None:
         self.span = span
-        self.ids = SpanIds(own.trace_id, own.span_id, parent.span_id if parent.is_valid else None, own.trace_flags)
+        self.ids = ids
 
     @classmethod
     def unseen(cls) -> OpenSpan:
         """One that the application's tracer provider is not told of."""
-        parent = trace.get_current_span().get_span_context()
-        return cls(NonRecordingSpan(_new_context(parent)), parent)
+        ids = identify()
+        return cls(_Unseen(ids), ids)
 
     @property
     def is_recorded(self) -> bool:
@@ -78,9 +102,9 @@ class OpenSpan:
 
 def open_span(provider: str, request: Request, started_at_ns: int) -> OpenSpan:
     """A span below the current one."""
-    parent = trace.get_current_span().get_span_context()
-    tracers = trace.get_tracer_provider()
-    if not isinstance(tracers, _SILENT):
+    tracers = _tracers()
+    if tracers is not None:
+        parent = trace.get_current_span().get_span_context()
         span = tracers.get_tracer(at.SCOPE).start_span(
             f"{request.operation} {request.model}" if request.model else request.operation,
             kind=SpanKind.CLIENT,
@@ -91,20 +115,28 @@ def open_span(provider: str, request: Request, started_at_ns: int) -> OpenSpan:
             },
             start_time=started_at_ns,
         )
-        if span.get_span_context().is_valid:
-            return OpenSpan(span, parent)
+        own = span.get_span_context()
+        if own.is_valid:
+            above = parent.span_id if parent.is_valid else None
+            return OpenSpan(span, SpanIds(own.trace_id, own.span_id, above, own.trace_flags))
     return OpenSpan.unseen()
 
 
+def _tracers() -> trace.TracerProvider | None:
+    """The application's, None where it has none. Until it has one, asking OpenTelemetry looks at the environment every
+    time, which takes longer than all else of a span."""
+    if not _IS_NAMED and getattr(trace, "_TRACER_PROVIDER", _UNKNOWN) is None:
+        return None
+    tracers = trace.get_tracer_provider()
+    return None if isinstance(tracers, _SILENT) else tracers
+
+
 def identify() -> SpanIds:
-    """Ids for a call that is already over."""
-    parent = trace.get_current_span().get_span_context()
-    own = _new_context(parent)
-    return SpanIds(own.trace_id, own.span_id, parent.span_id if parent.is_valid else None, own.trace_flags)
-
-
-def _new_context(parent: SpanContext) -> SpanContext:
+    """Ids of a span below the current one, which nobody else is told of."""
     span_id = _noise.getrandbits(64) or 1
-    if parent.is_valid:
-        return SpanContext(parent.trace_id, span_id, is_remote=False, trace_flags=parent.trace_flags)
-    return SpanContext(_noise.getrandbits(128) or 1, span_id, is_remote=False, trace_flags=_SAMPLED)
+    current = trace.get_current_span()
+    if current is not INVALID_SPAN:
+        parent = current.get_span_context()
+        if parent.is_valid:
+            return SpanIds(parent.trace_id, span_id, parent.span_id, parent.trace_flags)
+    return SpanIds(_noise.getrandbits(128) or 1, span_id, None, TraceFlags.SAMPLED)
