@@ -6,8 +6,10 @@ unknown is left out.
 
 from __future__ import annotations
 
-import json
+import json.encoder
+from collections.abc import Callable
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any, Final
 
 from outlay import attributes as at
@@ -29,7 +31,20 @@ from outlay.providers.names import conventional_provider
 
 AttributeValue = str | bool | int | float | tuple[str, ...]
 
-_encode: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=str).encode
+
+def _compact_encoder() -> Callable[[Any], str]:
+    """JSON without blanks; a `Decimal` is a text. A `JSONEncoder` makes a C encoder for every document, which takes
+    longer than a usage does; where there is none (PyPy) it is as good as any."""
+    make = getattr(json.encoder, "c_make_encoder", None)
+    if make is None:
+        return json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=_text_of).encode
+    quoted = json.encoder.encode_basestring
+    pieces = make(None, _text_of, quoted, None, ":", ",", False, False, True)
+    return lambda value: "".join(pieces(value, 0))
+
+
+def _text_of(value: object) -> str:
+    return decimal_text(value) if isinstance(value, Decimal) else str(value)
 
 
 def span_name(call: Call) -> str:
@@ -57,7 +72,7 @@ def span_attributes(call: Call) -> dict[str, AttributeValue]:
         found[at.FINISH_REASONS] = call.finish_reasons
     if call.streamed:
         _add_stream(found, call)
-    if call.terms != STANDARD_TERMS:
+    if call.terms is not STANDARD_TERMS and call.terms != STANDARD_TERMS:
         found[at.TERMS] = _terms_json(call.terms)
     if call.attempts:
         found[at.ATTEMPTS] = f"[{','.join(map(_attempt_json, call.attempts))}]"
@@ -90,7 +105,12 @@ def _add_usage(found: dict[str, AttributeValue | None], usage: Usage) -> None:
     found[at.CACHE_WRITE_TOKENS] = written
     found[at.REASONING_TOKENS] = thought
     found[at.PROMPT_CACHE_STATUS] = "hit" if read else "write" if written else "none"
-    found[at.USAGE] = _encode(usage_json(usage))
+    found[at.USAGE] = _encode(usage.quantities if _is_plain(usage) else usage_json(usage))
+
+
+def _is_plain(usage: Usage) -> bool:
+    """Whether its quantities are all there is to say, and say it as they stand."""
+    return type(usage.quantities) is dict and usage.inferred is None and not usage.other_models
 
 
 def usage_json(usage: Usage) -> dict[str, Any]:
@@ -138,10 +158,16 @@ def _add_attribution(found: dict[str, AttributeValue | None], who: Attribution) 
 
 
 def _add_rate_limit(found: dict[str, AttributeValue | None], name: str, limit: RateLimit) -> None:
+    limit_key, remaining_key, reset_key = _rate_limit_keys(name)
+    found[limit_key] = limit.limit
+    found[remaining_key] = limit.remaining
+    found[reset_key] = limit.reset_s
+
+
+@lru_cache(maxsize=64)
+def _rate_limit_keys(name: str) -> tuple[str, str, str]:
     prefix = f"{at.RATE_LIMIT_PREFIX}{name}."
-    found[prefix + "limit"] = limit.limit
-    found[prefix + "remaining"] = limit.remaining
-    found[prefix + "reset_s"] = limit.reset_s
+    return prefix + "limit", prefix + "remaining", prefix + "reset_s"
 
 
 # Written out by hand in a third of the time an encoder takes; names of units need no escaping.
@@ -173,3 +199,6 @@ def decimal_text(value: Decimal) -> str:
     if "E" in text:
         text = format(value, "f")
     return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+_encode: Final = _compact_encoder()
