@@ -49,4 +49,6 @@ def mappings(value: object) -> Iterator[Mapping[str, Any]]:
 
 def texts(*values: object) -> tuple[str, ...]:
     """Those of the values that are text, each once, in order."""
+    if len(values) == 1:
+        return (values[0],) if isinstance(values[0], str) and values[0] else ()
     return tuple(dict.fromkeys(v for v in values if isinstance(v, str) and v))

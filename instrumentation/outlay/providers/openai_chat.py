@@ -29,7 +29,7 @@ def fits(body: Body) -> bool:
 def read(body: Body, asked: Asked) -> Reading:
     """The reading of one completion. Mistral names the tier in its usage, everyone else beside it."""
     usage = mapping(body.get("usage"))
-    return assemble(body, usage, asked, texts(*(c.get("finish_reason") for c in mappings(body.get("choices")))))
+    return assemble(body, usage, asked, texts(*[c.get("finish_reason") for c in mappings(body.get("choices"))]))
 
 
 def assemble(body: Body, raw: Mapping[str, Any], asked: Asked, finish_reasons: tuple[str, ...]) -> Reading:

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from outlay.model import Quantity, Usage
-from outlay.providers.counts import Contradiction, count, detail, remainder, usage_of
+from outlay.providers.counts import Contradiction, count, detail, remainder, usage_of, within
 from outlay.providers.foreign import NOTHING
 
 _INPUT: Final = ("prompt_tokens", "input_tokens")
@@ -62,8 +62,9 @@ def input_buckets(raw: Mapping[str, Any], given: int) -> dict[str, int | None]:
     cached = count(details, *_CACHED)
     if cached is None:
         cached = count(raw, *_CACHED)
-    audio = count(details, "audio_tokens")
-    cached_audio = count(detail(details, "cached_tokens_details"), "audio_tokens")
+    audio, cached_audio = count(details, "audio_tokens"), None
+    if "cached_tokens_details" in details:
+        cached_audio = count(detail(details, "cached_tokens_details"), "audio_tokens")
     if cached_audio is not None:
         cached = remainder("cached_tokens", cached or 0, {"cached audio_tokens": cached_audio})
         audio = remainder("audio_tokens", audio or 0, {"cached audio_tokens": cached_audio})
@@ -87,10 +88,15 @@ def input_buckets(raw: Mapping[str, Any], given: int) -> dict[str, int | None]:
 
 def output_buckets(details: Mapping[str, Any], made: int, thoughts: int | None) -> dict[str, int | None]:
     """The output side as disjoint buckets. Thoughts are text, and rejected predictions output like any other."""
-    apart = {"audio_tokens": count(details, "audio_tokens"), "image_tokens": count(details, "image_tokens")}
+    if not details and not thoughts:
+        return {"output": made}
+    audio, image = count(details, "audio_tokens"), count(details, "image_tokens")
+    if not audio and not image:
+        within("reasoning_tokens", thoughts, "completion_tokens", made)
+        return {"output": made, "output_audio": audio, "output_image": image}
+    apart = {"audio_tokens": audio, "image_tokens": image}
     remainder("completion_tokens", made, {"reasoning_tokens": thoughts, **apart})
-    text = remainder("completion_tokens", made, apart)
-    return {"output": text, "output_audio": apart["audio_tokens"], "output_image": apart["image_tokens"]}
+    return {"output": remainder("completion_tokens", made, apart), "output_audio": audio, "output_image": image}
 
 
 def _whole_output(

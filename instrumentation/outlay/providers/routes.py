@@ -81,6 +81,7 @@ _NESTED_CAPS: Final = (
     "options",
     "parameters",
 )
+_CAPPING: Final = frozenset((*_CAPS, *_NESTED_CAPS))
 _KNOWN_METADATA: Final = frozenset({"user_id", "user", "session_id", "feature", "tenant"})
 _LONGEST_LABEL: Final = 128
 """Characters of a value of `metadata` that is taken for a tag; what is longer is a text."""
@@ -158,6 +159,8 @@ def _model(route: _Route, body: Mapping[str, Any]) -> str | None:
 
 def _cap(body: Mapping[str, Any]) -> int | None:
     """The most tokens the call may produce, all its alternatives together."""
+    if _CAPPING.isdisjoint(body):
+        return None
     for holder in (body, *[mapping(body[nested]) for nested in _NESTED_CAPS if nested in body]):
         for field in _CAPS:
             if field in holder and type(cap := holder[field]) is int and cap > 0:
