@@ -64,7 +64,8 @@ class Usage:
     @property
     def input_tokens(self) -> int | None:
         """Everything the model was given, cached and tool tokens included."""
-        return self.totals().input_tokens
+        given = [int(quantity) for unit, quantity in self.quantities.items() if unit in INPUT_UNITS]
+        return sum(given) if given else None
 
     @property
     def output_tokens(self) -> int | None:

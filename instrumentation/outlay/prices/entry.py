@@ -239,6 +239,8 @@ class Entry:
         if steps is None:
             with localcontext(EXACTLY):
                 steps = self._prices[key] = tuple(self._compile(*key))
+        if len(steps) == 1:
+            return steps[0][1]
         return next((price for threshold, price in reversed(steps) if input_tokens > threshold), steps[0][1])
 
     def _compile(self, asked: str, region: str | None, factor: Decimal) -> Iterable[tuple[int, Price]]:
