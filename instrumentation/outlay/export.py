@@ -17,7 +17,6 @@ import weakref
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextvars import Token
-from dataclasses import dataclass
 from typing import Final
 
 from opentelemetry import context as otel_context
@@ -28,6 +27,7 @@ from outlay.estate import has_estates
 from outlay.guard import shielded
 from outlay.model import Call
 from outlay.post import Later, Post
+from outlay.records import record
 from outlay.sending import Backlog, Batch
 from outlay.settings import Settings
 from outlay.spans import SpanIds
@@ -41,7 +41,7 @@ _KEEP_WITHIN_S: Final = 0.2
 _LAST_WORDS_S: Final = 0.5
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Finished:
     """A call that has ended, the identity of its span, and its ticket at the tally."""
 
