@@ -38,6 +38,7 @@ class Replay:
     def __init__(self, stage: Stage, drivers: dict[str, Driver]) -> None:
         self._stage = stage
         self._drivers = drivers
+        self._told: set[str] = set()
         self.rows: defaultdict[tuple[str, str], Counter[str]] = defaultdict(Counter)
         self.reasons: Counter[str] = Counter()
         self.differences: list[str] = []
@@ -66,7 +67,7 @@ class Replay:
         spans, error = self._stage.watch(play, is_async)
         if error is not None and exchange.status < 400 and not spans and exchange.is_call():
             raise NotReplayable(f"{sdk} refuses it before it is sent: {type(error).__name__}") from error
-        found = difference(exchange, spans)
+        found = difference(exchange, spans, self._told)
         how = f"{exchange.id} ({sdk}{', async' if is_async else ''})"
         return f"{how}: {found}" + (f"; it raised {error!r}" if error else "") if found else None
 

@@ -8,13 +8,16 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 from urllib.parse import parse_qsl, urlsplit
 
 from outlay.providers.base import Reading
 from outlay.providers.eventstream import decode_events
 from outlay.providers.registry import reader_for
+from outlay.providers.routes import is_fetched
 from outlay.providers.sse import decode_sse
+
+_DONE: Final = ("completed", "incomplete", "failed", "cancelled")
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +89,19 @@ class Exchange:
         body = self.body if isinstance(self.body, Mapping) else {}
         reader = reader_for(self.provider)
         return self.method == "POST" and reader.read_request(self.raw["request"]["path"], body) is not None
+
+    def fetched(self) -> str | None:
+        """The id of the answer it fetches, where that was left for later and is done by now; else None."""
+        if self.method != "GET" or not is_fetched(self.path):
+            return None
+        answer = self.raw["response"]["body"]
+        if self.is_streaming:
+            *_, last = self.events()
+            answer = last.get("response")
+        if not isinstance(answer, Mapping) or answer.get("status") not in _DONE:
+            return None
+        is_left = answer.get("background") is True or answer.get("object") == "video"
+        return str(answer["id"]) if is_left else None
 
     def reading(self) -> Reading:
         """What the reader of the provider makes of the recorded answer."""

@@ -13,14 +13,18 @@ from replay.recording import Exchange
 from replay.stage import Span
 
 
-def difference(exchange: Exchange, spans: list[Span]) -> str | None:
+def difference(exchange: Exchange, spans: list[Span], told: set[str]) -> str | None:
     """Where they differ, None where they agree.
 
-    One span for a billed request and none for another. Its raw usage is the object the recording holds, of a stream
-    all of them together or one; its counts are those of the recorded body, read without any SDK, and agree with the
-    provider's own totals.
+    One span for a billed request, one for an answer that was left for later and is fetched for the first time, and none
+    for another; `told` are the ids of those that were fetched, and gains this one's. Its raw usage is the object the
+    recording holds, of a stream all of them together or one; its counts are those of the recorded body, read without
+    any SDK, and agree with the provider's own totals.
     """
-    expected = 1 if exchange.is_call() else 0
+    fetched = exchange.fetched()
+    expected = 1 if exchange.is_call() or (fetched is not None and fetched not in told) else 0
+    if fetched is not None:
+        told.add(fetched)
     if len(spans) != expected:
         return f"{len(spans)} spans instead of {expected}"
     return _of_usage(exchange, spans[0]) if spans else None

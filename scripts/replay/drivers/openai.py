@@ -64,7 +64,8 @@ def _method(client: Any, exchange: Exchange, path: str) -> tuple[Any, dict[str, 
     """The SDK's method for the request, and what it is given."""
     body = exchange.body
     if exchange.method == "GET":
-        return _getter(client, path)
+        method, given = _getter(client, path)
+        return method, {**given, "stream": True} if exchange.is_streaming else given
     posted = {
         "chat/completions": client.chat.completions.create,
         "completions": client.completions.create,
