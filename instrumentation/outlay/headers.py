@@ -34,21 +34,28 @@ def read_headers(headers: RawHeaders, now_ns: int) -> tuple[str | None, Mapping[
     request_id = None
     said: dict[str, dict[str, str]] = {}
     for raw_name, raw_value in headers:
-        name = raw_name.lower()
-        if name in _REQUEST_IDS:
+        if (told := _told(raw_name)) is None:
+            continue
+        limited, what = told
+        if limited is None:
             request_id = raw_value.decode("latin-1")
-        elif b"ratelimit" in name and (told := _told(name.decode("latin-1"))) is not None:
-            limited, what = told
+        else:
             said.setdefault(limited, {})[what] = raw_value.decode("latin-1")
     return request_id, {name: _limit(values, now_ns) for name, values in said.items()}
 
 
 @lru_cache(maxsize=256)
-def _told(header: str) -> tuple[str, str] | None:
-    """What is limited, and which of its figures a header tells; None for one that tells neither.
+def _told(raw_name: bytes) -> tuple[str | None, str] | None:
+    """What is limited, and which of its figures a header tells; nothing is limited where it tells the request's id.
+    None for one that tells neither, as nearly all of the twenty do that come with an answer."""
+    name = raw_name.lower()
+    if name in _REQUEST_IDS:
+        return None, "id"
+    return _limit_told(name.decode("latin-1")) if b"ratelimit" in name else None
 
-    Mistral's `req-minute` is what others call requests; its other periods keep their name.
-    """
+
+def _limit_told(header: str) -> tuple[str, str] | None:
+    """Mistral's `req-minute` is what others call requests; its other periods keep their name."""
     family, *words = header[header.index("ratelimit") :].split("-")
     what = next((word for word in (words[0], words[-1]) if word in _WHAT), None) if words else None
     if what is None or family not in _WHOLE_NAMES:
