@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pandas.io.formats.style import Styler
 
 _PAGE = 50
+_SAID_HEIGHT = 420
 _FILTERS = ("model", "provider", "feature", "user", "tenant", "status")
 _FACTS = (
     "provider", "model", "model_requested", "operation", "http_status", "error_type", "request_id", "response_id",
@@ -141,7 +142,7 @@ def detail(call_id: str, timezone: str) -> None:
 
 def said(content: answers.Json) -> None:
     """Prompt and answer, as plain text: whatever they hold is shown and nothing of it is followed."""
-    with st.expander(f"What was said ({content['mode']})"):
+    with st.expander(f"What was said ({content['mode']})"), st.container(height=_SAID_HEIGHT, border=False):
         system = [{"role": "system", "parts": content["system"]}] if content["system"] else []
         for message in (*system, *content["input"], *content["output"]):
             st.caption(fmt.plain(str(message.get("role"))))
