@@ -1,8 +1,8 @@
 """Google's Interactions API: the client inside google-genai that makes its own requests, past `BaseApiClient`.
 
 Its first release, with google-genai 2.0, was written by the generator of OpenAI's SDK, and `stainless` wraps it; the
-later ones by that of Mistral's, whose one `do_request` contains the retries. Each turn that the SDK takes up again by
-itself (`automatic_continuation`) is a request with an id of its own, and so a call. Decisions count as interactions do.
+later ones by that of Mistral's, and `speakeasy` does. Each turn that the SDK takes up again by itself
+(`automatic_continuation`) is a request with an id of its own, and so a call. Decisions count as interactions do.
 Checked against google-genai 2.0.0, `_interactions/_base_client.py`, and 3.4.0, `_gaos/basesdk.py`.
 """
 
@@ -10,18 +10,17 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Callable
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Final
 
 from outlay.guard import shielded
-from outlay.intercept import Interception, Sending
+from outlay.intercept import Interception
 from outlay.live import LiveCall
 from outlay.patches import Patches
 from outlay.providers.foreign import mapping
 from outlay.runtime import Runtime
 from outlay.sdks import stainless
-from outlay.sdks.undecoded import answered
+from outlay.sdks.speakeasy import ChokePoint
 
 if TYPE_CHECKING:
     from outlay.sdks import Sdk
@@ -37,50 +36,18 @@ def patch(patches: Patches, sdk: Sdk, runtime: Runtime, module: ModuleType) -> N
     if not hasattr(module, "AsyncBaseSDK"):
         stainless.patch(patches, sdk, runtime, module)
         return
-    point = _ChokePoint(Interception(runtime, sdk.provider))
+    point = ChokePoint(functools.partial(_start, Interception(runtime, sdk.provider)))
     patches.replace(module.BaseSDK, "do_request", point.wrap)
     patches.replace(module.AsyncBaseSDK, "do_request_async", point.wrap_async)
 
 
-class _ChokePoint:
-    """The wrappers of the later client."""
-
-    def __init__(self, interception: Interception) -> None:
-        self._interception = interception
-
-    def wrap(self, original: Callable[..., Any]) -> Callable[..., Any]:
-        @functools.wraps(original)
-        def do_request(sdk: Any, hook_ctx: Any, request: Any, *args: Any, **kwargs: Any) -> Any:
-            call = self._start(request)
-            if call is None:
-                return original(sdk, hook_ctx, request, *args, **kwargs)
-            with Sending(call):
-                response = original(sdk, hook_ctx, request, *args, **kwargs)
-            answered(call, response)
-            return response
-
-        return do_request
-
-    def wrap_async(self, original: Callable[..., Any]) -> Callable[..., Any]:
-        @functools.wraps(original)
-        async def do_request_async(sdk: Any, hook_ctx: Any, request: Any, *args: Any, **kwargs: Any) -> Any:
-            call = self._start(request)
-            if call is None:
-                return await original(sdk, hook_ctx, request, *args, **kwargs)
-            async with Sending(call):
-                response = await original(sdk, hook_ctx, request, *args, **kwargs)
-            answered(call, response)
-            return response
-
-        return do_request_async
-
-    @shielded
-    def _start(self, request: Any) -> LiveCall | None:
-        """The call this request is, None where it is not billed. Raises `BudgetExceeded` where a budget forbids it."""
-        if request.method.upper() != "POST":
-            return None
-        path: str = request.url.path
-        if not path.endswith(_BILLED):
-            return None
-        provider = "google-vertex" if "/projects/" in path else None
-        return self._interception.begin(_BILLED[0], request.url.host, mapping(json.loads(request.content)), provider)
+@shielded
+def _start(interception: Interception, request: Any) -> LiveCall | None:
+    """The call this request is, None where it is not billed. Raises `BudgetExceeded` where a budget forbids it."""
+    if request.method.upper() != "POST":
+        return None
+    path: str = request.url.path
+    if not path.endswith(_BILLED):
+        return None
+    provider = "google-vertex" if "/projects/" in path else None
+    return interception.begin(_BILLED[0], request.url.host, mapping(json.loads(request.content)), provider)
