@@ -218,6 +218,11 @@ async def test_an_error_the_provider_sends_in_a_stream_ends_it(vendor: Vendor, u
     assert call["outlay.cost.nano_usd"] == estimate(vendor, 2)
 
 
+def _skip_what_reads_on(vendor: Vendor) -> None:
+    if vendor.reads_on:
+        pytest.skip("this version's stream swallows that it is left, and reads on to its end")
+
+
 class Trouble(Exception):
     """The application's own."""
 
@@ -228,6 +233,7 @@ class Trouble(Exception):
 async def test_a_stream_whose_consumer_raises_is_one_span_with_an_estimated_cost(
     vendor: Vendor, counts: str, url: str, beside: Beside
 ) -> None:
+    _skip_what_reads_on(vendor)
     trouble = Trouble("the consumer is out of order")
     async with vendor.client(url) as client:
 
@@ -258,6 +264,7 @@ async def test_an_abandoned_stream_is_one_span_with_an_estimated_cost(
 ) -> None:
     if vendor.family == "cohere" and not chunks:
         pytest.skip("a generator: nothing is sent before it is asked for its first event")
+    _skip_what_reads_on(vendor)
     async with vendor.client(url) as client:
 
         async def play() -> str:
@@ -278,6 +285,7 @@ async def test_an_abandoned_stream_is_one_span_with_an_estimated_cost(
 async def test_a_closed_stream_is_one_span_with_an_estimated_cost(
     vendor: Vendor, counts: str, url: str, beside: Beside, request: pytest.FixtureRequest
 ) -> None:
+    _skip_what_reads_on(vendor)
     if vendor.family == "cohere":
         reason = "Cohere's stream is a generator, and closing one looks the same from inside as dropping it"
         request.applymarker(pytest.mark.xfail(reason=reason, strict=True))

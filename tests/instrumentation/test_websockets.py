@@ -114,6 +114,9 @@ async def test_every_response_of_a_realtime_connection_is_one_span(
 @both_kinds
 async def test_a_response_over_a_connection_is_one_span(is_async: bool, url: str, instrumented: Receiver) -> None:
     client = _client(url, is_async)
+    if not hasattr(client.responses, "connect"):
+        await settled(client.close())
+        pytest.skip("this version's responses have no connection")
     manager = client.responses.connect()
     connection = await _enter(manager)
     await settled(connection.send({"type": "response.create", "model": "gpt-4.1", "input": "Hello"}))

@@ -5,13 +5,14 @@ from __future__ import annotations
 import inspect
 import itertools
 import json
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
 import boto3
-import cohere
+import cohere.base_client
 from botocore.config import Config
 from mistralai.client import Mistral
 from mistralai.client.utils import BackoffStrategy, RetryConfig
@@ -27,6 +28,7 @@ async def awaited(value: Any) -> Any:
     return await value if inspect.isawaitable(value) else value
 
 
+_COHERE_STREAMS: Final = inspect.getsource(cohere.base_client)
 _sessions = itertools.count()
 
 
@@ -52,6 +54,11 @@ class Vendor:
     @property
     def family(self) -> str:
         return self.name.partition(" ")[0]
+
+    @property
+    def reads_on(self) -> bool:
+        """Whether its stream swallows that it is closed, and goes on to the end of what the provider sends."""
+        return self.family == "cohere" and re.search(r"yield .*\s+except:\s", _COHERE_STREAMS) is not None
 
     @asynccontextmanager
     async def client(self, url: str, retries: int = 0) -> AsyncIterator[Any]:
