@@ -8,12 +8,13 @@ is taken whole from one report, never mixed. Pure: the database is in `store`.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields, replace
 from decimal import Decimal
 from enum import IntEnum
 from typing import Any, Final
 
 from outlay.model import Attribution, Call, Usage
+from outlay.records import record
 
 LONGEST_CALL_NS: Final = 600 * 1_000_000_000
 """What is told of one call in two traces lies no further apart than this."""
@@ -50,7 +51,7 @@ _TOLD_BY: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class Report:
     """What one span said of one call. Ids in hex.
 

@@ -7,12 +7,11 @@ dialect's own custom. Counts that contradict one another make no usage, and the 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from outlay.model import Usage
+from outlay.records import record
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class Counts:
     """What a span counted, as it counted it. None: not said. The cache's modalities are inside `cache_read`."""
 
@@ -31,7 +30,7 @@ class Counts:
     output_image: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Counted:
     """The usage, or why there is none. Both None: nothing was counted."""
 

