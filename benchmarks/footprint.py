@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import Final
 
-_PROCESSES: Final = 7
+_PROCESSES: Final = 5
 _BEFORE: Final = """
 import gc, sys, time
 sys.path.insert(0, {folder!r})
@@ -34,11 +34,11 @@ _OUTLAY: Final = "import outlay; outlay.instrument(endpoint='http://127.0.0.1:9'
 
 
 def footprint(peer: str | None) -> None:
-    """Prints a line for Outlay alone, and one for each that is switched on where the SDKs have been in use."""
-    lines = [("import outlay", "", "import outlay"), ("instrument(), SDKs loaded", _SDKS, _OUTLAY)]
+    """Prints a line for the peer, or two for Outlay: by itself, and switched on where the SDKs have been in use."""
+    lines = [("import outlay", "", "import outlay"), ("outlay, SDKs loaded", _SDKS, _OUTLAY)]
     if peer is not None:
-        switched_on = f"from peers import PEERS; PEERS[{peer!r}].switch_on(tracers, processor)"
-        lines.append((f"{peer}, SDKs loaded", _SDKS + "import peers", switched_on))
+        switched_on = f"PEERS[{peer!r}].switch_on(tracers, processor)"
+        lines = [(f"{peer}, SDKs loaded", _SDKS + "from peers import PEERS", switched_on)]
     for name, prepared, measured in lines:
         cpu_ms, memory_mb = zip(*(_once(prepared, measured) for _ in range(_PROCESSES)), strict=True)
         print(f"{name:32}{statistics.median(cpu_ms):>8.0f} ms{statistics.median(memory_mb):>8.1f} MB", flush=True)

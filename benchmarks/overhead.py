@@ -1,9 +1,8 @@
 """What Outlay adds to a call of an SDK, beside a hand-written span with the same attributes, and beside its peers.
 
-Bare, hand-written and Outlay take turns in short blocks within one process; reported is the median of the paired
-differences in CPU time of all threads, with its 95% interval, and the median of the ratios to the hand-written span of
-the same round with its own. The provider is the HTTP client's in-memory transport, so that nothing but Python is
-measured; finished spans go to an exporter that throws them away, for all alike.
+Bare, hand-written and Outlay take turns in short blocks within one process; compared are the lower quartiles of the CPU
+time of all threads, for what else the machine does only adds to it. The provider is the HTTP client's in-memory
+transport, so that nothing but Python is measured; finished spans go to an exporter that throws them away, for all.
 
     python benchmarks/overhead.py [--rounds 120] [--calls 20] [--traced]
     python benchmarks/overhead.py --peers [--only logfire]
@@ -15,8 +14,8 @@ versions, or with why it was not installed. Import times and memory are of fresh
 from __future__ import annotations
 
 import argparse
+import math
 import random
-import statistics
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -41,7 +40,10 @@ from outlay.sdks import SDKS
 from outlay.settings import Settings, read_settings
 from outlay.transport import patch_transport
 from peers import PEERS, Patched, alone, environment, versions
-from sdk_calls import Call, all_calls, http
+from sdk_calls import SIZES, Call, all_calls, http
+
+LONG = str(SIZES[-1])
+"""Calls that end so take ten times as long as the others, and a quarter of the rounds."""
 
 Way = tuple[Callable[[], AbstractContextManager[None]], Call]
 """What is in place while calls are made, and what makes one."""
@@ -143,50 +145,49 @@ def block_us(call: Call, times: int) -> float:
     return (time.process_time_ns() - began) / times / 1000
 
 
-def added_us(ways: dict[str, Way], rounds: int, times: int) -> dict[str, list[float]]:
-    """The cost of the bare call, and of each other way over the bare call of the same round."""
+def costs_us(ways: dict[str, Way], rounds: int, times: int) -> dict[str, list[float]]:
+    """What a call costs each way, round by round; within a round the ways take turns in an order of chance."""
     costs: dict[str, list[float]] = {name: [] for name in ways}
     for number in range(rounds + 1):
-        round_us = {}
         for name in random.sample(list(ways), len(ways)):
             patched, way = ways[name]
             with patched():
-                round_us[name] = block_us(way, times)
-        if number:  # the first warms up
-            for name, took in round_us.items():
-                costs[name].append(took - round_us["bare"] if name != "bare" else took)
+                took = block_us(way, times)
+            if number:  # the first warms up
+                costs[name].append(took)
     return costs
 
 
-def interval(values: list[float]) -> tuple[float, float, float]:
-    """The median and the 95% interval of it, by order statistics."""
-    ordered, half = sorted(values), 0.98 * len(values) ** 0.5
-    middle = len(ordered) / 2
-    low, high = ordered[max(0, int(middle - half))], ordered[min(len(ordered) - 1, int(middle + half))]
-    return statistics.median(ordered), low, high
-
-
-def ratio(values: list[float], floor: list[float]) -> tuple[float, float, float]:
-    """How many times the floor's cost: the ratio of the medians, with the 95% interval of it by resampling rounds."""
-    draw = random.Random(1)
-    rounds = range(len(values))
-    resampled = []
-    for _ in range(1000):
-        picked = draw.choices(rounds, k=len(rounds))
-        resampled.append(statistics.median(values[i] for i in picked) / statistics.median(floor[i] for i in picked))
-    resampled.sort()
-    return statistics.median(values) / statistics.median(floor), resampled[25], resampled[974]
+def undisturbed(costs: Sequence[float]) -> float:
+    """The lower quartile: what else runs on the machine only ever adds."""
+    return sorted(costs)[len(costs) // 4]
 
 
 def report(kind: str, costs: dict[str, list[float]]) -> None:
-    """A line for each way: what it adds in microseconds, and how many hand-written spans that is."""
-    bare = interval(costs["bare"])[0]
-    for name, values in costs.items():
+    """A line for each way: what it adds in microseconds, and how many hand-written spans that is, each with its 95%
+    interval by resampling rounds."""
+    rounds, draw = range(len(costs["bare"])), random.Random(1)
+    samples = [tuple(rounds), *(draw.choices(rounds, k=len(rounds)) for _ in range(1000))]
+    added: dict[str, list[float]] = {name: [] for name in costs}
+    for sample in samples:
+        base = {name: undisturbed([values[i] for i in sample]) for name, values in costs.items()}
+        for name, cost in base.items():
+            added[name].append(cost - base["bare"])
+    for name in costs:
         if name == "bare":
             continue
-        added = "{:.1f} [{:.1f}..{:.1f}]".format(*interval(values))
-        times = "{:.2f} [{:.2f}..{:.2f}]".format(*ratio(values, costs["by hand"]))
-        print(f"{kind:24}{bare:>10.1f}  {name:16}{added:>26}{times:>24}", flush=True)
+        times = [
+            ours / floor if floor > 0 else math.inf for ours, floor in zip(added[name], added["by hand"], strict=True)
+        ]
+        figures = f"{_interval(added[name], 1):>26}{_interval(times, 2):>24}"
+        print(f"{kind:24}{undisturbed(costs['bare']):>10.1f}  {name:16}{figures}", flush=True)
+
+
+def _interval(values: list[float], digits: int) -> str:
+    """The first, which is the measured one, and between which two 95% of the others lie."""
+    ordered = sorted(values[1:])
+    low, high = ordered[len(ordered) // 40], ordered[-len(ordered) // 40]
+    return f"{values[0]:.{digits}f} [{low:.{digits}f}..{high:.{digits}f}]"
 
 
 def measure(peer: str | None, arguments: argparse.Namespace) -> None:
@@ -213,7 +214,8 @@ def measure(peer: str | None, arguments: argparse.Namespace) -> None:
         }
         if peer is not None and patched is not None and _traces(patched, call, tracers, exporter):
             ways[peer] = (patched.put, call)
-        report(kind, added_us(ways, arguments.rounds, arguments.calls))
+        rounds = arguments.rounds // 4 if kind.endswith(LONG) else arguments.rounds
+        report(kind, costs_us(ways, rounds, arguments.calls))
     tracers.shutdown()
 
 

@@ -81,7 +81,8 @@ PEERS: Final[Mapping[str, Peer]] = {
         ),
     ),
     "otel openai-v2": Peer(
-        ("opentelemetry-instrumentation-openai-v2",), _instrumentors(f"{_OTEL}.openai_v2:OpenAIInstrumentor")
+        ("opentelemetry-instrumentation-openai-v2", "httpx"),  # which it imports, and OpenAI 3 no longer brings
+        _instrumentors(f"{_OTEL}.openai_v2:OpenAIInstrumentor"),
     ),
     "otel genai": Peer(
         ("opentelemetry-instrumentation-genai-openai", "opentelemetry-instrumentation-genai-anthropic"),
