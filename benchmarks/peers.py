@@ -81,7 +81,8 @@ PEERS: Final[Mapping[str, Peer]] = {
         ),
     ),
     "otel openai-v2": Peer(
-        ("opentelemetry-instrumentation-openai-v2", "httpx"),  # which it imports, and OpenAI 3 no longer brings
+        # It imports the last two without asking for them: OpenAI 3 brings no httpx, util-genai 1 lacks what it wants.
+        ("opentelemetry-instrumentation-openai-v2", "httpx", "opentelemetry-util-genai<1"),
         _instrumentors(f"{_OTEL}.openai_v2:OpenAIInstrumentor"),
     ),
     "otel genai": Peer(
@@ -159,7 +160,7 @@ def versions(peer: Peer | None) -> str:
     from importlib.metadata import version
 
     names = (*(peer.installs if peer else ("outlay",)), "openai", "anthropic")
-    return ", ".join(f"{name} {version(name)}" for name in names)
+    return ", ".join(f"{name} {version(name)}" for name in (each.partition("<")[0] for each in names))
 
 
 @contextmanager
