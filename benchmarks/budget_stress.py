@@ -11,6 +11,7 @@ same load under LiteLLM's `max_budget`, in an environment made for it, or a line
 from __future__ import annotations
 
 import argparse
+import os
 import signal
 import socket
 import subprocess
@@ -158,6 +159,7 @@ def run(scenario: Scenario, arguments: argparse.Namespace) -> Outcome:
                 arguments.threads,
                 arguments.tasks,
                 seed,
+                spool=folder,
             )
             for seed in range(arguments.processes)
         ]
@@ -186,9 +188,11 @@ def run_litellm(python: str, arguments: argparse.Namespace) -> tuple[str, Outcom
     return versions[0], Outcome(len(log.entries), sum(map(int, refusals)), cost_nano(log), time.monotonic() - began)
 
 
-def start_worker(python: str, script: str, *arguments: object) -> subprocess.Popen[str]:
+def start_worker(python: str, script: str, *arguments: object, spool: str = "") -> subprocess.Popen[str]:
+    """`spool`: a folder the workers share, so that the spans a killed one leaves on disk are sent by the others."""
     command = [python, str(HERE / script), *map(str, arguments)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    environment = os.environ | ({"OUTLAY_SPOOL_DIR": f"{spool}/spool"} if spool else {})
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
 
 
 @contextmanager

@@ -24,7 +24,10 @@ _FORKERS: Final = ("multiprocessing", "billiard")
 
 
 class Ending:
-    """Has `close` called before the process is gone, for `close_s` at most where a signal ends it."""
+    """Has `close` called before the process is gone, for `close_s` at most where a signal ends it. Of several in a
+    process one waits for the signal, and has them all closed."""
+
+    _open: Final[list[Ending]] = []
 
     def __init__(self, close: Callable[[], None], close_s: float) -> None:
         self._close = close
@@ -32,6 +35,7 @@ class Ending:
         self._finalizers: list[Any] = []
         self._handles_sigterm = False
         atexit.register(close)
+        self._open.append(self)
         if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
             signal.signal(signal.SIGTERM, self._terminated)
             self._handles_sigterm = True
@@ -45,7 +49,10 @@ class Ending:
                 self._finalizers.append(util.Finalize(None, self._close, exitpriority=_LAST))
 
     def undo(self) -> None:
+        """Take everything back. Does nothing the second time."""
         atexit.unregister(self._close)
+        if self in self._open:
+            self._open.remove(self)
         for finalizer in self._finalizers:
             finalizer.cancel()
         self._finalizers.clear()
@@ -60,7 +67,8 @@ class Ending:
 
         def close() -> None:
             try:
-                self._close()
+                for ending in list(self._open):
+                    ending._close()
             finally:
                 done.release()
 

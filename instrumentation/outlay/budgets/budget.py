@@ -73,10 +73,6 @@ class Budget:
     def window(self, now: datetime) -> Window:
         return self.period.window(now)
 
-    @property
-    def asks_for_trace(self) -> bool:
-        return TRACE in self.per or TRACE in self.match
-
     def scope_of(self, call: Mapping[str, str | None]) -> Scope | None:
         """Whose limit a call of these dimensions draws on, None where the budget does not cover it.
 

@@ -7,7 +7,6 @@ request every ten seconds from a thread that starts with its first call.
 
 from __future__ import annotations
 
-import atexit
 import os
 import socket
 import threading
@@ -22,14 +21,16 @@ from opentelemetry.trace import format_trace_id, get_current_span
 
 from outlay.budgets import refusal
 from outlay.budgets.account import Account, Demand
-from outlay.budgets.budget import Budget, dimensions_of
+from outlay.budgets.budget import Budget
 from outlay.budgets.estimate import Estimator, Worst
 from outlay.budgets.gate import FREE, Asking, Reservation
 from outlay.budgets.held_back import HeldBack, Kind
-from outlay.budgets.keeper import Clock, Keeper, steady_s
+from outlay.budgets.keeper import ASK_TIMEOUT_S, Clock, Keeper, steady_s
 from outlay.budgets.ledger import HeldReservation, Ledger
 from outlay.budgets.remote import Remote
+from outlay.ending import Ending
 from outlay.errors import BudgetExceeded
+from outlay.guard import shielded
 from outlay.model import Attribution, completed_attribution
 from outlay.prices import PriceBook
 from outlay.providers.base import Request
@@ -74,8 +75,10 @@ class LeasedGate:
         self._clock = clock
         self._in_background = in_background
         self._estimator = estimator
+        self._learn = estimator.learn
+        self._ending: Ending | None = None
         self._start_afresh(())
-        _at_the_end(self)
+        _gates.add(self)
 
     def _start_afresh(self, budgets: Sequence[Budget]) -> None:
         self._ledger = Ledger(f"{socket.gethostname()}:{os.getpid()}:{uuid4().hex[:8]}")
@@ -100,8 +103,11 @@ class LeasedGate:
         self._keeper.tick()
 
     def close(self) -> None:
+        _gates.discard(self)
         if self._started:
             self._keeper.close()
+        if self._ending is not None:
+            self._ending.undo()
 
     def reserve(self, provider: str, request: Request, attribution: Attribution) -> Reservation:
         """What the call holds, asked for in this thread where that has to be. Raises `BudgetExceeded`."""
@@ -118,8 +124,9 @@ class LeasedGate:
                 raise refusal.untold(self._keeper.down_why)
             return FREE
         attribution = completed_attribution(attribution, request.attribution)
-        trace = _trace_id() if ledger.asks_for_trace else None
-        accounts = ledger.covering(dimensions_of(provider, request.operation, request.model, attribution, trace))
+        coverage = ledger.coverage
+        trace = _trace_id() if coverage.asks_for_trace else None
+        accounts = coverage.of(provider, request.operation, request.model, attribution, trace)
         if not accounts:
             return FREE
         at_ns = time.time_ns()
@@ -145,6 +152,7 @@ class LeasedGate:
             if not self._started:
                 if self._in_background:
                     self._keeper.start()
+                    self._watch_the_end()
                 else:
                     self._keeper.tick()
                 self._started = True
@@ -152,6 +160,11 @@ class LeasedGate:
             self._keeper.wait_to_hear()
         self._is_ready = True
         return self.reserve(provider, request, attribution)
+
+    def _watch_the_end(self) -> None:
+        if self._ending is None:  # else this is a fork, which has its parent's
+            self._ending = Ending(self.close, ASK_TIMEOUT_S)
+        self._ending.watch_child()
 
     def _asked(self, wish: _Wish, demands: Sequence[Demand]) -> Reservation:
         """What the call holds once the collector has answered. Runs on any thread."""
@@ -162,7 +175,7 @@ class LeasedGate:
             raise
 
     def _kept(self, taken: HeldReservation, worst: Worst) -> HeldReservation:
-        taken.lesson = self._estimator.learn, worst
+        taken.learn, taken.thought = self._learn, worst
         if self._ledger.runs_short:
             self._keeper.wake()
         return taken
@@ -243,17 +256,14 @@ def _trace_id() -> str | None:
     return format_trace_id(span.trace_id) if span.is_valid else None
 
 
-def _at_the_end(gate: LeasedGate) -> None:
-    """Call the gate when the process forks or ends, for as long as somebody holds it."""
-    alive = weakref.ref(gate)
+_gates: Final[weakref.WeakSet[LeasedGate]] = weakref.WeakSet()
 
-    def after_fork() -> None:
-        if (found := alive()) is not None:
-            found.after_fork()
 
-    def close() -> None:
-        if (found := alive()) is not None:
-            found.close()
+@shielded
+def _after_fork() -> None:
+    for gate in list(_gates):
+        gate.after_fork()
 
-    os.register_at_fork(after_in_child=after_fork)
-    atexit.register(close)
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)

@@ -37,7 +37,6 @@ _STEP: Final = 8_192
 """Prices that grow with the input are looked up at the next multiple of this many tokens."""
 _MAY_PRIORITISE: Final = frozenset({"openai", "azure"})
 """Whose projects may be set to a dearer tier for requests that name none."""
-_NANO: Final = 10**9
 _PLAIN_OPERATIONS: Final = frozenset({"chat", "text_completion", "embeddings", "generate_content"})
 _PICTURE_TOKENS: Final = 8_192
 _FORM_PICTURES: Final = 2
@@ -99,7 +98,8 @@ class _Profile:
         self.experience = Experience(FIRST_FACTOR.get(provider, OTHERS_FACTOR))
         self.envelope = _ENVELOPE.get(provider, _ENVELOPES)
         self.tools_envelope = _TOOLS_ENVELOPE.get(provider, _TOOLS_ENVELOPES)
-        self.cards: dict[tuple[Terms | None, bool, int], tuple[int, Card | None]] = {}
+        self.cards: dict[tuple[Terms | None, bool, int], tuple[int, int, Card]] = {}
+        """By terms, whether a dearer tier may serve, and size: from when until when the rates stand, in nanoseconds."""
 
 
 class Estimator:
@@ -183,14 +183,14 @@ class Estimator:
     def _card(
         self, provider: str, profile: _Profile, request: Request, asked: Asked, tokens: int, at_ns: int
     ) -> Card | None:
-        """The rates at their dearest. Prices change at whole seconds, so that a second's answer serves all of it."""
+        """The rates at their dearest. Worked out anew when a price may have changed."""
         may_be_dearer = not asked.names_tier and profile.experience.may_be_dearer
-        step, second = -(-tokens // _STEP), at_ns // _NANO
+        step = -(-tokens // _STEP)
         terms = None if request.terms is STANDARD_TERMS else request.terms
         key = terms, may_be_dearer, step
         known = profile.cards.get(key)
-        if known is not None and known[0] == second:
-            return known[1]
+        if known is not None and known[0] <= at_ns < known[1]:
+            return known[2]
         prices = []
         for terms in _served(provider, request.terms, may_be_dearer=may_be_dearer):
             price = self._book.find(
@@ -202,7 +202,7 @@ class Estimator:
         card = card_of(prices)
         if len(profile.cards) >= _CARDS_REMEMBERED:
             profile.cards.clear()
-        profile.cards[key] = second, card
+        profile.cards[key] = at_ns, self._book.same_until_ns(provider, request.model, at_ns), card
         return card
 
 

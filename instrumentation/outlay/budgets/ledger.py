@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from outlay.budgets.account import Account, Demand, Held, Holding, charge
 from outlay.budgets.budget import Budget, Scope
+from outlay.budgets.coverage import Coverage
 from outlay.budgets.gate import SpanKey
 from outlay.budgets.lease import Grant, Renewal, Settlement
 from outlay.model import Cost, Usage
@@ -24,23 +25,24 @@ _UNSENT_KEPT: Final = 50_000
 
 
 class HeldReservation:
-    """Room set aside for one call, on every budget that covers it. `lesson` is who learns from it, and what was thought
-    of the call: it is told once what that really came to."""
+    """Room set aside for one call, on every budget that covers it. `learn` is told once what the call, of which
+    `thought` is what was thought of it, really came to."""
 
-    __slots__ = ("_ledger", "at_ns", "held", "lesson")
+    __slots__ = ("_ledger", "at_ns", "held", "learn", "thought")
 
     def __init__(self, ledger: Ledger, held: list[Held], at_ns: int) -> None:
         self._ledger = ledger
         self.held = held
         self.at_ns = at_ns
-        self.lesson: tuple[Callable[[Any, Cost | None, Usage | None], None], Any] | None = None
+        self.learn: Callable[[Any, Cost | None, Usage | None], None] | None = None
+        self.thought: Any = None
 
     def settle(self, cost: Cost | None, usage: Usage | None = None, span: SpanKey | None = None) -> None:
         self._ledger.settle(self, cost, usage, span)
-        lesson, self.lesson = self.lesson, None
-        if lesson is not None:
-            learn, thought = lesson
-            learn(thought, cost, usage)
+        learn, self.learn = self.learn, None
+        if learn is not None:
+            learn(self.thought, cost, usage)
+            self.thought = None
 
     def __del__(self) -> None:
         if self.held:  # no lock here: this may run while the same thread holds it
@@ -56,7 +58,8 @@ class Ledger:
         self._lock = threading.Lock()
         self._accounts: dict[tuple[str, Scope], Account] = {}
         self._budgets: tuple[Budget, ...] = ()
-        self.asks_for_trace = False
+        self.coverage = Coverage((), self._account)
+        """Which accounts a call draws on."""
         self._numbers = itertools.count()
         self._pending: list[tuple[str, int, int, SpanKey | None]] = []
         self._unsent: list[Settlement] = []
@@ -78,7 +81,6 @@ class Ledger:
         back with the next renewal."""
         with self._lock:
             self._budgets = tuple(budgets)
-            self.asks_for_trace = any(budget.asks_for_trace for budget in self._budgets)
             defined = {budget.name: budget for budget in self._budgets}
             kept = {}
             for key, account in self._accounts.items():
@@ -89,19 +91,14 @@ class Ledger:
                 else:
                     self._retired.append(account.holding)
             self._accounts = kept
+            self.coverage = Coverage(self._budgets, self._account)
 
-    def covering(self, call: Mapping[str, str | None]) -> list[Account]:
-        """The accounts a call of these dimensions draws on."""
-        accounts = []
-        for budget in self._budgets:
-            scope = budget.scope_of(call)
-            if scope is not None:
-                account = self._accounts.get((budget.name, scope))
-                if account is None:
-                    with self._lock:
-                        account = self._accounts.setdefault((budget.name, scope), Account(budget, scope))
-                accounts.append(account)
-        return accounts
+    def _account(self, budget: Budget, scope: Scope) -> Account:
+        with self._lock:
+            account = self._accounts.get((budget.name, scope))
+            if account is None:
+                account = self._accounts[budget.name, scope] = Account(budget, scope)
+            return account
 
     def take(self, demands: Sequence[Demand], now: float, at_ns: int) -> HeldReservation | Demand:
         """Reserve all of the demands or nothing: then the answer is the first that found too little in hand."""
@@ -111,9 +108,10 @@ class Ledger:
             for demand in demands:
                 if not demand.account.has_room(demand.amount, now):
                     return demand
-            held = self._hold(demands, at_ns)
-            self._short += [demand for demand in demands if demand.account.asks_ahead(demand.amount, now)]
-            return held
+            for demand in demands:
+                if demand.account.asks_ahead(demand.amount, now):
+                    self._short.append(demand)
+            return self._hold(demands, at_ns)
 
     @property
     def runs_short(self) -> bool:
@@ -239,6 +237,7 @@ class Ledger:
                     account.holding = Holding(usable_until=float("-inf"))
             if len(self._accounts) > _ACCOUNTS_KEPT:
                 self._accounts = {key: account for key, account in self._accounts.items() if not account.is_idle}
+                self.coverage = Coverage(self._budgets, self._account)
         return renewals
 
     def unsent(self) -> list[Settlement]:

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Final
 
 from outlay.providers.foreign import is_mapping
@@ -68,12 +67,12 @@ _SPECIAL: Final = frozenset({*_MEDIA_KEYS, *_MIME_KEYS, *_KEPT, *_TOOL_KEYS, *_M
 """Fields of objects that hold more than text."""
 
 
-@dataclass(slots=True)
 class Size:
     """What a body may come to: `text` in tokens at the densest, `images` a number, all else in tokens. `is_plain` says
-    that there is text alone, `open_ended` that more will be read than the body shows."""
+    that there is text alone, `open_ended` that more will be read than the body shows.
 
-    text: float = 0.0
+    Most bodies are text alone: an instance holds no more than what differs from these."""
+
     images: int = 0
     audio: int = 0
     video: int = 0
@@ -85,15 +84,18 @@ class Size:
     has_hour_mark: bool = False
     is_plain: bool = True
 
+    def __init__(self, text: float = 0.0) -> None:
+        self.text = text
+
 
 def size_of(body: Mapping[str, Any]) -> Size:
     """Walk a body once. Runs before every call that a budget covers: what most bodies are made of comes first."""
     size = Size()
     text = 0.0
     pending: list[Any] = [body]
-    while pending:
-        node = pending.pop()
-        if type(node) is dict or is_mapping(node):
+    for node in pending:  # which grows meanwhile
+        kind = type(node)
+        if kind is dict:
             if not _SPECIAL.isdisjoint(node):
                 _walk_media(size, node, pending)
                 continue
@@ -104,15 +106,17 @@ def size_of(body: Mapping[str, Any]) -> Size:
                     text += len(value) * _BRIEF if len(value) <= _SHORTEST and value.isascii() else weight(value)
                 elif kind not in _SCALARS:
                     pending.append(value)
-        elif type(node) is str:
-            text += weight(node)
-        elif isinstance(node, (list, tuple)):
+        elif kind is list or isinstance(node, (list, tuple)):
             if node and type(node[0]) is int:
                 text += len(node)  # token numbers
             else:
                 pending += node
+        elif kind is str:
+            text += weight(node)
         elif isinstance(node, (bytes, bytearray)):
             _add_bytes(size, "file", len(node))
+        elif is_mapping(node):
+            pending.append(dict(node))
     size.text += text
     return size
 
@@ -126,8 +130,15 @@ def weight(text: str) -> float:
         beyond = len(text.encode("utf-8", "surrogatepass")) - len(raw)
     length = len(raw)
     signs = len(raw.translate(None, _LETTERS))
-    has_words = length < _SHORT or raw.count(b" ") * _LONGEST_WORDS >= length
-    return (length - signs) * (_PROSE if has_words else _DENSE) + signs * _SIGNS + beyond * _BEYOND_ASCII
+    letter = _PROSE if length < _SHORT or _has_words(raw, length) else _DENSE
+    return (length - signs) * letter + signs * _SIGNS + beyond * _BEYOND_ASCII
+
+
+def _has_words(raw: bytes, length: int) -> bool:
+    """The first half of a text mostly tells."""
+    half = length >> 1
+    spaces = raw.count(b" ", 0, half) * _LONGEST_WORDS
+    return spaces >= length or spaces + raw.count(b" ", half) * _LONGEST_WORDS >= length
 
 
 def _walk_media(size: Size, found: Mapping[str, Any], plain: list[Any]) -> None:

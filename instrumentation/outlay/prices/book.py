@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from outlay.model import STANDARD_TERMS, Cost, CostStatus, Terms, Usage
 from outlay.prices.cost import MOST_USD, contradiction, cost_of, nano_usd
-from outlay.prices.entry import EXACTLY, ONE, Entry, Period, Price, Unpriced
+from outlay.prices.entry import EXACTLY, NEVER_NS, ONE, Entry, Period, Price, Unpriced
 from outlay.prices.match import is_certain, names_of, without_date
 from outlay.prices.overrides import Override
 from outlay.prices.pricelist import ListedModel, PriceList
@@ -144,6 +144,15 @@ class PriceBook:
                 price = entry.price(terms, input_tokens, listing.factor(at_ns))
                 return price if at_ns < entry.presumed_from_ns else _presumed(price, entry)
         return Unpriced(f"{listing.name} has no price at {_moment(at_ns)}")
+
+    def same_until_ns(self, provider: str, model: str | None, at_ns: int) -> int:
+        """Until when `find` goes on to answer as it does at `at_ns`: no later than any price of the model changes."""
+        listing = self._listing(provider, model) if model else None
+        if not isinstance(listing, _Listing):
+            return NEVER_NS
+        periods = [*(entry.period for entry in listing.entries), *(period for period, _ in listing.discounts)]
+        presumed = (entry.presumed_from_ns for entry in listing.entries if entry.presumed_from_ns > at_ns)
+        return min([NEVER_NS, *presumed, *(period.same_until_ns(at_ns) for period in periods)])
 
     def _listing(self, provider: str, model: str) -> _Listing | Unpriced:
         key = (provider, model)

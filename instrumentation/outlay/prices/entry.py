@@ -203,6 +203,13 @@ class Period:
             return False
         return not self.hours or any(_within(second, start, end) for start, end in self.hours)
 
+    def same_until_ns(self, at_ns: int) -> int:
+        """Until when `holds` goes on to answer as it does at `at_ns`: a second ahead where there are hours or days."""
+        later = min((edge for edge in (self.from_ns, self.until_ns) if edge > at_ns), default=NEVER_NS)
+        if not self.hours and not self.weekdays:
+            return later
+        return min(later, (at_ns // 1_000_000_000 + 1) * 1_000_000_000)
+
     def clipped(self, other: Period) -> Period:
         """The part of this period inside another's dates."""
         return Period(max(self.from_ns, other.from_ns), min(self.until_ns, other.until_ns), self.hours, self.weekdays)
