@@ -11,7 +11,17 @@ from typing import Any, Final, TypeVar
 
 import orjson
 from outlay import attributes as at
-from outlay.model import Call, Content, Cost, CostLine, CostStatus, RateLimit, ResponseCache, StreamEnd, Terms
+from outlay.model import (
+    STANDARD_TERMS,
+    Call,
+    Content,
+    Cost,
+    CostLine,
+    CostStatus,
+    RateLimit,
+    ResponseCache,
+    StreamEnd,
+)
 from outlay.providers.registry import canonical_provider
 
 from outlay_collector.billing import Report, Source
@@ -24,6 +34,9 @@ T = TypeVar("T")
 
 _LARGEST: Final = 10**15  # a million USD: no call costs it, and sums of it fit
 _LIMITS: Final = tuple(field.name for field in fields(RateLimit))
+_STATUSES: Final = {status.value: status for status in CostStatus}
+_STREAM_ENDS: Final = {end.value: end for end in StreamEnd}
+_CACHES: Final = {cache.value: cache for cache in ResponseCache}
 
 
 class Outlay:
@@ -63,7 +76,7 @@ class Outlay:
             started_at_ns=span.started_at_ns,
             ended_at_ns=span.ended_at_ns,
             streamed=get(at.REQUEST_STREAM) is True,
-            stream_end=_member(StreamEnd, get(at.STREAM_END)),
+            stream_end=_member(_STREAM_ENDS, get(at.STREAM_END)),
             time_to_first_chunk_ms=milliseconds(get(at.TIME_TO_FIRST_CHUNK)),
             finish_reasons=_texts(get(at.FINISH_REASONS)),
             http_status=http_status(get(at.HTTP_STATUS)),
@@ -72,10 +85,10 @@ class Outlay:
             usage=usage,
             usage_raw=_document(get(at.USAGE_RAW), _mapping),
             reason_unread=reason,
-            terms=_document(get(at.TERMS), read_terms) or Terms(),
+            terms=_document(get(at.TERMS), read_terms) or STANDARD_TERMS,
             cost=_cost(span.attributes.named),
             attribution=attribution_of(span),
-            response_cache=_member(ResponseCache, get(at.CACHE_STATUS)),
+            response_cache=_member(_CACHES, get(at.CACHE_STATUS)),
             avoided_nano_usd=_nano_usd(get(at.AVOIDED_NANO_USD)),
             rate_limits=_rate_limits(span.attributes.families),
             content=_content(span.attributes.named) if at.CONTENT in span.attributes.named else None,
@@ -95,7 +108,7 @@ class Outlay:
 
 
 def _cost(attributes: Mapping[str, Any]) -> Cost:
-    status = _member(CostStatus, attributes.get(at.COST_STATUS))
+    status = _member(_STATUSES, attributes.get(at.COST_STATUS))
     nano_usd = _nano_usd(attributes.get(at.COST_NANO_USD))
     reason = text(attributes.get(at.COST_REASON))
     if status is None or nano_usd is None or status is CostStatus.UNPRICED:
@@ -153,13 +166,8 @@ def _mapping(value: object) -> Mapping[str, Any]:
     return value
 
 
-def _member(choices: Callable[[Any], T], value: object) -> T | None:
-    if value is None:
-        return None
-    try:
-        return choices(value)
-    except ValueError:
-        return None
+def _member(choices: Mapping[str, T], value: object) -> T | None:
+    return choices.get(value) if isinstance(value, str) else None
 
 
 def _texts(value: object) -> tuple[str, ...]:

@@ -54,4 +54,7 @@ def read_span(span: Span) -> Report | None:
 
 
 def dialect_of(span: Span) -> Dialect | None:
-    return next((dialect for dialect in DIALECTS if dialect.claims(span)), None)
+    for dialect in DIALECTS:
+        if dialect.claims(span):
+            return dialect
+    return None

@@ -1,7 +1,8 @@
 """Spans out of a protobuf export request.
 
-Parsing costs little; touching attributes from Python is what costs. So each span's attributes are walked once and a
-value is only asked for where some dialect reads it.
+Parsing costs little; touching attributes from Python is what costs. So those of spans are left as the bytes they came
+as, which on the wire is no different, and bytes that a body repeats, as it does most, are read once: 21 us a span
+instead of 26.
 """
 
 from __future__ import annotations
@@ -9,36 +10,71 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, Final
 
+from google.protobuf.descriptor_pb2 import FieldDescriptorProto, FileDescriptorProto
+from google.protobuf.descriptor_pool import DescriptorPool
 from google.protobuf.message import DecodeError
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from google.protobuf.message_factory import GetMessageClass
+from opentelemetry.proto.collector.trace.v1 import trace_service_pb2
+from opentelemetry.proto.common.v1 import common_pb2
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
-from opentelemetry.proto.trace.v1.trace_pb2 import Span as SpanMessage
+from opentelemetry.proto.resource.v1 import resource_pb2
+from opentelemetry.proto.trace.v1 import trace_pb2
 
 from outlay_collector.otlp.span import Attributes, BadBody, Decoded, Origin, Span, Wanted
 
 _NESTING: Final = 8
+_NO_TRACE: Final = bytes(16)
+_NO_SPAN: Final = bytes(8)
+_SHORT: Final = 0x80
+"""A length below it is one byte."""
+_KEY: Final = 0x0A
+_VALUE: Final = 0x12
+_TEXT: Final = 0x0A
+"""The byte that begins a KeyValue's key, its value, and a text in that."""
+_SMALLEST: Final = 4
+_Kind = tuple[str, bool]
+"""A key, empty where it is not wanted, and whether it is wanted by name or else as one of a family."""
+_UNWANTED: Final[tuple[_Kind, Any]] = (("", False), None)
+
+
+def _request_of_bytes() -> Any:
+    """ExportTraceServiceRequest, but that the attributes of a span are bytes, a message each."""
+    pool = DescriptorPool()
+    for module in (common_pb2, resource_pb2, trace_pb2, trace_service_pb2):
+        file = FileDescriptorProto()
+        module.DESCRIPTOR.CopyToProto(file)
+        for message in file.message_type:
+            for field in message.field:
+                if (message.name, field.name) == ("Span", "attributes"):
+                    field.type = FieldDescriptorProto.TYPE_BYTES
+                    field.ClearField("type_name")
+        pool.Add(file)
+    whole = trace_service_pb2.ExportTraceServiceRequest.DESCRIPTOR.full_name
+    return GetMessageClass(pool.FindMessageTypeByName(whole))
+
+
+_REQUEST: Final = _request_of_bytes()
 
 
 def decode_protobuf(body: bytes, wanted: Wanted) -> Decoded:
     """Raises `BadBody` where the bytes are no ExportTraceServiceRequest."""
-    try:
-        request = ExportTraceServiceRequest.FromString(body)
-    except DecodeError as error:
-        raise BadBody(f"the body is no ExportTraceServiceRequest in protobuf: {error}") from None
     decoded = Decoded()
-    for resource_spans in request.resource_spans:
-        resource = read_attributes(resource_spans.resource.attributes, wanted)
-        for scope_spans in resource_spans.scope_spans:
-            origin = Origin(resource, scope_spans.scope.name, scope_spans.scope.version)
-            of_spans = wanted.within(origin.scope_name)
-            for message in scope_spans.spans:
-                _decode_span(message, origin, of_spans, decoded)
+    try:
+        for resource_spans in _REQUEST.FromString(body).resource_spans:
+            resource = read_attributes(resource_spans.resource.attributes, wanted)
+            for scope_spans in resource_spans.scope_spans:
+                origin = Origin(resource, scope_spans.scope.name, scope_spans.scope.version)
+                reader = _Reader(wanted.within(origin.scope_name))
+                for message in scope_spans.spans:
+                    _decode_span(message, origin, reader, decoded)
+    except (DecodeError, UnicodeDecodeError) as error:
+        raise BadBody(f"the body is no ExportTraceServiceRequest in protobuf: {error}") from None
     return decoded
 
 
-def _decode_span(message: SpanMessage, origin: Origin, wanted: Wanted, decoded: Decoded) -> None:
+def _decode_span(message: Any, origin: Origin, reader: _Reader, decoded: Decoded) -> None:
     trace_id, span_id, parent = message.trace_id, message.span_id, message.parent_span_id
-    if len(trace_id) != 16 or len(span_id) != 8 or not any(trace_id) or not any(span_id):
+    if len(trace_id) != 16 or len(span_id) != 8 or trace_id == _NO_TRACE or span_id == _NO_SPAN:
         decoded.reject(f"span {message.name!r}: trace_id must be 16 bytes and span_id 8, not all zero")
         return
     decoded.spans.append(
@@ -52,10 +88,71 @@ def _decode_span(message: SpanMessage, origin: Origin, wanted: Wanted, decoded: 
             started_at_ns=message.start_time_unix_nano,
             ended_at_ns=message.end_time_unix_nano,
             status_code=message.status.code,
-            attributes=read_attributes(message.attributes, wanted),
+            attributes=reader.read(message.attributes),
             exception_type=_exception_type(message) if message.events else None,
         )
     )
+
+
+class _Reader:
+    """Reads the attributes of the spans of one scope; what it has read it keeps for as long as the body is at hand."""
+
+    def __init__(self, wanted: Wanted) -> None:
+        self._wanted = wanted
+        self._kinds: dict[bytes, _Kind] = {}
+        self._known: dict[bytes, tuple[_Kind, Any]] = {}
+
+    def read(self, attributes: Iterable[bytes]) -> Attributes:
+        known = self._known
+        found = Attributes()
+        named, families = found.named, found.families
+        for written in attributes:
+            read = known.get(written)
+            if read is None:
+                read = known[written] = self._read(written)
+            (key, by_name), value = read
+            if by_name:
+                named[key] = value
+            elif key:
+                families[key] = value
+        return found
+
+    def _read(self, written: bytes) -> tuple[_Kind, Any]:
+        if len(written) < _SMALLEST or written[0] != _KEY or written[1] >= _SHORT:
+            attribute = KeyValue.FromString(written)
+            kind = self._kind(attribute.key)
+            return kind, value_of(attribute.value) if kind[0] else None
+        end = 2 + written[1]
+        if (known := self._kinds.get(written[:end])) is not None:
+            kind = known
+        else:
+            kind = self._kinds[written[:end]] = self._kind(KeyValue.FromString(written).key)
+        if not kind[0]:
+            return _UNWANTED
+        value = _text(written, end)
+        return kind, value_of(KeyValue.FromString(written).value) if value is None else value
+
+    def _kind(self, key: str) -> _Kind:
+        if key in self._wanted.names:
+            return key, True
+        return (key, False) if key.startswith(self._wanted.prefixes) else ("", False)
+
+
+def _text(written: bytes, at: int) -> str | None:
+    """What a KeyValue says where it is a text, from the bytes as they stand; None for any other. Its value begins at
+    `at`. To make it a message takes twice as long."""
+    try:
+        if written[at] != _VALUE:
+            return None
+        at += 2 if written[at + 1] < _SHORT else 3
+        if written[at] != _TEXT:
+            return None
+        size, at = written[at + 1], at + 2
+        if size >= _SHORT:
+            size, at = size & 0x7F | written[at] << 7, at + 1
+    except IndexError:
+        return None
+    return written[at:].decode() if at + size == len(written) else None
 
 
 def read_attributes(attributes: Iterable[KeyValue], wanted: Wanted) -> Attributes:
@@ -84,7 +181,7 @@ def value_of(value: AnyValue, depth: int = 0) -> Any:
     return None
 
 
-def _exception_type(message: SpanMessage) -> str | None:
+def _exception_type(message: Any) -> str | None:
     for event in reversed(message.events):
         if event.name == "exception":
             for attribute in event.attributes:

@@ -41,9 +41,10 @@ class BadBody(Exception):
     """A body that is no export request, with what is wrong with it. Sending it again will not help."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Origin:
-    """What all spans of one scope in one resource share."""
+    """What all spans of one scope in one resource share: one object for all of them, so that what is worked out of it
+    can be kept by it."""
 
     resource: Attributes
     scope_name: str

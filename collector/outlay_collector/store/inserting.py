@@ -1,10 +1,12 @@
-"""Inserts in bulk, and inserts that pass over what is there already, in the words of both databases."""
+"""Inserts in bulk, inserts that pass over what is there already, and look-ups of many keys at once, in the words of
+both databases."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
+import orjson
 from sqlalchemy import Connection, Row
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError
@@ -29,6 +31,20 @@ def _copy(connection: Connection, statement: str, rows: Iterable[tuple[Any, ...]
                 copy.write_row(row)
     except errors.Error as error:
         raise DBAPIError.instance(statement, None, error, errors.Error) from error
+
+
+def rows_by_key(
+    connection: Connection, table: str, columns: Sequence[str], key: str, values: Collection[str]
+) -> Sequence[Any]:
+    """Those columns of the rows whose `key` is one of the values, in any order. All values are one parameter: one each
+    takes SQLAlchemy longer to write down than the database to look up, 3 us a span."""
+    if not values:
+        return []
+    select = f"SELECT {', '.join(columns)} FROM {table} WHERE {key}"
+    if connection.dialect.name == "postgresql":
+        return connection.exec_driver_sql(f"{select} = ANY(%s)", (list(values),)).all()
+    wanted = orjson.dumps(list(values)).decode()
+    return connection.exec_driver_sql(f"{select} IN (SELECT value FROM json_each(?))", (wanted,)).all()
 
 
 def insert_new(connection: Connection, table: Any, rows: list[dict[str, Any]], *returning: Any) -> list[Row[Any]]:

@@ -13,7 +13,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 from outlay.emit import decimal_text
-from outlay.model import Attempt, CostLine, Quantity, Terms, Usage
+from outlay.model import STANDARD_TERMS, Attempt, CostLine, Quantity, Terms, Usage
 
 MOST_ITEMS: Final = 64
 _DECIMAL: Final = re.compile(r"-?[0-9]{1,15}(\.[0-9]{1,40})?")
@@ -25,7 +25,13 @@ _MODELS: Final = "~models"
 def read_usage(said: object, *, nested: bool = False) -> Usage:
     """What `outlay.emit.usage_json` wrote."""
     units = _mapping(said)
-    quantities = {unit: _quantity(value) for unit, value in units.items() if not unit.startswith("~")}
+    quantities = {
+        unit: value if type(value) is int and 0 <= value <= _LARGEST else _quantity(value)
+        for unit, value in units.items()
+        if unit[:1] != "~"
+    }
+    if len(quantities) == len(units):
+        return Usage(quantities)
     inferred = units.get(_INFERRED)
     models = {} if nested else _mapping(units.get(_MODELS, {}))
     others = {model: read_usage(used, nested=True) for model, used in models.items()}
@@ -71,19 +77,23 @@ def attempts_json(attempts: Iterable[Attempt]) -> list[dict[str, Any]]:
 
 
 def read_attempts(said: object) -> tuple[Attempt, ...]:
-    return tuple(
-        Attempt(
-            status=None if (status := attempt.get("status")) is None else _whole(status),
-            duration_ms=_number(attempt.get("ms")),
-            error=None if attempt.get("error") is None else _text(attempt, "error"),
-            retry_after_s=None if (after := attempt.get("retry_after_s")) is None else _number(after),
-        )
-        for attempt in _mappings(said)
+    return tuple(map(_attempt, _mappings(said)))
+
+
+def _attempt(said: Mapping[str, Any]) -> Attempt:
+    status, error, after = said.get("status"), said.get("error"), said.get("retry_after_s")
+    return Attempt(
+        status=None if status is None else _whole(status),
+        duration_ms=_number(said.get("ms")),
+        error=None if error is None else _text(said, "error"),
+        retry_after_s=None if after is None else _number(after),
     )
 
 
 def terms_json(terms: Terms) -> dict[str, Any]:
     """Only what differs from the standard terms."""
+    if terms is STANDARD_TERMS:
+        return {}
     said = {"service_tier": terms.service_tier, "batch": terms.batch, "speed": terms.speed, "region": terms.region}
     return {key: value for key, value in said.items() if value}
 
@@ -95,7 +105,7 @@ def read_terms(said: object) -> Terms:
 
 
 def _mapping(value: object) -> Mapping[str, Any]:
-    if not isinstance(value, Mapping) or len(value) > MOST_ITEMS:
+    if not isinstance(value, dict) or len(value) > MOST_ITEMS:
         raise ValueError(f"expected an object of at most {MOST_ITEMS} keys")
     return value
 
@@ -103,7 +113,7 @@ def _mapping(value: object) -> Mapping[str, Any]:
 def _mappings(value: object) -> list[Mapping[str, Any]]:
     if not isinstance(value, list) or len(value) > MOST_ITEMS:
         raise ValueError(f"expected a list of at most {MOST_ITEMS} objects")
-    return [_mapping(item) for item in value]
+    return list(map(_mapping, value))
 
 
 def _text(holder: Mapping[str, Any], key: str) -> str:

@@ -216,7 +216,8 @@ def minutes_of(place: int) -> Kept | None:
 def mark_stale(connection: Connection, times_ns: Iterable[int]) -> None:
     """Say that calls of these times are written or changed in this transaction. Whoever touches `calls` must."""
     share_periods(connection)
-    touched = {(length, at - at % length) for at in times_ns for length in LENGTHS_NS}
+    quarters = {at // QUARTER_NS for at in times_ns}  # every length is some of them
+    touched = {(length, at - at % length) for at in (n * QUARTER_NS for n in quarters) for length in LENGTHS_NS}
     for some in _chunks(sorted(touched)):
         these = tuple_(PERIODS.c.length_ns, PERIODS.c.start_ns).in_(some)
         known = {

@@ -9,8 +9,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from outlay.emit import usage_json
-from outlay.model import Attribution, Call, Cost, CostStatus, ResponseCache, StreamEnd, Usage
-from outlay.units import CACHE_READ_UNITS, CACHE_WRITE_UNITS, INPUT_UNITS, OUTPUT_UNITS, UNITS
+from outlay.model import Attribution, Call, Cost, CostStatus, ResponseCache, StreamEnd, Totals
 
 from outlay_collector.billing import Report, Source
 from outlay_collector.store.bins import bin_of
@@ -26,21 +25,15 @@ from outlay_collector.store.parts import (
 from outlay_collector.store.schema import CALLS
 
 TOO_MANY_REQUESTS: Final = 429
-_TOTALS: Final = {
-    "input_tokens": INPUT_UNITS,
-    "output_tokens": OUTPUT_UNITS,
-    "cache_read_tokens": CACHE_READ_UNITS,
-    "cache_write_tokens": CACHE_WRITE_UNITS,
-    "reasoning_tokens": frozenset({"reasoning"}),
-}
-_TOTALS_OF: Final = {unit: tuple(total for total, units in _TOTALS.items() if unit in units) for unit in UNITS}
+_NO_TOTALS: Final = Totals(None, None, None, None, None)
 COLUMNS: Final = tuple(column.name for column in CALLS.columns if column.name != "id")
 
 
 def columns_of(report: Report, received_at_ns: int) -> dict[str, Any]:
     """Every column of the call's row but its id. Documents are what `engine.json_text` takes."""
     call, cost, who = report.call, report.call.cost, report.call.attribution
-    usage, totals = call.usage, _totals(call.usage)
+    usage, duration_ms = call.usage, call.duration_ms
+    totals = _NO_TOTALS if usage is None else usage.totals()
     return {
         "bill_key": report.bill_key,
         "provider": call.provider,
@@ -55,9 +48,9 @@ def columns_of(report: Report, received_at_ns: int) -> dict[str, Any]:
         "started_at_ns": call.started_at_ns,
         "ended_at_ns": call.ended_at_ns,
         "clock_ahead_ms": report.clock_ahead_ms,
-        "duration_ms": call.duration_ms,
+        "duration_ms": duration_ms,
         "ttft_ms": call.time_to_first_chunk_ms,
-        "latency_bin": bin_of(call.duration_ms),
+        "latency_bin": bin_of(duration_ms),
         "ttft_bin": None if call.time_to_first_chunk_ms is None else bin_of(call.time_to_first_chunk_ms),
         "status": "ok" if call.error_type is None else "error",
         "error_type": call.error_type,
@@ -72,7 +65,11 @@ def columns_of(report: Report, received_at_ns: int) -> dict[str, Any]:
         "tenant": who.tenant,
         "session": who.session,
         "tags": dict(who.tags) or None,
-        **totals,
+        "input_tokens": totals.input_tokens,
+        "output_tokens": totals.output_tokens,
+        "cache_read_tokens": totals.cache_read_tokens,
+        "cache_write_tokens": totals.cache_write_tokens,
+        "reasoning_tokens": totals.reasoning_tokens,
         "usage": usage and usage_json(usage),
         "usage_raw": call.usage_raw and dict(call.usage_raw),
         "terms": terms_json(call.terms) or None,
@@ -153,24 +150,14 @@ def _cost_of(columns: Mapping[str, Any]) -> Cost:
     )
 
 
-def _totals(usage: Usage | None) -> dict[str, int | None]:
-    """The totals of `Usage`, in one pass: this is done for every call."""
-    totals: dict[str, int | None] = dict.fromkeys(_TOTALS)
-    if usage is not None:
-        for unit, quantity in usage.quantities.items():
-            for total in _TOTALS_OF.get(unit, ()):
-                totals[total] = (totals[total] or 0) + int(quantity)
-    return totals
-
-
 def _rate_limited(call: Call) -> int:
     if call.attempts:
         return sum(attempt.status == TOO_MANY_REQUESTS for attempt in call.attempts)
     return int(call.http_status == TOO_MANY_REQUESTS)
 
 
-def _prompt_cache(totals: Mapping[str, int | None]) -> str:
+def _prompt_cache(totals: Totals) -> str:
     """What the provider's prompt cache did."""
-    if totals["cache_read_tokens"]:
+    if totals.cache_read_tokens:
         return "hit"
-    return "write" if totals["cache_write_tokens"] else "none"
+    return "write" if totals.cache_write_tokens else "none"

@@ -25,7 +25,7 @@ from outlay_collector.billing import (
 )
 from outlay_collector.store.engine import json_text
 from outlay_collector.store.ids import take_ids
-from outlay_collector.store.inserting import insert_rows
+from outlay_collector.store.inserting import insert_rows, rows_by_key
 from outlay_collector.store.pairing import is_lonely, is_of_a_stream, lonely_near, streams_near
 from outlay_collector.store.rollups import mark_stale
 from outlay_collector.store.rows import COLUMNS, columns_of, report_of
@@ -116,12 +116,11 @@ class _Neighbours:
     def __init__(self, connection: Connection, traces: set[str]) -> None:
         self.calls: dict[SpanKey, int] = {}
         self.under: defaultdict[SpanKey, list[int]] = defaultdict(list)
-        wanted = select(REPORTS.c.trace_id, REPORTS.c.span_id, REPORTS.c.parent_span_id, REPORTS.c.call_id)
-        for some in _chunks(traces):
-            for trace_id, span_id, parent, call_id in connection.execute(wanted.where(REPORTS.c.trace_id.in_(some))):
-                self.calls[trace_id, span_id] = call_id
-                if parent:
-                    self.under[trace_id, parent].append(call_id)
+        wanted = ("trace_id", "span_id", "parent_span_id", "call_id")
+        for trace_id, span_id, parent, call_id in rows_by_key(connection, "reports", wanted, "trace_id", traces):
+            self.calls[trace_id, span_id] = call_id
+            if parent:
+                self.under[trace_id, parent].append(call_id)
 
 
 class _Grouping:
@@ -130,7 +129,9 @@ class _Grouping:
     def __init__(self, connection: Connection, fresh: dict[SpanKey, Report], neighbours: _Neighbours) -> None:
         self._fresh = fresh
         self._neighbours = neighbours
-        self._by_key = _calls_by_key(connection, (r.bill_key for r in fresh.values() if r.call.response_id))
+        keys = {r.bill_key for r in fresh.values() if r.call.response_id}
+        stored = rows_by_key(connection, "calls", ("bill_key", "id"), "bill_key", keys)
+        self._by_key: dict[str, int] = dict(stored)
         self._of_span = {key: _Group([report], [report]) for key, report in fresh.items()}
         self._of_call = {call_id: _Group(members, [], {call_id}) for call_id, members in self._stored(connection)}
 
@@ -216,15 +217,6 @@ def _span_of(group: _Group, key: SpanKey) -> Report:
     return next((r for r in group.members if (r.trace_id, r.span_id) == key), group.members[0])
 
 
-def _calls_by_key(connection: Connection, keys: Iterable[str]) -> dict[str, int]:
-    wanted = select(CALLS.c.bill_key, CALLS.c.id)
-    return {
-        key: call_id
-        for some in _chunks(set(keys))
-        for key, call_id in connection.execute(wanted.where(CALLS.c.bill_key.in_(some)))
-    }
-
-
 def _change(connection: Connection, group: _Group, received_at_ns: int) -> None:
     """Rewrite a stored call by what all its reports say; calls that turn out to be the same become one."""
     kept, *others = sorted(group.call_ids)
@@ -247,7 +239,8 @@ def _call_row(group: _Group, received_at_ns: int) -> tuple[Any, ...]:
     (call_id,) = group.call_ids
     row = [call_id, *columns_of(merge(group.members), received_at_ns).values()]
     for place in _DOCUMENTS:
-        row[place] = _json(row[place])
+        if (document := row[place]) is not None:
+            row[place] = json_text(document)
     return tuple(row)
 
 
@@ -255,7 +248,7 @@ def _rows(group: _Group, received_at_ns: int) -> Iterator[tuple[Any, ...]]:
     (call_id,) = group.call_ids
     alone = len(group.members) == 1
     for r in group.fresh:
-        body = None if alone else _json(_body(r))
+        body = None if alone else json_text(_body(r))
         yield (
             r.trace_id, r.span_id, r.parent_span_id, call_id, r.dialect, r.scope, int(r.source), body, received_at_ns,
         )  # fmt: skip
@@ -263,10 +256,6 @@ def _rows(group: _Group, received_at_ns: int) -> Iterator[tuple[Any, ...]]:
 
 def _body(report: Report) -> dict[str, Any]:
     return {name: value for name, value in columns_of(report, 0).items() if value is not None}
-
-
-def _json(value: Any) -> str | None:
-    return None if value is None else json_text(value)
 
 
 def _chunks(items: Iterable[T]) -> Iterator[list[T]]:
