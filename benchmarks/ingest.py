@@ -4,7 +4,10 @@ The floor is the same bodies parsed, every attribute walked, a row inserted unde
 kept, in one process without a server: what Python and SQLite need however the collector is written. Both are held to
 one core, and take turns; what is compared is the CPU time they use for a span. The collector is the real `outlay up`,
 asked over HTTP by as many senders as an application has, and a call counts once a query has found it. What it costs to
-sum them up, which the collector does beside and later, is said apart and in all.
+sum them up, which the collector does beside and later, is measured after that and said apart and in all.
+
+Twice: with Outlay's own spans, which come priced and whole, and with the same calls in the words of the GenAI
+conventions alone, which are a third as long and are priced by the collector. The floor prices nothing.
 
     python benchmarks/ingest.py [--spans 20480] [--batch 512] [--senders 4] [--rounds 3]
 """
@@ -20,7 +23,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import count
@@ -29,12 +32,13 @@ from typing import Any, Final
 
 import httpx2
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from outlay.model import Call
 from outlay_collector.rolling import sum_up_all
 from outlay_collector.store.engine import open_engine
 from outlay_collector.store.migrate import migrate
 from outlay_collector.store.rollups import DAY_NS
 from outlay_collector.store.rows import COLUMNS
-from traffic import body_of, calls
+from traffic import body_of, calls, conventional_body_of
 
 HOUR_NS: Final = 3600 * 1_000_000_000
 TICKS: Final = os.sysconf("SC_CLK_TCK")
@@ -118,6 +122,7 @@ def walk(body: bytes) -> list[dict[str, Any]]:
         for scope in resource.scope_spans:
             for span in scope.spans:
                 row: dict[str, Any] = dict.fromkeys(("retries", "rate_limited", "streamed", "received_at_ns"), 0)
+                row |= {"feature": "", "cost_nano_usd": 0, "cost_status": "unpriced"}
                 for attribute in span.attributes:
                     kind = attribute.value.WhichOneof("value")
                     if (name := NAMES.get(attribute.key)) and kind:
@@ -131,8 +136,9 @@ def walk(body: bytes) -> list[dict[str, Any]]:
     return rows
 
 
-def collector(bodies: Sequence[bytes], folder: Path, senders: int, spans: int, core: int) -> Run:
-    """The same bodies sent to `outlay up`, which answers once they are committed."""
+def collector(bodies: Sequence[bytes], folder: Path, options: argparse.Namespace, core: int) -> Run:
+    """The same bodies sent to `outlay up`, which answers once they are committed. The first is sent before the clocks
+    are looked at: a collector reads its price book once."""
     outlay = Path(sys.executable).with_name("outlay")
     command = [str(outlay), "up", "--no-dashboard", "--db", f"sqlite:///{folder}/outlay.db", "--port", "0"]
     command += ["--grpc-port", "off"]
@@ -140,21 +146,25 @@ def collector(bodies: Sequence[bytes], folder: Path, senders: int, spans: int, c
     assert process.stdout is not None
     try:
         url = next(line.split()[1] for line in process.stdout if line.startswith("Collector"))
+        _send(url, bodies[:1])
         _settle(process.pid)
         before, began = cpu_of(process.pid), time.perf_counter()
-        with ThreadPoolExecutor(senders) as pool:
-            list(pool.map(lambda n: _send(url, bodies[n::senders]), range(senders)))
+        with ThreadPoolExecutor(options.senders) as pool:
+            list(pool.map(lambda n: _send(url, bodies[1 + n :: options.senders]), range(options.senders)))
         seconds = time.perf_counter() - began
         used = cpu_of(process.pid) - before
         window = {"from": "2020-01-01T00:00:00Z", "to": "2040-01-01T00:00:00Z"}
         (row,) = httpx2.get(f"{url}/api/v1/usage", params=window).json()["rows"]
-        assert row["calls"] == spans, f"{row['calls']} of {spans} calls are there"
+        sent = options.spans + options.batch
+        assert row["calls"] == sent, f"{row['calls']} of {sent} calls are there"
         most = rss(process.pid)
     finally:
         process.send_signal(signal.SIGINT)
         process.wait(30)
-    summing = _sum_up(f"sqlite:///{folder}/outlay.db")
-    return Run(used, seconds, summing, most, sum(file.stat().st_size for file in folder.glob("outlay.db*")))
+    counted = options.spans / sent
+    summing = _sum_up(f"sqlite:///{folder}/outlay.db") * counted
+    size = sum(file.stat().st_size for file in folder.glob("outlay.db*"))
+    return Run(used, seconds, summing, most, int(size * counted))
 
 
 def _sum_up(url: str) -> float:
@@ -191,10 +201,10 @@ def rss(pid: int, which: str = "VmHWM") -> int:
     return int(status.partition(f"{which}:")[2].split()[0]) * 1024
 
 
-def bodies_of(spans: int, batch: int) -> list[bytes]:
+def bodies_of(spans: int, batch: int, encode: Callable[[Sequence[tuple[int, Call]]], bytes]) -> list[bytes]:
     now = time.time_ns()
     numbered = list(zip(count(), calls(spans, now - 24 * HOUR_NS, now), strict=False))
-    return [body_of(numbered[n : n + batch]) for n in range(0, spans, batch)]
+    return [encode(numbered[n : n + batch]) for n in range(0, spans, batch)]
 
 
 def main() -> None:
@@ -202,31 +212,35 @@ def main() -> None:
     for name, value in (("--spans", 20_480), ("--batch", 512), ("--senders", 4), ("--rounds", 3)):
         parser.add_argument(name, type=int, default=value)
     options = parser.parse_args()
-    bodies = bodies_of(options.spans, options.batch)
-    print(f"{options.spans} spans of {sum(map(len, bodies)) // options.spans} bytes, {options.batch} a request")
     core = max(os.sched_getaffinity(0))
-    runs: dict[str, list[Run]] = {"floor": [], "collector": []}
-    for _ in range(options.rounds):
-        with tempfile.TemporaryDirectory() as folder:
-            runs["floor"].append(floor(bodies, Path(folder), core))
-            runs["collector"].append(collector(bodies, Path(folder), options.senders, options.spans, core))
-    report(runs, options.spans)
+    for kind, encode in (("Outlay's own spans", body_of), ("spans of the conventions", conventional_body_of)):
+        bodies = bodies_of(options.spans + options.batch, options.batch, encode)
+        size = sum(map(len, bodies[1:])) // options.spans
+        print(f"\n{kind}: {options.spans} of {size} bytes, {options.batch} a request")
+        runs: dict[str, list[Run]] = {"floor": [], "collector": []}
+        for _ in range(options.rounds):
+            with tempfile.TemporaryDirectory() as folder:
+                runs["floor"].append(floor(bodies[1:], Path(folder), core))
+                runs["collector"].append(collector(bodies, Path(folder), options, core))
+        report(runs, options.spans)
 
 
 def report(runs: dict[str, list[Run]], spans: int) -> None:
-    print(f"{'':12}{'spans/s':>10}{'CPU us/span':>13}{'CPU s/100k':>12}{'peak RSS MB':>13}{'bytes/call':>12}")
+    """A line for each contender, then what the collector reaches of the floor. Medians of the rounds."""
+    summing = statistics.median(run.summing_seconds for run in runs["collector"]) / spans
+    print(f"{'':12}{'spans/s':>10}{'CPU s/100k':>12}{'and summing':>13}{'peak RSS MB':>13}{'bytes/call':>12}")
     cpu = {name: statistics.median(run.cpu_seconds for run in turns) / spans for name, turns in runs.items()}
+    rates = {name: spans / statistics.median(run.seconds for run in turns) for name, turns in runs.items()}
     for name, turns in runs.items():
         last = turns[-1]
-        rate = spans / statistics.median(run.seconds for run in turns)
+        summed = f"{(cpu[name] + summing) * 1e5:.2f}" if name == "collector" else "-"
         rss = f"{last.rss / 1e6:.0f}" if last.rss else "-"
         size = f"{last.size / spans:.0f}" if last.size else "-"
-        print(f"{name:12}{rate:>10.0f}{cpu[name] * 1e6:>13.1f}{cpu[name] * 1e5:>12.2f}{rss:>13}{size:>12}")
-    summing = statistics.median(run.summing_seconds for run in runs["collector"]) / spans
-    print(f"\nsumming up later: {summing * 1e6:.1f} us of CPU a span")
+        print(f"{name:12}{rates[name]:>10.0f}{cpu[name] * 1e5:>12.2f}{summed:>13}{rss:>13}{size:>12}")
+    whole = cpu["floor"] / (cpu["collector"] + summing)
     print(
-        f"the collector does {cpu['floor'] / cpu['collector']:.2f} of what the floor does with the same CPU time, "
-        f"{cpu['floor'] / (cpu['collector'] + summing):.2f} with its summing up"
+        f"of the floor: {rates['collector'] / rates['floor']:.2f} by spans/s, {cpu['floor'] / cpu['collector']:.2f} by "
+        f"CPU time, {whole:.2f} with summing up ({summing * 1e6:.1f} us a span, later)"
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final
 
 from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
@@ -12,10 +12,13 @@ from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import SpanContext, SpanKind
 from outlay.attributes import SCOPE
-from outlay.emit import span_attributes, span_name
+from outlay.emit import AttributeValue, span_attributes, span_name
 from outlay.model import Attempt, Attribution, Call, RateLimit, StreamEnd, Usage
 from outlay.prices import PriceBook
 
+Attributes = Mapping[str, AttributeValue]
+
+COST_PREFIX: Final = "gen_ai.usage.cost."
 _MODELS: Final = (
     ("openai", "gpt-4o-2024-08-06", 8),
     ("openai", "gpt-4o-mini-2024-07-18", 6),
@@ -81,15 +84,30 @@ def _call(n: int, provider: str, model: str, at_ns: int, book: PriceBook, chance
 
 def body_of(batch: Sequence[tuple[int, Call]]) -> bytes:
     """The export request of Outlay's client for some calls, each with a number its ids are made from."""
+    return _encoded(batch, InstrumentationScope(SCOPE, "0.1.0"), span_attributes)
+
+
+def conventional_body_of(batch: Sequence[tuple[int, Call]]) -> bytes:
+    """The same calls as an instrumentation tells of them that knows the GenAI conventions alone: without a cost."""
+    return _encoded(batch, InstrumentationScope("opentelemetry.instrumentation.openai_v2", "2.3"), _conventional)
+
+
+def _conventional(call: Call) -> dict[str, AttributeValue]:
+    ours = ("outlay.", COST_PREFIX)
+    return {key: value for key, value in span_attributes(call).items() if not key.startswith(ours)}
+
+
+def _encoded(
+    batch: Sequence[tuple[int, Call]], scope: InstrumentationScope, attributes: Callable[[Call], Attributes]
+) -> bytes:
     resource = Resource({"service.name": "bench", "deployment.environment.name": "prod"})
-    scope = InstrumentationScope(SCOPE, "0.1.0")
     return encode_spans(
         [
             ReadableSpan(
                 name=span_name(call),
                 context=SpanContext((n + 1) << 64 | n, n + 1, is_remote=False),
                 resource=resource,
-                attributes=span_attributes(call),
+                attributes=attributes(call),
                 kind=SpanKind.CLIENT,
                 start_time=call.started_at_ns,
                 end_time=call.ended_at_ns,
