@@ -23,12 +23,12 @@ print((time.process_time() - began) * 1000, resident_mb() - memory_mb)
 _SDKS: Final = """
 import anthropic, openai
 from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import BatchSpanProcessor, ConsoleSpanExporter
+from opentelemetry.sdk.trace.export import ConsoleSpanExporter
 from sdk_calls import all_calls
 calls = all_calls()
 for call in calls.values():
     call()
-tracers, processor = TracerProvider(), BatchSpanProcessor(ConsoleSpanExporter())
+tracers, exporter = TracerProvider(), ConsoleSpanExporter()
 """
 _OUTLAY: Final = "import outlay; outlay.instrument(endpoint='http://127.0.0.1:9')"
 
@@ -37,7 +37,7 @@ def footprint(peer: str | None) -> None:
     """Prints a line for the peer, or two for Outlay: by itself, and switched on where the SDKs have been in use."""
     lines = [("import outlay", "", "import outlay"), ("outlay, SDKs loaded", _SDKS, _OUTLAY)]
     if peer is not None:
-        switched_on = f"PEERS[{peer!r}].switch_on(tracers, processor)"
+        switched_on = f"PEERS[{peer!r}].switch_on(tracers, exporter)"
         lines = [(f"{peer}, SDKs loaded", _SDKS + "from peers import PEERS", switched_on)]
     for name, prepared, measured in lines:
         cpu_ms, memory_mb = zip(*(_once(prepared, measured) for _ in range(_PROCESSES)), strict=True)

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import argparse
 import math
+import os
 import random
 import subprocess
 import time
@@ -44,6 +45,9 @@ from sdk_calls import SIZES, Call, all_calls, http
 
 LONG = str(SIZES[-1])
 """Calls that end so take ten times as long as the others, and a quarter of the rounds."""
+
+HANDED_ON_S = 0.5
+"""How often processors hand spans on while peers are measured."""
 
 Way = tuple[Callable[[], AbstractContextManager[None]], Call]
 """What is in place while calls are made, and what makes one."""
@@ -196,16 +200,16 @@ def _interval(values: list[float], digits: int) -> str:
 
 def measure(peer: str | None, arguments: argparse.Namespace) -> None:
     """All ways of making a call, in turns, in this process. What the peer makes no span of is not measured for it."""
+    os.environ["OTEL_BSP_SCHEDULE_DELAY"] = str(int(HANDED_ON_S * 1000))
     exporter = Nowhere()
-    processor = BatchSpanProcessor(exporter)
     tracers = TracerProvider()
-    tracers.add_span_processor(processor)
+    tracers.add_span_processor(BatchSpanProcessor(exporter))
     if arguments.traced:
         trace.set_tracer_provider(tracers)
     calls = all_calls()
     for call in calls.values():
         call()  # loads what the SDKs load late
-    patched = None if peer is None else Patched(partial(PEERS[peer].switch_on, tracers, processor))
+    patched = None if peer is None else Patched(partial(PEERS[peer].switch_on, tracers, exporter))
     if patched is not None:
         patched.take_away()
     contenders = Contenders(tracers, arguments.calls + 1)
@@ -216,20 +220,20 @@ def measure(peer: str | None, arguments: argparse.Namespace) -> None:
             "by hand": (contenders.bare, contenders.by_hand(call)),
             "outlay": (contenders.outlay if arguments.traced else contenders.outlay_alone, call),
         }
-        if peer is not None and patched is not None and _traces(patched, call, tracers, exporter):
+        if peer is not None and patched is not None and _traces(patched, call, exporter):
             ways[peer] = (patched.put, call)
         rounds = arguments.rounds // 4 if kind.endswith(LONG) else arguments.rounds
         report(kind, costs_us(ways, rounds, arguments.calls))
     tracers.shutdown()
 
 
-def _traces(patched: Patched, call: Call, tracers: TracerProvider, exporter: Nowhere) -> bool:
-    """Whether the peer makes a span of that call."""
-    tracers.force_flush()
+def _traces(patched: Patched, call: Call, exporter: Nowhere) -> bool:
+    """Whether the peer makes a span of that call, be it through a processor of its own."""
+    time.sleep(2 * HANDED_ON_S)
     before = exporter.spans
     with patched.put():
         call()
-    tracers.force_flush()
+    time.sleep(2 * HANDED_ON_S)
     return exporter.spans > before
 
 

@@ -19,18 +19,19 @@ from shutil import which
 from typing import Any, Final
 
 from opentelemetry import trace
-from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter
 
 ROOT: Final = Path(__file__).parent.parent
 _PATCHED: Final = ("openai", "anthropic", "httpx2", "httpx")
 _OTEL: Final = "opentelemetry.instrumentation"
 
-SwitchOn = Callable[[TracerProvider, SpanProcessor], None]
+SwitchOn = Callable[[TracerProvider, SpanExporter], None]
 
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """`installs` are the distributions it comes as; `switch_on` tells it which provider, or processor, takes spans."""
+    """`installs` are the distributions it comes as; `switch_on` tells it which provider, or exporter, takes spans."""
 
     installs: tuple[str, ...]
     switch_on: SwitchOn
@@ -39,7 +40,7 @@ class Peer:
 def _instrumentors(*paths: str) -> SwitchOn:
     """Of OpenTelemetry's kind: `package:Class`."""
 
-    def switch_on(tracers: TracerProvider, processor: SpanProcessor) -> None:
+    def switch_on(tracers: TracerProvider, exporter: SpanExporter) -> None:
         for path in paths:
             module, _, name = path.partition(":")
             getattr(importlib.import_module(module), name)().instrument(tracer_provider=tracers)
@@ -47,23 +48,30 @@ def _instrumentors(*paths: str) -> SwitchOn:
     return switch_on
 
 
-def _openlit(tracers: TracerProvider, processor: SpanProcessor) -> None:
+def _openlit(tracers: TracerProvider, exporter: SpanExporter) -> None:
     trace.set_tracer_provider(tracers)
     importlib.import_module("openlit").init(disable_metrics=True, disable_events=True)
 
 
-def _logfire(tracers: TracerProvider, processor: SpanProcessor) -> None:
+def _logfire(tracers: TracerProvider, exporter: SpanExporter) -> None:
     logfire = importlib.import_module("logfire")
-    logfire.configure(send_to_logfire=False, console=False, metrics=False, additional_span_processors=[processor])
+    logfire.configure(
+        send_to_logfire=False, console=False, metrics=False, additional_span_processors=[BatchSpanProcessor(exporter)]
+    )
     logfire.instrument_openai()
     logfire.instrument_anthropic()
 
 
-def _langfuse(tracers: TracerProvider, processor: SpanProcessor) -> None:
+def _langfuse(tracers: TracerProvider, exporter: SpanExporter) -> None:
     """It traces OpenAI's SDK alone."""
     langfuse = importlib.import_module("langfuse")
     langfuse.Langfuse(
-        public_key="pk-lf-none", secret_key="sk-lf-none", base_url="http://127.0.0.1:9", tracer_provider=tracers
+        public_key="pk-lf-none",
+        secret_key="sk-lf-none",
+        base_url="http://127.0.0.1:9",
+        tracer_provider=TracerProvider(),  # not the others': it adds a processor of its own
+        span_exporter=exporter,
+        flush_interval=0.5,
     )
     importlib.import_module("langfuse.openai")
 
