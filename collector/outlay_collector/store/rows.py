@@ -152,7 +152,7 @@ def _cost_of(columns: Mapping[str, Any]) -> Cost:
 
 def _rate_limited(call: Call) -> int:
     if call.attempts:
-        return sum(attempt.status == TOO_MANY_REQUESTS for attempt in call.attempts)
+        return [attempt.status for attempt in call.attempts].count(TOO_MANY_REQUESTS)
     return int(call.http_status == TOO_MANY_REQUESTS)
 
 

@@ -139,13 +139,15 @@ class _Grouping:
         """Every call that has a fresh report, in the order the reports came."""
         first_of_key: dict[str, _Group] = {}
         for key, report in self._fresh.items():
-            group = self._of_span[key]
             if report.call.response_id:
-                first_of_key.setdefault(report.bill_key, group).join(group)
-                if (call_id := self._by_key.get(report.bill_key)) is not None:
+                group, bill_key = self._of_span[key], report.bill_key
+                if (first := first_of_key.setdefault(bill_key, group)) is not group:
+                    first.join(group)
+                if (call_id := self._by_key.get(bill_key)) is not None:
                     self._of_call[call_id].join(group)
         for key, report in self._fresh.items():
-            self._join_nested(key, report)
+            if report.parent_span_id or self._neighbours.under:
+                self._join_nested(key, report)
         self._join_shadows()
         self._join_streams()
         return list({id(root): root for group in self._of_span.values() if (root := group.root())}.values())
@@ -165,6 +167,8 @@ class _Grouping:
 
     def _join_shadows(self) -> None:
         """Pair what SDKs say themselves with what instrumentations say of the same calls, one with one."""
+        if not any(map(is_lonely, self._fresh.values())):
+            return
         lonely = [each for each in self._roots() if len(each.members) == 1 and is_lonely(each.members[0])]
         own = [group for group in lonely if group.members[0].source is Source.SDK]
         others = [group for group in lonely if group.members[0].source > Source.SDK]
