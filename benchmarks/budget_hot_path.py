@@ -18,7 +18,7 @@ from outlay.budgets.definition import read_budget
 from outlay.budgets.estimate import Estimator
 from outlay.budgets.lease import Grant, LeaseAnswer, LeaseRequest, SettleAnswer, SettleRequest
 from outlay.budgets.remote import Remote
-from outlay.model import Attribution, Cost, CostStatus, Usage
+from outlay.model import NOBODY, Attribution, Cost, CostStatus, Usage
 from outlay.prices import PriceBook
 from outlay.providers.base import Request
 from outlay.providers.prompt import Prompt
@@ -72,7 +72,9 @@ def prose(seed: int) -> str:
 
 def request_of(text: str) -> Request:
     body = {"model": "gpt-4o", "max_tokens": 1_000, "messages": [{"role": "user", "content": text}]}
-    return Request(operation="chat", model="gpt-4o", max_output_tokens=1_000, prompt=Prompt(body))
+    return Request(
+        operation="chat", model="gpt-4o", max_output_tokens=1_000, prompt=Prompt(body), attribution=NOBODY
+    )  # as it is read from a body that names no user
 
 
 def measure(entries: list[dict[str, Any]]) -> tuple[float, float]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import sys
+from datetime import datetime
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -158,6 +159,37 @@ def test_a_long_input_is_set_aside_at_the_rate_above_the_threshold(estimator: Es
     found = worst(estimator, model="long", messages=user("abcd " * 100_000))
     assert found.read > 200_000
     assert found.nano_usd == found.read * 3_000 + 100 * 10_000
+
+
+@pytest.mark.parametrize(
+    ("provider", "model", "last_second", "before", "after"),
+    [
+        ("openai", "o3", "2025-06-09T23:59:59+00:00", 40_000, 14_000),  # 8 but for the priority tier
+        ("deepseek", "deepseek-v4-pro", "2026-11-20T00:59:59+00:00", 1_980, 3_960),  # a Friday's peak hours
+        ("deepseek", "deepseek-v4-pro", "2026-11-20T03:59:59+00:00", 3_960, 1_980),
+        ("acme", "sale", "2026-07-01T08:59:59+02:00", 10_000, 8_000),
+    ],
+)
+def test_a_new_price_counts_from_its_first_second(
+    provider: str, model: str, last_second: str, before: int, after: int
+) -> None:
+    own: list[dict[str, Any]] = [
+        {"provider": "acme", "model": "sale", "input": 0, "output": 10},
+        {"provider": "acme", "discount": 0.2, "from": datetime.fromisoformat("2026-07-01T07:00:00+00:00")},
+    ]
+    estimator = Estimator(PriceBook.bundled().overridden(read_overrides(own, "test")))
+    last_ns = int(datetime.fromisoformat(last_second).timestamp()) * 10**9 + 999_999_999
+
+    def output_nano(at_ns: int) -> int:
+        """What 1,000 more tokens of output add to the worst case, a token."""
+        few, many = (asked({"model": model, "max_tokens": cap, "messages": user("hi")}) for cap in (1_000, 2_000))
+        found = [estimator.worst(provider, each, at_ns).nano_usd for each in (few, many)]
+        assert None not in found
+        return ((found[1] or 0) - (found[0] or 0)) // 1_000
+
+    # as time goes, and after the clock was set back
+    found = [output_nano(last_ns + step) for step in (-(10**9), 0, 1, 10**9, 0)]
+    assert found == [before, before, after, after, before]
 
 
 def test_a_tier_a_project_may_be_set_to_is_reckoned_with_until_calls_show_otherwise(estimator: Estimator) -> None:

@@ -76,6 +76,19 @@ def test_sigterm_ends_the_process_as_it_would_and_what_waits_is_sent_first(tmp_p
     assert response_ids(receiver) == done.stdout.split()
 
 
+def test_one_sigterm_is_seen_by_all_that_wait_for_it(tmp_path: Path) -> None:
+    code = """
+    from outlay.ending import Ending
+    for name in ("delivery", "budgets", "gone"):
+        ending = Ending(lambda name=name: print(name, flush=True), 5.0)
+    ending.undo()
+    os.kill(os.getpid(), 15)
+    os.pause()
+    """
+    done = run(script(tmp_path, code))
+    assert (done.returncode, done.stdout.split()) == (-signal.SIGTERM, ["delivery", "budgets"])
+
+
 def test_a_handler_of_the_applications_own_stays_and_decides(tmp_path: Path, receiver: Receiver) -> None:
     code = """
     import signal

@@ -17,6 +17,8 @@ _CARRIED_S: Final = 5
 """A process holds this many seconds of its traffic at worst; what is more it hands back."""
 _IDLE_S: Final = 10
 _AHEAD_CALLS: Final = 3
+NEAR_CALLS: Final = _AHEAD_CALLS + 1
+"""A lease with room for fewer calls may have to be asked for more, once one of them is taken."""
 _UNTOLD_SHARE: Final = 500
 """A process that has spent more than one part in so many of what is left reports it at once."""
 _AHEAD_S: Final = 0.25
@@ -100,8 +102,13 @@ class Account:
         untold, said = self.holding.settled - self.holding.told, self.standing
         return said is not None and untold * _UNTOLD_SHARE > said.limit - said.spent
 
+    def room(self, now: float) -> int:
+        """What is left of the lease in hand; less than nothing where it has ended."""
+        held = self.holding
+        return held.granted - held.returned - held.settled - held.reserved if now < held.usable_until else -1
+
     def has_room(self, amount: int, now: float) -> bool:
-        return self.holding.available >= amount and now < self.holding.usable_until
+        return self.room(now) >= amount
 
     def asks_ahead(self, amount: int, now: float) -> bool:
         """Whether the lease will soon be too small for calls of this amount, and nobody was told lately."""

@@ -199,13 +199,14 @@ class LeasedGate:
         demands = []
         for account in accounts:
             budget = account.budget
-            if budget.limit.unit == "calls":
+            unit = budget.limit.unit
+            if unit == "calls":
                 demands.append(Demand(account, 1))
                 continue
             tokens, nano_usd = worst.tokens, worst.nano_usd
             if budget.uncapped == "p99":
                 tokens, nano_usd = self._estimator.likely(worst)
-            if budget.limit.unit == "tokens":
+            if unit == "tokens":
                 demands.append(Demand(account, tokens))
             elif nano_usd:
                 demands.append(Demand(account, nano_usd))

@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
-from outlay.budgets.account import Account, Demand, Held, Holding, charge
+from outlay.budgets.account import NEAR_CALLS, Account, Demand, Held, Holding, charge
 from outlay.budgets.budget import Budget, Scope
 from outlay.budgets.coverage import Coverage
 from outlay.budgets.gate import SpanKey
@@ -105,13 +105,18 @@ class Ledger:
         if self.lost:
             self.settle_lost()
         with self._lock:
+            is_near = False
             for demand in demands:
-                if not demand.account.has_room(demand.amount, now):
+                account, amount = demand
+                room = account.room(now)
+                if room < amount:
                     return demand
-            for demand in demands:
-                if demand.account.asks_ahead(demand.amount, now):
-                    self._short.append(demand)
-            return self._hold(demands, at_ns)
+                if room < NEAR_CALLS * amount:
+                    is_near = True
+            held = self._hold(demands, at_ns)
+            if is_near:
+                self._short += [demand for demand in demands if demand.account.asks_ahead(demand.amount, now)]
+            return held
 
     @property
     def runs_short(self) -> bool:
@@ -141,9 +146,10 @@ class Ledger:
     def _hold(self, demands: Iterable[Demand], at_ns: int) -> HeldReservation:
         held = []
         for account, amount in demands:
-            account.holding.reserved += amount
+            holding = account.holding
+            holding.reserved += amount
             account.reserved += amount
-            held.append(Held(account, account.holding, amount))
+            held.append(Held(account, holding, amount))
         return HeldReservation(self, held, at_ns)
 
     def settle(
