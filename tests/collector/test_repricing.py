@@ -63,7 +63,7 @@ def client(app: FastAPI) -> Iterator[TestClient]:
 
 
 def store(engine: Engine, *reports: Report) -> None:
-    SqlStore(engine).write(reports, NOON)
+    SqlStore(engine).write(reports, max(report.call.ended_at_ns for report in reports))
 
 
 def spend(client: TestClient) -> tuple[str | None, int]:
