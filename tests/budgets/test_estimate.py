@@ -240,6 +240,19 @@ def test_a_call_dearer_than_its_worst_case_raises_the_next_one(estimator: Estima
     assert 2 * first.nano_usd <= second.nano_usd <= 2 * first.nano_usd + 2
 
 
+def test_calls_estimated_together_correct_the_next_one_once(estimator: Estimator) -> None:
+    """A thousand calls are under way before the first is over: each shows the same, and shows it once."""
+    together = [worst(estimator, messages=user("hi")) for _ in range(1_000)]
+    read, nano_usd = together[0].read, together[0].nano_usd or 0
+    for each in together:
+        estimator.learn(each, Cost(nano_usd=3 * nano_usd, status=CostStatus.EXACT), Usage({"input": 2 * read}))
+    found = worst(estimator, messages=user("hi"))
+    assert together[0].experience.short == 2
+    assert together[0].experience.dearer == 3
+    assert found.read <= 2 * read
+    assert (found.nano_usd or 0) <= 6 * nano_usd
+
+
 def test_what_99_of_100_calls_stayed_under_is_asked_for_and_never_the_default(estimator: Estimator) -> None:
     body: dict[str, Any] = {"messages": user("hi"), "max_tokens": None}
     for output in (900, *[20] * 99, *[50] * 99):

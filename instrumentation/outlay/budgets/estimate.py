@@ -72,6 +72,9 @@ class Worst(NamedTuple):
     nano_usd: int | None
     """None where the model has no price."""
     experience: Experience
+    short: float
+    """The corrections of then: `Experience.short` and `dearer`."""
+    dearer: float
     request: Request
     size: Size
     asked: Asked = PLAIN
@@ -128,7 +131,7 @@ class Estimator:
             micro = text * card.marked(size) + cap * card.output
             nano_usd = -(-micro // TOKENS_PER_RATE) + card.request
             nano_usd = _corrected(nano_usd, card, experience)
-        return Worst(text, text + cap, nano_usd, experience, request, size)
+        return Worst(text, text + cap, nano_usd, experience, experience.short, experience.dearer, request, size)
 
     def _worst_of_more(
         self, provider: str, profile: _Profile, request: Request, size: Size, asked: Asked, at_ns: int
@@ -142,9 +145,11 @@ class Estimator:
         is_open = request.max_output_tokens is None or size.open_ended or asked.uses > 0
         open_parts = parts if is_open else None
         read = parts.read
+        known = profile.experience
         return Worst(
-            read, read + parts.output, nano_usd, profile.experience, request, size, asked, open_parts, card, fees
-        )
+            read, read + parts.output, nano_usd, known, known.short, known.dearer, request, size, asked, open_parts,
+            card, fees,
+        )  # fmt: skip
 
     def likely(self, worst: Worst) -> tuple[int, int | None]:
         """Tokens and nano-USD that 99 of 100 calls like it stayed under; the worst case until enough were seen."""
@@ -167,12 +172,12 @@ class Estimator:
             if worst.is_open_ended:
                 experience.inputs.add(used)
             else:
-                experience.read(worst.size.text, used, worst.read, is_plain=worst.size.is_plain)
+                experience.read(worst.size.text, used, worst.read, worst.short, is_plain=worst.size.is_plain)
             if worst.request.max_output_tokens is None:
                 experience.outputs.add(usage.output_tokens or 0)
             experience.count()
         if cost is not None and cost.nano_usd is not None and worst.nano_usd:
-            experience.cost(cost.nano_usd, worst.nano_usd)
+            experience.cost(cost.nano_usd, worst.nano_usd, worst.dearer)
 
     def _new_profile(self, provider: str, model: str | None) -> _Profile:
         if len(self._profiles) >= _MODELS_REMEMBERED:

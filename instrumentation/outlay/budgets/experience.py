@@ -68,12 +68,13 @@ class Experience:
     def __post_init__(self) -> None:
         self.factor = self.first
 
-    def read(self, weight: float, used: int, estimated: int, *, is_plain: bool) -> None:
-        """An input of that weight was `used` tokens, and `estimated` at so many."""
+    def read(self, weight: float, used: int, estimated: int, short: float, *, is_plain: bool) -> None:
+        """An input of that weight was `used` tokens, and `estimated` at so many by a `short` of then: many calls may
+        have been estimated before the first of them was over."""
         if is_plain and weight >= _TELLING and used > self.densest * weight:
             self.densest = used / weight
         if used > estimated > 0:
-            self.short = max(self.short, self.short * used / estimated)
+            self.short = max(self.short, short * used / estimated)
 
     def count(self) -> None:
         """A call is over whose usage is known."""
@@ -82,8 +83,8 @@ class Experience:
         self.factor = max(self.densest * SAFETY, SAFETY if knows_enough else self.first)
         self.may_be_dearer = self.is_served_dearer or self.calls < _TIER_CALLS
 
-    def cost(self, nano_usd: int, worst: int) -> None:
-        """A call cost that, and `worst` had been set aside for it."""
+    def cost(self, nano_usd: int, worst: int, dearer: float) -> None:
+        """A call cost that, and `worst` had been set aside for it by a `dearer` of then."""
         if nano_usd > worst:
-            self.dearer *= nano_usd / worst
+            self.dearer = max(self.dearer, dearer * nano_usd / worst)
             self.is_served_dearer = self.may_be_dearer = True
