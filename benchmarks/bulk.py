@@ -1,5 +1,5 @@
 """A database of many calls, filled without a collector: rows that the writer would have written, made from a few of its
-own by giving each other ids and another time.
+own by giving each other ids, another time and another caller.
 
 That they are the same rows, and the rollups too, is proven by a test that fills one database this way and another
 through the store.
@@ -12,16 +12,16 @@ from dataclasses import replace
 from itertools import islice
 from typing import Any, Final
 
+from month import Times, callers, templates
 from outlay.model import Call
 from outlay_collector.billing import Report, Source
 from outlay_collector.rolling import sum_up_all
 from outlay_collector.store.inserting import insert_rows
-from outlay_collector.store.rollups import DAY_NS, LENGTHS_NS
+from outlay_collector.store.rollups import LENGTHS_NS
 from outlay_collector.store.rows import COLUMNS
 from outlay_collector.store.schema import REPORTS
 from outlay_collector.store.writing import rows_of
 from sqlalchemy import Engine, text
-from traffic import calls
 
 TEMPLATES: Final = 20_011
 """So many different calls there are; a prime, so that they do not meet the same hour of every day."""
@@ -33,28 +33,28 @@ _TRACE, _SPAN, _CALL = (_REPORT_COLUMNS.index(name) for name in ("trace_id", "sp
 
 
 class Traffic:
-    """So many calls, evenly over a window, by number from 0."""
+    """So many calls in a window, as `month` describes them, by number from 0."""
 
     def __init__(self, number: int, from_ns: int, to_ns: int) -> None:
         self.number = number
-        self._from_ns = from_ns
-        self._length_ns = to_ns - from_ns
-        self._calls = list(calls(min(TEMPLATES, number), from_ns, to_ns))
-
-    def started_at_ns(self, n: int) -> int:
-        return self._from_ns + self._length_ns * n // self.number
+        self.started_at_ns = Times(number, from_ns, to_ns).started_at_ns
+        self._calls = list(templates(min(TEMPLATES, number), from_ns))
+        self._callers = callers()
 
     def report(self, n: int) -> Report:
         """The n-th call, as a decoded span tells of it."""
         call = self._calls[n % len(self._calls)]
         at_ns = self.started_at_ns(n)
+        who = self._callers[n % len(self._callers)]
         return _report(n, replace(
             call,
             started_at_ns=at_ns,
             ended_at_ns=at_ns + call.ended_at_ns - call.started_at_ns,
             response_id=_response_id(n),
             request_id=_request_id(n),
-            attribution=replace(call.attribution, session=_session(n)),
+            attribution=replace(
+                call.attribution, session=_session(n), user=who.user, tenant=who.tenant, environment=who.environment
+            ),
         ))  # fmt: skip
 
     def rows(self, received_at_ns: int) -> Iterator[tuple[tuple[Any, ...], tuple[Any, ...]]]:
@@ -67,6 +67,8 @@ class Traffic:
     def _call_row(self, n: int, template: tuple[Any, ...]) -> tuple[Any, ...]:
         row = list(template)
         at_ns = self.started_at_ns(n)
+        who = self._callers[n % len(self._callers)]
+        row[_AT["user"]], row[_AT["tenant"]], row[_AT["environment"]] = who.user, who.tenant, who.environment
         row[_AT["id"]] = n + 1
         row[_AT["ended_at_ns"]] += at_ns - row[_AT["started_at_ns"]]
         row[_AT["started_at_ns"]] = at_ns
@@ -80,6 +82,15 @@ class Traffic:
 
 def fill(engine: Engine, traffic: Traffic, now_ns: int) -> None:
     """Write it all into an empty database that is migrated, and sum it up."""
+    write(engine, traffic, now_ns)
+    sum_up_all(engine, now_ns)
+    if engine.dialect.name == "postgresql":
+        with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            connection.execute(text("VACUUM ANALYZE"))  # as its autovacuum would have by now
+
+
+def write(engine: Engine, traffic: Traffic, now_ns: int) -> None:
+    """The calls, and that nothing of them is summed up."""
     rows = traffic.rows(now_ns)
     while page := list(islice(rows, _PAGE)):
         with engine.begin() as connection:
@@ -89,16 +100,10 @@ def fill(engine: Engine, traffic: Traffic, now_ns: int) -> None:
         _list_periods(connection, traffic)
         if engine.dialect.name == "postgresql":
             connection.execute(text("SELECT setval(pg_get_serial_sequence('calls', 'id'), :n)"), {"n": traffic.number})
-    sum_up_all(engine, now_ns)
-    if engine.dialect.name == "postgresql":
-        with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-            connection.execute(text("VACUUM ANALYZE"))  # as its autovacuum would have by now
 
 
 def _list_periods(connection: Any, traffic: Traffic) -> None:
-    first, last = traffic.started_at_ns(0), traffic.started_at_ns(traffic.number - 1)
-    step = max(1, traffic.number * LENGTHS_NS[0] // (30 * DAY_NS) // 10)
-    times = {traffic.started_at_ns(n) for n in range(0, traffic.number, step)} | {first, last}
+    times = {at - at % LENGTHS_NS[0] for at in map(traffic.started_at_ns, range(traffic.number))}
     periods = {(length, at - at % length, True) for at in times for length in LENGTHS_NS}
     insert_rows(connection, "rollup_periods", ("length_ns", "start_ns", "stale"), sorted(periods))
 

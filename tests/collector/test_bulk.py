@@ -30,7 +30,7 @@ def bulk(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
 
     yield bulk
     sys.modules.pop("bulk")
-    sys.modules.pop("traffic")
+    sys.modules.pop("month")
 
 
 def contents(engine: Engine) -> dict[str, list[Any]]:
