@@ -113,8 +113,25 @@ that begins a trace joins the span that encloses it in time, in the same service
 several reports the nearest to the provider wins: Outlay, the SDK's own span, OpenTelemetry's own instrumentations,
 others, log records. `GET /api/v1/calls/{{id}}` lists them all and says under `bill` which one was billed, and why.
 
-Spans told of through a span that is no call (a span of a call around a tool around another call) are two calls, unless
-they share a response id.
+Between two instrumentations' spans of one call other spans may lie, of a tool, of the application, of HTTP or a proxy;
+or a framework's span stands beside the SDK's, or in a trace of its own. No path of parents is asked of such a pair. They
+are one call where they come from different instrumentations, in one trace, the outer goes on as long as the inner does,
+both name one model (its edition and its maker's prefix left aside) and count the same: to the token, but for a cache or
+a reasoning that one of them leaves out. Or where they have one response id, whatever providers they name (a gateway and
+its client). In two traces only a framework's or a callback's span without a response id is looked for (LangChain,
+LiteLLM, LlamaIndex, Langfuse, LangSmith, MLflow), in the same service, where one of the two begins its trace. A report
+joins one call at most.
+
+So a call that a tool makes within a call is a second call: it counts other tokens, asks another model or has another
+response id. Where evidence is lacking this errs as follows. Calls that one instrumentation tells of, neither directly
+inside the other, stay apart, even where they count the same: billed twice, should it tell of one call twice. Two
+instrumentations' calls of one model, the one within the other in time, are one where they count the same to the token
+and have not two response ids: billed once, should two calls ever do that. Where one of two counts and the other does
+not, both stand, the other `unpriced`: no money is billed twice, the call is counted twice. Spans directly inside one
+another are one call even where their counts differ, since frameworks estimate.
+
+An answer that counts no input, or 0, did not see it: it is what a total leaves, else the output alone is billed, and
+the cost is `estimated`.
 
 ## Log records
 

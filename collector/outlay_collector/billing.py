@@ -19,12 +19,12 @@ from outlay.records import record
 LONGEST_CALL_NS: Final = 600 * 1_000_000_000
 """What is told of one call in two traces lies no further apart than this."""
 _STREAM_SLACK_NS: Final = 1_000_000
-_REUSED_RESPONSE_IDS: Final = frozenset({"ollama"})
+REUSED_RESPONSE_IDS: Final = frozenset({"ollama"})
 SELF_REPORTING: Final = frozenset({"anthropic", "mistral"})
 """Providers whose SDK makes spans of its own, beside any instrumentation's."""
 SPLIT_STREAMS: Final = frozenset({"logfire"})
 """Dialects in which a streamed call is a span and a record apart from it."""
-_CHATS: Final = frozenset({"chat", "text_completion", "generate_content"})
+CHATS: Final = frozenset({"chat", "text_completion", "generate_content"})
 _BILL: Final = ("usage", "usage_raw", "reason_unread", "terms", "cost")
 _STATED: Final = ("error_type", "attribution")  # no error is a statement; attribution is merged by its parts
 _FILLED: Final = tuple(f.name for f in fields(Call) if f.name not in (*_BILL, *_STATED))
@@ -77,7 +77,7 @@ class Report:
     def bill_key(self) -> str:
         """Two reports with one key are one call. Ollama counts its ids from a thousand, so they tell nothing apart."""
         call = self.call
-        if call.response_id and call.provider not in _REUSED_RESPONSE_IDS:
+        if call.response_id and call.provider not in REUSED_RESPONSE_IDS:
             return f"{call.provider}:{call.response_id}"
         return f"{self.trace_id}:{self.span_id}"
 
@@ -91,7 +91,7 @@ def is_same_call(outer: Report, inner: Report) -> bool:
     a, b = outer.call, inner.call
     if a.response_id and b.response_id:
         return a.response_id == b.response_id
-    if a.operation != b.operation and not {a.operation, b.operation} <= _CHATS:
+    if a.operation != b.operation and not {a.operation, b.operation} <= CHATS:
         return False
     asked = {_bare(call.model_requested) for call in (a, b)} - {None}
     return len(asked) < 2 or (a.usage is not None and b.usage is not None and _count_alike(a, b))

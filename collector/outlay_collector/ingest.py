@@ -22,15 +22,17 @@ from outlay_collector.steps import Step, read_step
 from outlay_collector.store.losses import ClientLoss
 
 _LATEST_NS: Final = 2**63 - 1
-_REFUSALS: Final = frozenset(
-    {
-        *("AuthenticationError", "BadRequestError", "ConflictError", "InternalServerError", "NotFoundError"),
-        *("OverloadedError", "PermissionDeniedError", "RateLimitError", "UnprocessableEntityError"),
-        *("authentication_error", "invalid_request_error", "not_found_error", "overloaded_error", "permission_error"),
-        *("rate_limit_error", "api_error"),
-    }
+_REFUSALS: Final = (
+    *("AuthenticationError", "BadRequestError", "ConflictError", "InternalServerError", "NotFoundError"),
+    *("OverloadedError", "PermissionDeniedError", "RateLimitError", "UnprocessableEntityError", "UnauthorizedError"),
+    *("ForbiddenError", "TooManyRequestsError", "ServiceUnavailableError", "ContextWindowExceededError"),
+    *("AccessDeniedException", "ResourceNotFoundException", "ServiceQuotaExceededException", "ThrottlingException"),
+    *("ValidationException", "ModelHTTPError"),
+    *("authentication_error", "invalid_request_error", "not_found_error", "overloaded_error", "permission_error"),
+    *("rate_limit_error", "api_error"),
 )
-"""Errors that are a provider's answer, by the names the SDKs of OpenAI and Anthropic and Anthropic's API give them."""
+"""Errors that are a provider's answer, by the names that providers, SDKs and frameworks give them. A framework's own
+class of one ends with its name: LangChain's `OpenAIRateLimitError`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +117,6 @@ def _refusal(call: Call) -> str | None:
     """
     if call.http_status is not None:
         return f"the provider answered {call.http_status}, which it does not bill" if call.http_status >= 400 else None
-    if call.error_type in _REFUSALS or re.fullmatch("[45][0-9]{2}", call.error_type or ""):
+    if call.error_type and (call.error_type.endswith(_REFUSALS) or re.fullmatch("[45][0-9]{2}", call.error_type)):
         return f"the provider answered with {call.error_type}, which it does not bill"
     return None

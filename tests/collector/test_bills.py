@@ -139,3 +139,13 @@ async def test_an_error_the_provider_answered_with_costs_nothing(collector: http
     timed_out, limited = sorted(await stored(collector), key=lambda call: call["trace_id"], reverse=True)
     assert (limited["cost_usd"], limited["status"]) == ("0", "error")
     assert (timed_out["cost_usd"], timed_out["cost_status"]) == (None, "unpriced")
+
+
+@pytest.mark.parametrize("error", ["OpenAIRateLimitError", "BadRequestError", "ThrottlingException", "ModelHTTPError"])
+async def test_a_frameworks_name_of_a_providers_refusal_is_one(collector: httpx2.AsyncClient, error: str) -> None:
+    await send(collector, Sent(attributes=failed(**{"error.type": error}), failed=True))
+    (call,) = await stored(collector)
+    assert (call["cost_usd"], call["cost_reason"]) == (
+        "0",
+        f"the provider answered with {error}, which it does not bill",
+    )

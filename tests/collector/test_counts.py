@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from outlay.model import Usage
 from outlay_collector.dialects.counts import Counts, read_counts
@@ -20,6 +20,7 @@ def usage(*, exclusive: bool = False, **counts: int) -> dict[str, object]:
 @given(plain=tokens, read=tokens, write=tokens, output=tokens)
 def test_inclusive_counts_sum_to_their_total(plain: int, read: int, write: int, output: int) -> None:
     total = plain + read + write
+    assume(total or not output)
     counted = read_counts(
         Counts(input=total, output=output, cache_read=read, cache_write=write), exclusive=False, has_output=True
     )
@@ -31,6 +32,7 @@ def test_inclusive_counts_sum_to_their_total(plain: int, read: int, write: int, 
 def test_a_total_decides_whatever_the_emitters_custom(
     plain: int, read: int, write: int, output: int, custom: bool
 ) -> None:
+    assume(plain + read + write or not output)
     expected = {"input": plain, "cache_read": read, "cache_write": write, "output": output}
     everything = plain + read + write + output
     for said in (plain, plain + read + write):
@@ -76,3 +78,16 @@ def test_input_alone_says_that_it_is_not_the_whole_bill() -> None:
     counted = read_counts(Counts(input=20), exclusive=False, has_output=True)
     assert counted.usage is not None
     assert counted.usage.inferred is not None
+
+
+@pytest.mark.parametrize("said", [None, 0])
+def test_an_answer_to_nothing_is_one_whose_input_was_not_counted(said: int | None) -> None:
+    counted = read_counts(Counts(input=said, output=69, total=69), exclusive=False, has_output=True)
+    assert counted.usage == Usage({"output": 69}, "the input was not counted; only the output is billed")
+
+
+def test_a_total_tells_the_input_that_was_not_counted() -> None:
+    counted = read_counts(Counts(output=100, reasoning=40, total=1100), exclusive=False, has_output=True)
+    assert counted.usage == Usage(
+        {"input": 1000, "output": 100, "reasoning": 40}, "the input was not counted; it is what the total leaves"
+    )

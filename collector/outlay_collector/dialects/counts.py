@@ -47,6 +47,9 @@ def read_counts(counts: Counts, *, exclusive: bool, has_output: bool) -> Counted
     """
     if counts.input is None and counts.output is None:
         return Counted(None)
+    cached = counts.cache_read or counts.cache_write
+    if not counts.input and counts.output and has_output and not cached:
+        return _without_input(counts)
     quantities: dict[str, int] = {}
     if counts.input is not None and (reason := _split_input(counts, exclusive, quantities)):
         return Counted(None, reason)
@@ -56,6 +59,18 @@ def read_counts(counts: Counts, *, exclusive: bool, has_output: bool) -> Counted
     if counts.output is None and has_output:
         inferred = "the output was not counted; only the input is billed"
     return Counted(Usage(quantities, inferred))
+
+
+def _without_input(counts: Counts) -> Counted:
+    """No answer comes of nothing: who counts no input, or 0, has not seen it. A total may have."""
+    quantities: dict[str, int] = {}
+    if reason := _split_output(counts, quantities):
+        return Counted(None, reason)
+    made = Usage(quantities).output_tokens or 0
+    if counts.total is not None and counts.total > made:
+        given = {"input": counts.total - made, **quantities}
+        return Counted(Usage(given, "the input was not counted; it is what the total leaves"))
+    return Counted(Usage(quantities, "the input was not counted; only the output is billed"))
 
 
 def _split_input(counts: Counts, exclusive: bool, quantities: dict[str, int]) -> str | None:

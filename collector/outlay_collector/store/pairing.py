@@ -1,17 +1,19 @@
-"""Which stored calls a report may belong to that it shares neither trace nor response id with.
+"""Which stored calls a report may belong to that it shares neither a response id nor a place in its trace with.
 
 An SDK's own span and an instrumentation's, or a request and its stream, may each begin a trace of their own. Then time
-is what they are looked for by; whether they are one call is `billing`'s to say.
+is what they are looked for by, and what was counted; whether they are one call is `billing`'s and `echoes`' to say.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Final
 
+import orjson
 from sqlalchemy import Connection, select
 
 from outlay_collector.billing import LONGEST_CALL_NS, SELF_REPORTING, SPLIT_STREAMS, Report, Source
+from outlay_collector.echoes import SLACK_NS, is_apart, marks
 from outlay_collector.store.schema import CALLS, REPORTS
 
 _MOST_CALLS: Final = 500
@@ -64,3 +66,53 @@ def streams_near(connection: Connection, reports: Iterable[Report]) -> set[int]:
         .order_by(CALLS.c.started_at_ns.desc())
     )
     return set(connection.execute(near.limit(_MOST_CALLS)).scalars())
+
+
+def overlapping(connection: Connection, call_ids: Collection[int], reports: Collection[Report]) -> set[int]:
+    """Those of the calls that went on while one of the reports did."""
+    if not call_ids:
+        return set()
+    began, ended = _span_of(reports)
+    return _ids(connection, "id {among}", "started_at_ns <= {ended} AND ended_at_ns >= {began}", call_ids, began, ended)
+
+
+def echoes_near(connection: Connection, reports: Collection[Report]) -> set[int]:
+    """The stored calls, in whatever trace, that one of the reports may repeat, or that may repeat one of them: in the
+    first case the report has no response id, in the second the call has none."""
+    counted = [report for report in reports if report.call.usage is not None]
+    apart = [report for report in counted if is_apart(report)]
+    found: set[int] = set()
+    if apart:
+        began, ended = _span_of(apart)
+        inner = "started_at_ns BETWEEN {began} AND {ended} AND ended_at_ns <= {ended}"
+        found |= _ids(connection, "output_tokens {among}", inner, _outputs(apart), began, ended)
+    if counted:
+        began, ended = _span_of(counted)
+        outer = "response_id IS NULL AND started_at_ns BETWEEN {longest} AND {ended} AND ended_at_ns >= {began}"
+        found |= _ids(connection, "output_tokens {among}", outer, _outputs(counted), began, ended)
+    return found
+
+
+def _outputs(reports: Iterable[Report]) -> set[int]:
+    return {made for report in reports for kind, made in marks(report) if kind == "out" and isinstance(made, int)}
+
+
+def _span_of(reports: Collection[Report]) -> tuple[int, int]:
+    began = min(report.call.started_at_ns for report in reports)
+    return began - SLACK_NS, max(report.call.ended_at_ns for report in reports) + SLACK_NS
+
+
+def _ids(
+    connection: Connection, among: str, when: str, values: Collection[int], began_ns: int, ended_ns: int
+) -> set[int]:
+    """The latest calls of which that holds. All values are one parameter, as in `inserting.rows_by_key`."""
+    if not values:
+        return set()
+    postgres = connection.dialect.name == "postgresql"
+    listed = "= ANY(%s)" if postgres else "IN (SELECT value FROM json_each(?))"
+    condition = f"{among} AND {when}".format(
+        among=listed, began=began_ns, ended=ended_ns, longest=began_ns - LONGEST_CALL_NS
+    )
+    statement = f"SELECT id FROM calls WHERE {condition} ORDER BY started_at_ns DESC LIMIT {_MOST_CALLS}"
+    parameter = list(values) if postgres else orjson.dumps(list(values)).decode()
+    return {call_id for (call_id,) in connection.exec_driver_sql(statement, (parameter,))}

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from sqlalchemy import JSON, BigInteger, Column, ForeignKey, Index, Integer
+from sqlalchemy import JSON, BigInteger, Column, ForeignKey, Index, Integer, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field, SQLModel
 
@@ -21,7 +21,17 @@ class CallRow(SQLModel, table=True):
     """One billable call."""
 
     __tablename__ = "calls"
-    __table_args__ = (Index("ix_calls_started_at_ns", "started_at_ns"), {"sqlite_autoincrement": True})
+    __table_args__ = (
+        Index("ix_calls_started_at_ns", "started_at_ns"),
+        Index(
+            "ix_calls_without_id",
+            "output_tokens",
+            "started_at_ns",
+            sqlite_where=text("response_id IS NULL"),
+            postgresql_where=text("response_id IS NULL"),
+        ),
+        {"sqlite_autoincrement": True},
+    )
 
     id: int | None = Field(default=None, sa_column=Column(BigId, primary_key=True, autoincrement=True))
     bill_key: str = Field(unique=True)

@@ -23,15 +23,23 @@ from outlay_collector.billing import (
     is_stream_of,
     merge,
 )
+from outlay_collector.echoes import echoes, is_apart
 from outlay_collector.store.engine import json_text
 from outlay_collector.store.ids import take_ids
 from outlay_collector.store.inserting import insert_rows, rows_by_key
-from outlay_collector.store.pairing import is_lonely, is_of_a_stream, lonely_near, streams_near
+from outlay_collector.store.neighbours import Neighbours, SpanKey
+from outlay_collector.store.pairing import (
+    echoes_near,
+    is_lonely,
+    is_of_a_stream,
+    lonely_near,
+    overlapping,
+    streams_near,
+)
 from outlay_collector.store.rollups import mark_stale
 from outlay_collector.store.rows import COLUMNS, columns_of, report_of
 from outlay_collector.store.schema import CALLS, REPORTS
 
-SpanKey = tuple[str, str]
 T = TypeVar("T")
 
 _MOST_PARAMETERS: Final = 500
@@ -86,7 +94,7 @@ def _place(report: Report) -> tuple[str, str, str | None]:
 
 def write_reports(connection: Connection, reports: Sequence[Report], received_at_ns: int) -> Written:
     """Store what is new in `reports`, in the caller's transaction. Writing the same reports again changes nothing."""
-    neighbours = _Neighbours(connection, {report.trace_id for report in reports})
+    neighbours = Neighbours(connection, {report.trace_id for report in reports})
     fresh = {key: report for report in reports if (key := (report.trace_id, report.span_id)) not in neighbours.calls}
     groups = _Grouping(connection, fresh, neighbours).groups()
     inserts = [group for group in groups if not group.call_ids]
@@ -110,25 +118,13 @@ def rows_of(report: Report, call_id: int, received_at_ns: int) -> tuple[tuple[An
     return _call_row(group, received_at_ns), report_row
 
 
-class _Neighbours:
-    """The reports already stored of the traces at hand: span to call, and parent span to the calls under it."""
-
-    def __init__(self, connection: Connection, traces: set[str]) -> None:
-        self.calls: dict[SpanKey, int] = {}
-        self.under: defaultdict[SpanKey, list[int]] = defaultdict(list)
-        wanted = ("trace_id", "span_id", "parent_span_id", "call_id")
-        for trace_id, span_id, parent, call_id in rows_by_key(connection, "reports", wanted, "trace_id", traces):
-            self.calls[trace_id, span_id] = call_id
-            if parent:
-                self.under[trace_id, parent].append(call_id)
-
-
 class _Grouping:
     """Puts fresh reports and stored calls together, call by call."""
 
-    def __init__(self, connection: Connection, fresh: dict[SpanKey, Report], neighbours: _Neighbours) -> None:
+    def __init__(self, connection: Connection, fresh: dict[SpanKey, Report], neighbours: Neighbours) -> None:
         self._fresh = fresh
         self._neighbours = neighbours
+        self._mixed = neighbours.told_of_by_several(fresh.values())
         keys = {r.bill_key for r in fresh.values() if r.call.response_id}
         stored = rows_by_key(connection, "calls", ("bill_key", "id"), "bill_key", keys)
         self._by_key: dict[str, int] = dict(stored)
@@ -150,6 +146,7 @@ class _Grouping:
                 self._join_nested(key, report)
         self._join_shadows()
         self._join_streams()
+        self._join_echoes()
         return list({id(root): root for group in self._of_span.values() if (root := group.root())}.values())
 
     def _join_nested(self, key: SpanKey, report: Report) -> None:
@@ -191,6 +188,20 @@ class _Grouping:
                 if not any(is_of_a_stream(r) for r in other.root().members) and other.join(group):
                     break
 
+    def _join_echoes(self) -> None:
+        """Pair what two instrumentations say of one call in different places, each with one of the other's."""
+        told = (*self._fresh.values(), *(r for group in self._of_call.values() for r in group.members))
+        if not any(map(is_apart, told)):
+            told = tuple(r for r in told if r.trace_id in self._mixed)
+        if not told:
+            return
+        groups = {(r.trace_id, r.span_id): group for group in self._roots() for r in group.members}
+        for outer, inner in echoes(told):
+            one, other = (groups[r.trace_id, r.span_id].root() for r in (outer, inner))
+            known = one.fresh or other.fresh
+            if known and {r.scope for r in one.members}.isdisjoint(r.scope for r in other.members):
+                one.join(other)
+
     def _roots(self) -> list[_Group]:
         groups = (group.root() for group in (*self._of_span.values(), *self._of_call.values()))
         return list({id(group): group for group in groups}.values())
@@ -198,7 +209,8 @@ class _Grouping:
     def _stored(self, connection: Connection) -> Iterator[tuple[int, list[Report]]]:
         """The stored calls a fresh report may belong to, with what their reports said."""
         wanted = set(self._by_key.values()) | lonely_near(connection, self._fresh.values())
-        wanted |= streams_near(connection, self._fresh.values())
+        wanted |= streams_near(connection, self._fresh.values()) | echoes_near(connection, self._fresh.values())
+        wanted |= overlapping(connection, self._neighbours.of(self._mixed), self._fresh.values())
         for key, report in self._fresh.items():
             wanted.update(self._neighbours.under.get(key, ()))
             if report.parent_span_id:

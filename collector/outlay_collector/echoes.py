@@ -1,0 +1,132 @@
+"""Echoes: spans of two instrumentations that tell of one call, neither of them directly inside the other.
+
+Between a framework's span of a call and an SDK's span of the same call other spans may lie (of the application, of a
+tool, of HTTP, of a proxy), kept or let go, come or yet to come; a framework that makes its spans in callbacks has them
+beside the SDK's, or in a trace of their own where the application has none. So no path of parents is looked for. What
+tells is what both say: one model, counts that agree, and that one went on while the other did. A call that a tool makes
+within a call counts other tokens, asks another model, or has another response id, and is a call of its own; so is one
+that the same instrumentation tells of twice. Pure; which calls are looked at is `store.pairing`'s.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from itertools import combinations
+from typing import Final
+
+from outlay.model import Usage
+
+from outlay_collector.billing import CHATS, REUSED_RESPONSE_IDS, Report, Source
+
+SLACK_NS: Final = 1_000_000
+"""Spans made of a callback's times are cut to microseconds or milliseconds."""
+_MOST_ALIKE: Final = 256
+_MAKES_SPANS_APART: Final = ("langchain", "litellm", "llama_index", "llama-index", "langfuse", "langsmith", "mlflow")
+"""Scopes of frameworks and callbacks, whose calls are always made by something beneath them."""
+_VENDOR: Final = re.compile(r"^(?:(?:us|eu|apac|jp|au|ca|global)\.)?(?:anthropic|amazon|meta|mistral|cohere|openai)\.")
+_EDITION: Final = re.compile(r"(?:[-@](?:\d{4}-\d{2}-\d{2}|\d{8}|latest|\d{3}))?(?:-v\d+(?::\d+)?)?$")
+
+
+def is_apart(report: Report) -> bool:
+    """Whether it may stand in another trace than the call it repeats."""
+    scope = report.scope.lower()
+    return not report.call.response_id and any(name in scope for name in _MAKES_SPANS_APART)
+
+
+def is_echo(outer: Report, inner: Report) -> bool:
+    """Whether `outer` repeats what `inner` tells of."""
+    a, b = outer.call, inner.call
+    if outer.scope == inner.scope or Source.RECORD in (outer.source, inner.source):
+        return False
+    if a.started_at_ns > b.started_at_ns + SLACK_NS or b.ended_at_ns > a.ended_at_ns + SLACK_NS:
+        return False
+    if outer.trace_id != inner.trace_id and not _in_traces_of_their_own(outer, inner):
+        return False
+    if a.response_id and b.response_id:
+        return a.response_id == b.response_id and not {a.provider, b.provider} & REUSED_RESPONSE_IDS
+    if a.operation != b.operation and not {a.operation, b.operation} <= CHATS:
+        return False
+    return not _models(outer).isdisjoint(_models(inner)) and _say_the_same(outer, inner)
+
+
+def echoes(reports: Iterable[Report]) -> Iterator[tuple[Report, Report]]:
+    """Pairs of an outer and an inner report: those of one trace first, and the nearest to each other."""
+    pairs = [
+        (outer, inner)
+        for alike in _alike(reports)
+        for inner, outer in combinations(sorted(alike, key=_length), 2)
+        if is_echo(outer, inner)
+    ]
+    yield from sorted(pairs, key=lambda p: (p[0].trace_id != p[1].trace_id, _length(p[0]), _length(p[1])))
+
+
+def marks(report: Report) -> set[tuple[str, object]]:
+    """What one of them must have in common with the other, to be looked for by: a response id, how much came out, with
+    and without the reasoning, what went in where nothing comes out, or that it failed."""
+    call, usage = report.call, report.call.usage
+    found: set[tuple[str, object]] = {("id", call.response_id)} if call.response_id else set()
+    if usage is None:
+        return found | ({("failed", None)} if call.error_type else set())
+    if (made := usage.output_tokens) is not None:
+        return found | {("out", made), ("out", made - (usage.reasoning_tokens or 0))}
+    return found | {("in", usage.input_tokens)}
+
+
+def _alike(reports: Iterable[Report]) -> Iterator[list[Report]]:
+    """Reports by their marks, in the order they began, as many at once as can be compared with one another."""
+    by_mark: defaultdict[tuple[str, object], list[Report]] = defaultdict(list)
+    for report in reports:
+        for mark in marks(report):
+            by_mark[mark].append(report)
+    for alike in by_mark.values():
+        if len({report.scope for report in alike}) > 1:
+            alike.sort(key=lambda report: (report.call.started_at_ns, report.span_id))
+            yield from (alike[at : at + _MOST_ALIKE] for at in range(0, len(alike), _MOST_ALIKE))
+
+
+def _in_traces_of_their_own(outer: Report, inner: Report) -> bool:
+    begins = outer.parent_span_id is None or inner.parent_span_id is None
+    return begins and is_apart(outer) and outer.call.attribution.service == inner.call.attribution.service
+
+
+def _length(report: Report) -> tuple[int, int, str]:
+    """The inner of two is the shorter or, where they are as long, the one nearer the provider."""
+    return report.call.ended_at_ns - report.call.started_at_ns, report.source, report.span_id
+
+
+def _models(report: Report) -> set[str]:
+    said = {report.call.model_requested, report.call.model_served}
+    return {_EDITION.sub("", _VENDOR.sub("", model.rsplit("/", 1)[-1].lower())) for model in said if model}
+
+
+def _say_the_same(outer: Report, inner: Report) -> bool:
+    a, b = outer.call.usage, inner.call.usage
+    if a is None or b is None:
+        same_trace = outer.trace_id == inner.trace_id
+        return a is b and same_trace and bool(outer.call.error_type and inner.call.error_type)
+    given, made = _agree_on_input(a, b), _agree_on_output(a, b)
+    return False not in (given, made) and True in (given, made)
+
+
+def _agree_on_input(a: Usage, b: Usage) -> bool | None:
+    """None where one of them does not say, or says 0. One of them may leave out what came from the cache."""
+    if not a.input_tokens or not b.input_tokens:
+        return None
+    return not {a.input_tokens, _uncached(a)}.isdisjoint({b.input_tokens, _uncached(b)})
+
+
+def _uncached(usage: Usage) -> int:
+    return (usage.input_tokens or 0) - (usage.cache_read_tokens or 0) - (usage.cache_write_tokens or 0)
+
+
+def _agree_on_output(a: Usage, b: Usage) -> bool | None:
+    """Likewise. One of them may leave out the reasoning."""
+    if not a.output_tokens or not b.output_tokens:
+        return None
+    return not {a.output_tokens, _said(a)}.isdisjoint({b.output_tokens, _said(b)})
+
+
+def _said(usage: Usage) -> int:
+    return (usage.output_tokens or 0) - (usage.reasoning_tokens or 0)
