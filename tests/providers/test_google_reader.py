@@ -196,3 +196,10 @@ def test_an_interaction_has_the_same_totals_under_other_names(quantities: Any, f
     stream = fold("google", [*events, {"event_type": "interaction.completed", "interaction": body}])
     assert (stream.finished, stream.output_characters) == (True, 3)
     assert {unit: n for unit, n in stream.reading().usage.quantities.items() if n} == expected
+
+
+def test_a_split_that_is_null_is_none_and_leaves_nothing_to_be_inferred(read: Any) -> None:
+    usage = {"promptTokenCount": 10, "candidatesTokenCount": 2, "totalTokenCount": 12}
+    splits = dict.fromkeys(("promptTokensDetails", "candidatesTokensDetails", "cacheTokensDetails"))
+    found = read("google", answer({**usage, **splits})).usage
+    assert (found.quantities, found.inferred) == ({"input": 10, "output": 2}, None)

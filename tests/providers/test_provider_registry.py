@@ -133,3 +133,27 @@ def test_a_stream_waits_for_the_event_that_shows_its_format() -> None:
 
 def test_an_unknown_shape_is_said_to_be_one(read: Any) -> None:
     assert "shape" in read("openai", {"hello": "world"}).reason_unread
+
+
+NULLS: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
+    "openai": (CHAT, ("prompt_cache_miss_tokens", "queue_time", "cost_in_usd_ticks", "is_byok", "billed_units")),
+    "anthropic": (MESSAGE, ("prompt_tokens", "inputTokens", "total_input_tokens", "search_context_size")),
+    "cohere": ({"usage": {"billed_units": {"input_tokens": 5, "output_tokens": 2}}}, ("inputTokens", "input_tokens")),
+    "bedrock": (
+        {"output": {}, "usage": {"inputTokens": 5, "outputTokens": 2, "totalTokens": 7}},
+        ("billed_units", "input_tokens", "tokens"),
+    ),
+    "mistral": (
+        {"object": "conversation.response", "usage": {"prompt_tokens": 5, "completion_tokens": 2, "total_tokens": 7}},
+        ("num_cached_tokens", "prompt_tokens_details", "inputTokens", "total_input_tokens"),
+    ),
+}
+
+
+@pytest.mark.parametrize("provider", NULLS)
+def test_a_null_of_another_format_says_nothing_about_whose_a_response_is(read: Any, provider: str) -> None:
+    body, others = NULLS[provider]
+    passed_on = {**body, "usage": {**body["usage"], **dict.fromkeys(others)}}
+    assert read(provider, body).usage is not None
+    assert read(provider, passed_on).usage == read(provider, body).usage
+    assert sniff(passed_on) == sniff(body)

@@ -14,7 +14,7 @@ from typing import Any, Final
 from outlay.model import Usage
 from outlay.providers.base import Reading
 from outlay.providers.counts import Contradiction, attempt, count, remainder, usage_of
-from outlay.providers.foreign import NOTHING, first_text, mapping, mappings, text, texts
+from outlay.providers.foreign import NOTHING, first_text, has, mapping, mappings, text, texts
 from outlay.providers.tiers import served_terms
 from outlay.providers.wire import Asked, Body, WireFormat
 
@@ -26,7 +26,7 @@ _REST_INFERRED: Final = "cache writes beyond the breakdown by lifetime are taken
 
 
 def _fits_converse(body: Body) -> bool:
-    return "inputTokens" in mapping(body.get("usage")) or ("output" in body and "stopReason" in body)
+    return has(mapping(body.get("usage")), "inputTokens") or ("output" in body and "stopReason" in body)
 
 
 def _read_converse(body: Body, asked: Asked) -> Reading:
@@ -77,13 +77,13 @@ def _writes(raw: Mapping[str, Any], written: int | None) -> tuple[dict[str, int]
 
 
 def _fits_titan(body: Body) -> bool:
-    return "inputTextTokenCount" in body
+    return has(body, "inputTextTokenCount")
 
 
 def _read_titan(body: Body, asked: Asked) -> Reading:
     """Titan: text (bedrock.invoke_model.20f896b940da), or vectors, which have no results to count."""
     results = list(mappings(body.get("results")))
-    counted = [{"tokenCount": result["tokenCount"]} for result in results if "tokenCount" in result]
+    counted = [{"tokenCount": result["tokenCount"]} for result in results if has(result, "tokenCount")]
     raw = {"inputTextTokenCount": body["inputTextTokenCount"], **({"results": counted} if results else {})}
 
     def usage() -> Usage:

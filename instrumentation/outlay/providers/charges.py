@@ -11,14 +11,14 @@ from decimal import Decimal
 from typing import Any, Final
 
 from outlay.providers.counts import Contradiction, measure
-from outlay.providers.foreign import mapping
+from outlay.providers.foreign import has, mapping
 
 _USD_PER_TICK: Final = Decimal("1e-10")
 
 
 def reported_cost(provider: str, usage: Mapping[str, Any]) -> Decimal | None:
     """The charge in USD, None where none is reported or what stands there is no amount."""
-    read = _BY_PROVIDER.get(provider) or (_openrouter if "is_byok" in usage else None)
+    read = _BY_PROVIDER.get(provider) or (_openrouter if has(usage, "is_byok") else None)
     if read is None:
         return None
     try:

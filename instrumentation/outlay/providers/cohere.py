@@ -12,13 +12,13 @@ from typing import Any
 from outlay.model import Usage
 from outlay.providers.base import Reading
 from outlay.providers.counts import Contradiction, attempt, count, detail, usage_of
-from outlay.providers.foreign import NOTHING, first_text, mapping, text, texts
+from outlay.providers.foreign import NOTHING, first_text, has, mapping, text, texts
 from outlay.providers.tiers import served_terms
 from outlay.providers.wire import Asked, Body, WireFormat
 
 
 def fits(body: Body) -> bool:
-    return "billed_units" in _raw(body)
+    return has(_raw(body), "billed_units")
 
 
 def _raw(body: Body) -> Mapping[str, Any]:
@@ -42,7 +42,7 @@ def read(body: Body, asked: Asked) -> Reading:
 def _read_usage(raw: Mapping[str, Any]) -> Usage | None:
     billed = detail(raw, "billed_units")
     if not billed:
-        if "tokens" in raw:
+        if has(raw, "tokens"):
             raise Contradiction("tokens are counted but no billed_units: what is charged is not said")
         return None
     thoughts, made = count(detail(raw, "tokens"), "reasoning_tokens"), count(billed, "output_tokens")

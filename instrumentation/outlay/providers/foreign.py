@@ -18,6 +18,12 @@ def is_mapping(value: object) -> TypeGuard[Mapping[str, Any]]:
     return type(value) is dict or isinstance(value, Mapping)
 
 
+def has(raw: Mapping[str, Any], field: str) -> bool:
+    """Whether the field says something. A null says no more than a field that is left out: who passes a response on
+    writes what it has no value for either way."""
+    return raw.get(field) is not None
+
+
 def text(value: object) -> str | None:
     """The value where it is a string that says something, else None."""
     return value if isinstance(value, str) and value else None

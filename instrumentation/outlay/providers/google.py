@@ -15,7 +15,7 @@ from typing import Any, Final
 from outlay.model import Usage
 from outlay.providers.base import Reading
 from outlay.providers.counts import attempt, count, usage_of
-from outlay.providers.foreign import NOTHING, first_text, mapping, mappings, text, texts
+from outlay.providers.foreign import NOTHING, first_text, has, mapping, mappings, text, texts
 from outlay.providers.google_usage import GENERATE, INTERACTION, read_usage
 from outlay.providers.tiers import served_terms
 from outlay.providers.wire import Asked, Body, WireFormat, unfinished
@@ -29,7 +29,7 @@ _DEEPEST: Final = 5
 
 
 def fits(body: Body) -> bool:
-    return "usageMetadata" in body or "usage_metadata" in body or isinstance(body.get("candidates"), list)
+    return has(body, "usageMetadata") or has(body, "usage_metadata") or isinstance(body.get("candidates"), list)
 
 
 def read(body: Body, asked: Asked) -> Reading:
@@ -41,7 +41,7 @@ def read(body: Body, asked: Asked) -> Reading:
 
 def _camel(body: Body) -> Body:
     """The body as the wire has it. A response dumped from the SDK's objects has its names in snake case."""
-    return mapping(_renamed(body, _DEEPEST)) if "usage_metadata" in body else body
+    return mapping(_renamed(body, _DEEPEST)) if has(body, "usage_metadata") else body
 
 
 def _renamed(value: object, levels: int) -> object:
@@ -114,7 +114,7 @@ class GenerateContentStream:
         self.output_characters = 0
 
     def feed(self, event: Body) -> None:
-        if "usage_metadata" in event:
+        if has(event, "usage_metadata"):
             event = _camel(event)
         self._last = event
         if usage := event.get("usageMetadata"):
@@ -157,7 +157,7 @@ def _read_predictions(body: Body, asked: Asked) -> Reading:
 
 
 def _fits_interaction(body: Body) -> bool:
-    return body.get("object") == "interaction" or "total_input_tokens" in mapping(body.get("usage"))
+    return body.get("object") == "interaction" or has(mapping(body.get("usage")), "total_input_tokens")
 
 
 def _read_interaction(body: Body, asked: Asked) -> Reading:

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from outlay.model import Usage
 from outlay.providers.counts import Contradiction, count, remainder, usage_of
-from outlay.providers.foreign import mappings
+from outlay.providers.foreign import has, mappings
 
 _APART: Final[dict[object, str]] = {
     "AUDIO": "audio",
@@ -94,10 +94,10 @@ def read_usage(raw: Mapping[str, Any], fields: Fields, fees: Mapping[str, int]) 
 
 
 def _input(raw: Mapping[str, Any], fields: Fields, prompt: int) -> tuple[dict[str, int | None], str | None]:
-    field = next((name for name in fields.prompt_split if name in raw), fields.prompt_split[0])
+    field = next((name for name in fields.prompt_split if has(raw, name)), fields.prompt_split[0])
     given = _split(raw, field, fields.tokens)
     rest = remainder(fields.prompt, prompt, given)
-    inferred = _UNSPLIT if field in raw and rest else None
+    inferred = _UNSPLIT if has(raw, field) and rest else None
     given["text"] = given.get("text", 0) + rest
     cached = count(raw, fields.cached)
     if cached is None:

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from outlay.providers.base import Reading
 from outlay.providers.counts import attempt, count, usage_of
-from outlay.providers.foreign import NOTHING, first_text, mapping, text
+from outlay.providers.foreign import NOTHING, first_text, has, mapping, text
 from outlay.providers.openai_usage import read_usage
 from outlay.providers.tiers import served_terms
 from outlay.providers.wire import Asked, Body, WireFormat
 
 
 def fits(body: Body) -> bool:
-    return "pages_processed" in mapping(body.get("usage_info"))
+    return has(mapping(body.get("usage_info")), "pages_processed")
 
 
 def read(body: Body, asked: Asked) -> Reading:

@@ -12,7 +12,7 @@ from outlay.model import Quantity, Usage
 from outlay.providers.base import Reading
 from outlay.providers.charges import reported_cost
 from outlay.providers.counts import NO_USAGE, attempt, count, usage_of
-from outlay.providers.foreign import NOTHING, first_text, mapping, mappings, text, texts
+from outlay.providers.foreign import NOTHING, first_text, has, mapping, mappings, text, texts
 from outlay.providers.openai_media import image_buckets
 from outlay.providers.openai_usage import read_usage
 from outlay.providers.tiers import served_terms
@@ -24,7 +24,7 @@ _TERMINAL: Final = ("response.completed", "response.incomplete", "response.faile
 
 def fits(body: Body) -> bool:
     return body.get("object") in _OBJECTS or (
-        ("output" in body or "answers" in body) and "choices" not in body and "input_tokens" in _raw(body)
+        ("output" in body or "answers" in body) and not has(body, "choices") and has(_raw(body), "input_tokens")
     )
 
 

@@ -54,17 +54,39 @@ FORMATS: Final[tuple[WireFormat, ...]] = (
 )
 """In the order they are tried: the common ones first, the loosest last."""
 
+
+def _is_alone(usage: Body) -> bool:
+    return sum(value is not None for value in usage.values()) == 1
+
+
 _MARKS: Final[tuple[tuple[str, Callable[[Body, Body], bool]], ...]] = (
     ("bedrock", lambda body, usage: str(body.get("id", "")).startswith("msg_bdrk_")),
-    ("google-vertex", lambda body, usage: "trafficType" in mapping(body.get("usageMetadata"))),
+    ("google-vertex", lambda body, usage: mapping(body.get("usageMetadata")).get("trafficType") is not None),
     ("openrouter", lambda body, usage: str(body.get("id", "")).startswith("gen-")),
-    ("openrouter", lambda body, usage: "is_byok" in usage or ("cost_details" in usage and "cost" in usage)),
-    ("perplexity", lambda body, usage: isinstance(usage.get("cost"), Mapping) or "search_context_size" in usage),
-    ("groq", lambda body, usage: "x_groq" in body or "queue_time" in usage),
-    ("deepseek", lambda body, usage: "prompt_cache_miss_tokens" in usage),
-    ("azure", lambda body, usage: "prompt_filter_results" in body or "audio_prompt_tokens" in usage),
-    ("xai", lambda body, usage: "cost_in_usd_ticks" in usage or "num_sources_used" in usage),
-    ("voyageai", lambda body, usage: set(usage) == {"total_tokens"}),
+    (
+        "openrouter",
+        lambda body, usage: (
+            usage.get("is_byok") is not None
+            or (usage.get("cost_details") is not None and usage.get("cost") is not None)
+        ),
+    ),
+    (
+        "perplexity",
+        lambda body, usage: isinstance(usage.get("cost"), Mapping) or usage.get("search_context_size") is not None,
+    ),
+    ("groq", lambda body, usage: body.get("x_groq") is not None or usage.get("queue_time") is not None),
+    ("deepseek", lambda body, usage: usage.get("prompt_cache_miss_tokens") is not None),
+    (
+        "azure",
+        lambda body, usage: (
+            body.get("prompt_filter_results") is not None or usage.get("audio_prompt_tokens") is not None
+        ),
+    ),
+    (
+        "xai",
+        lambda body, usage: usage.get("cost_in_usd_ticks") is not None or usage.get("num_sources_used") is not None,
+    ),
+    ("voyageai", lambda body, usage: usage.get("total_tokens") is not None and _is_alone(usage)),
 )
 _MAKERS: Final = (
     (

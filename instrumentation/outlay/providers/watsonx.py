@@ -5,7 +5,7 @@ from __future__ import annotations
 from outlay.model import Usage
 from outlay.providers.base import Reading
 from outlay.providers.counts import attempt, count, usage_of
-from outlay.providers.foreign import first_text, mappings, texts
+from outlay.providers.foreign import first_text, has, mappings, texts
 from outlay.providers.tiers import served_terms
 from outlay.providers.wire import Asked, Body, WireFormat
 
@@ -13,7 +13,7 @@ _COUNTS = ("input_token_count", "generated_token_count")
 
 
 def fits(body: Body) -> bool:
-    return any("generated_token_count" in result for result in mappings(body.get("results")))
+    return any(has(result, "generated_token_count") for result in mappings(body.get("results")))
 
 
 def read(body: Body, asked: Asked) -> Reading:
