@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
-from typing import Any, Final, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 from outlay.model import Attribution, Terms
 from outlay.providers.tiers import served_terms
@@ -72,8 +72,9 @@ class Dialect(Protocol):
     def prefixes(self) -> tuple[str, ...]:
         """Families of attributes it reads."""
 
-    def claims(self, span: Span) -> bool:
-        """Whether the span speaks this dialect. The registry asks in order; the first that claims a span reads it."""
+    def claims(self, scope_name: str, name: str, names: frozenset[str]) -> bool:
+        """Whether a span of that scope and name that has attributes of those names speaks this dialect. The registry
+        asks in order, once for all such spans; the first that claims them reads them."""
 
     def read(self, span: Span) -> Report | None:
         """What the span says of its call; None where it is none. Raises nothing, whatever the attributes hold."""
@@ -89,6 +90,11 @@ def first(attributes: Mapping[str, Any], names: Iterable[str]) -> Any:
         if (value := attributes.get(name)) is not None:
             return value
     return None
+
+
+def newest(synonyms: Iterable[str], names: frozenset[str]) -> str:
+    """The first of the synonyms that is among the names; empty where none is."""
+    return next((name for name in synonyms if name in names), "")
 
 
 def text(value: object) -> str | None:
@@ -125,18 +131,37 @@ def milliseconds(seconds: object) -> float | None:
     return None
 
 
+class _Names(NamedTuple):
+    """Under which name a span or resource says each; empty where it does not."""
+
+    service: str
+    environment: str
+    feature: str
+    user: str
+    tenant: str
+    session: str
+
+
+def _names(names: frozenset[str]) -> _Names:
+    synonyms = (("service.name",), _ENVIRONMENT, _FEATURE, _USER, _TENANT, _SESSION)
+    return _Names(*(newest(each, names) for each in synonyms))
+
+
 def attribution_of(span: Span) -> Attribution:
     """Who made the call, from the span and, for what it leaves out, its resource."""
-    own, resource = span.attributes.named, _of_resource(span.origin)
-    tags = dict(resource.tags)
-    _add_tags(tags, span.attributes.families)
+    attributes, resource = span.attributes, _of_resource(span.origin)
+    get, names = attributes.named.get, attributes.shape.known(_names)
+    tags = resource.tags
+    if attributes.families:
+        tags = dict(tags)
+        _add_tags(tags, attributes.families)
     return Attribution(
-        service=text(own.get("service.name")) or resource.service,
-        environment=text(first(own, _ENVIRONMENT)) or resource.environment,
-        feature=text(first(own, _FEATURE)) or resource.feature,
-        user=text(first(own, _USER)),
-        tenant=text(first(own, _TENANT)) or resource.tenant,
-        session=text(first(own, _SESSION)),
+        service=text(get(names.service)) or resource.service,
+        environment=text(get(names.environment)) or resource.environment,
+        feature=text(get(names.feature)) or resource.feature,
+        user=text(get(names.user)),
+        tenant=text(get(names.tenant)) or resource.tenant,
+        session=text(get(names.session)),
         tags=tags,
     )
 
@@ -144,14 +169,14 @@ def attribution_of(span: Span) -> Attribution:
 @lru_cache(maxsize=8)
 def _of_resource(origin: Origin) -> Attribution:
     """What a resource says for all its spans: 1.5 us less for each."""
-    resource = origin.resource.named
+    get, names = origin.resource.named.get, origin.resource.shape.known(_names)
     tags: dict[str, str] = {}
     _add_tags(tags, origin.resource.families)
     return Attribution(
-        service=text(resource.get("service.name")),
-        environment=text(first(resource, _ENVIRONMENT)),
-        feature=text(first(resource, _FEATURE)),
-        tenant=text(first(resource, _TENANT)),
+        service=text(get(names.service)),
+        environment=text(get(names.environment)),
+        feature=text(get(names.feature)),
+        tenant=text(get(names.tenant)),
         tags=tags,
     )
 

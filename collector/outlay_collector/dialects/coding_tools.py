@@ -124,8 +124,8 @@ class CodingTool:
             *tool.counts.values(),
         }
 
-    def claims(self, span: Span) -> bool:
-        return self.tool.spans is not None and span.name in self.tool.spans
+    def claims(self, scope_name: str, name: str, names: frozenset[str]) -> bool:
+        return self.tool.spans is not None and name in self.tool.spans
 
     def read(self, span: Span) -> Report | None:
         spans = self.tool.spans or {}

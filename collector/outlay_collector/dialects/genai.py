@@ -161,12 +161,11 @@ class GenAI:
         self.name = customs.name
         self.note = customs.note
 
-    def claims(self, span: Span) -> bool:
+    def claims(self, scope_name: str, name: str, names: frozenset[str]) -> bool:
         scopes = self.customs.scopes
-        if scopes and not span.origin.scope_name.startswith(scopes):
+        if scopes and not scope_name.startswith(scopes):
             return False
-        named = span.attributes.named
-        return first(named, PROVIDER) is not None or OPERATION[0] in named or MODEL in named
+        return not names.isdisjoint((*PROVIDER, OPERATION[0], MODEL))
 
     def read(self, span: Span) -> Report | None:
         operation = operation_of(span)

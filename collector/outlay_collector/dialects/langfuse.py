@@ -64,8 +64,8 @@ class Langfuse:
     keys = SHARED_KEYS | {_TYPE, _MODEL, _PARAMETERS, _USAGE, _COST, _MESSAGE, "error.type"}
     prefixes: tuple[str, ...] = ()
 
-    def claims(self, span: Span) -> bool:
-        return _TYPE in span.attributes.named
+    def claims(self, scope_name: str, name: str, names: frozenset[str]) -> bool:
+        return _TYPE in names
 
     def read(self, span: Span) -> Report | None:
         get = span.attributes.named.get

@@ -28,8 +28,8 @@ class LangSmith(GenAI):
             Customs(name="langsmith", note="LangSmith 0.15.0's export; only kinds `llm` and `embedding` are calls")
         )
 
-    def claims(self, span: Span) -> bool:
-        return _KIND in span.attributes.named
+    def claims(self, scope_name: str, name: str, names: frozenset[str]) -> bool:
+        return _KIND in names
 
     def read(self, span: Span) -> Report | None:
         operation = _CALLS.get((text(span.attributes.named.get(_KIND)) or "").lower())

@@ -37,8 +37,8 @@ class LiteLLM(GenAI):
             )
         )
 
-    def claims(self, span: Span) -> bool:
-        return span.origin.scope_name == _SCOPE or _CALL_ID in span.attributes.named
+    def claims(self, scope_name: str, name: str, names: frozenset[str]) -> bool:
+        return scope_name == _SCOPE or _CALL_ID in names
 
     def read(self, span: Span) -> Report | None:
         attributes = span.attributes.named

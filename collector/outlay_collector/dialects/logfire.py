@@ -43,8 +43,8 @@ class Logfire(GenAI):
             )
         )
 
-    def claims(self, span: Span) -> bool:
-        return span.origin.scope_name.startswith(_SCOPE) and _REQUEST in span.attributes.named
+    def claims(self, scope_name: str, name: str, names: frozenset[str]) -> bool:
+        return scope_name.startswith(_SCOPE) and _REQUEST in names
 
     def read(self, span: Span) -> Report | None:
         asked = json_object(span.attributes.named.get(_REQUEST))

@@ -52,8 +52,8 @@ class MLflow:
     keys = SHARED_KEYS | {_TYPE, _INPUTS, _OUTPUTS, _USAGE, _MODEL, _PROVIDER, _FORMAT, _COST, "error.type"}
     prefixes: tuple[str, ...] = ()
 
-    def claims(self, span: Span) -> bool:
-        return _TYPE in span.attributes.named
+    def claims(self, scope_name: str, name: str, names: frozenset[str]) -> bool:
+        return _TYPE in names
 
     def read(self, span: Span) -> Report | None:
         get = span.attributes.named.get

@@ -59,8 +59,8 @@ class OpenInference:
     }  # fmt: skip
     prefixes: tuple[str, ...] = ()
 
-    def claims(self, span: Span) -> bool:
-        return _KIND in span.attributes.named
+    def claims(self, scope_name: str, name: str, names: frozenset[str]) -> bool:
+        return _KIND in names
 
     def read(self, span: Span) -> Report | None:
         attributes = span.attributes.named

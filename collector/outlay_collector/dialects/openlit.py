@@ -44,8 +44,8 @@ class OpenLit(GenAI):
             )
         )
 
-    def claims(self, span: Span) -> bool:
-        return span.origin.scope_name.startswith(_SCOPE)
+    def claims(self, scope_name: str, name: str, names: frozenset[str]) -> bool:
+        return scope_name.startswith(_SCOPE)
 
     def read(self, span: Span) -> Report | None:
         attributes = span.attributes.named

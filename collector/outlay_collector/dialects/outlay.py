@@ -55,8 +55,8 @@ class Outlay:
     """Not the counts and totals it also writes, for those who know the conventions alone: they stand in its JSON."""
     prefixes = (at.RATE_LIMIT_PREFIX, at.TAG_PREFIX)
 
-    def claims(self, span: Span) -> bool:
-        return span.origin.scope_name == at.SCOPE
+    def claims(self, scope_name: str, name: str, names: frozenset[str]) -> bool:
+        return scope_name == at.SCOPE
 
     def read(self, span: Span) -> Report | None:
         get = span.attributes.named.get

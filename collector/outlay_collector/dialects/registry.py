@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Final
 
 from outlay.attributes import SCOPE
@@ -21,7 +22,7 @@ from outlay_collector.dialects.openinference import OpenInference
 from outlay_collector.dialects.openlit import OpenLit
 from outlay_collector.dialects.outlay import Outlay
 from outlay_collector.dialects.vercel import Vercel
-from outlay_collector.otlp.span import Span, Wanted
+from outlay_collector.otlp.span import Shape, Span, Wanted
 
 _OUTLAY: Final = Outlay()
 TOOLS: Final = tuple(map(CodingTool, CODING_TOOLS))
@@ -54,7 +55,12 @@ def read_span(span: Span) -> Report | None:
 
 
 def dialect_of(span: Span) -> Dialect | None:
+    return _dialect_of(span.origin.scope_name, span.name, span.attributes.shape)
+
+
+@lru_cache(maxsize=4096)
+def _dialect_of(scope_name: str, name: str, shape: Shape) -> Dialect | None:
     for dialect in DIALECTS:
-        if dialect.claims(span):
+        if dialect.claims(scope_name, name, shape.names):
             return dialect
     return None

@@ -69,8 +69,8 @@ class Vercel:
     }
     prefixes: tuple[str, ...] = ()
 
-    def claims(self, span: Span) -> bool:
-        return _OPERATION in span.attributes.named
+    def claims(self, scope_name: str, name: str, names: frozenset[str]) -> bool:
+        return _OPERATION in names
 
     def read(self, span: Span) -> Report | None:
         attributes = span.attributes.named

@@ -72,10 +72,11 @@ def read_attributes(holder: Mapping[str, Any], wanted: Wanted) -> Attributes:
     for attribute in objects(holder, "attributes"):
         key = attribute.get("key")
         if isinstance(key, str):
-            if key in wanted.names:
-                read.named[key] = value_of(attribute.get("value"))
-            elif key.startswith(wanted.prefixes):
-                read.families[key] = value_of(attribute.get("value"))
+            by_name = key in wanted.names
+            if not by_name and not key.startswith(wanted.prefixes):
+                continue
+            if (value := value_of(attribute.get("value"))) is not None:
+                (read.named if by_name else read.families)[key] = value
     return read
 
 

@@ -30,7 +30,8 @@ _SHORT: Final = 0x80
 _KEY: Final = 0x0A
 _VALUE: Final = 0x12
 _TEXT: Final = 0x0A
-"""The byte that begins a KeyValue's key, its value, and a text in that."""
+_WHOLE: Final = 0x18
+"""The byte that begins a KeyValue's key, its value, and a text or a whole number in that."""
 _SMALLEST: Final = 4
 _Kind = tuple[str, bool]
 """A key, empty where it is not wanted, and whether it is wanted by name or else as one of a family."""
@@ -111,9 +112,11 @@ class _Reader:
             if read is None:
                 read = known[written] = self._read(written)
             (key, by_name), value = read
+            if value is None:
+                continue
             if by_name:
                 named[key] = value
-            elif key:
+            else:
                 families[key] = value
         return found
 
@@ -129,7 +132,7 @@ class _Reader:
             kind = self._kinds[written[:end]] = self._kind(KeyValue.FromString(written).key)
         if not kind[0]:
             return _UNWANTED
-        value = _text(written, end)
+        value = _plain(written, end)
         return kind, value_of(KeyValue.FromString(written).value) if value is None else value
 
     def _kind(self, key: str) -> _Kind:
@@ -138,21 +141,29 @@ class _Reader:
         return (key, False) if key.startswith(self._wanted.prefixes) else ("", False)
 
 
-def _text(written: bytes, at: int) -> str | None:
-    """What a KeyValue says where it is a text, from the bytes as they stand; None for any other. Its value begins at
-    `at`. To make it a message takes twice as long."""
+def _plain(written: bytes, at: int) -> str | int | None:
+    """What a KeyValue says where it is a text, or a whole number that is no longer than counts are, from the bytes as
+    they stand; None for any other. Its value begins at `at`. To make it a message takes twice as long."""
     try:
         if written[at] != _VALUE:
-            return None
-        at += 2 if written[at + 1] < _SHORT else 3
-        if written[at] != _TEXT:
             return None
         size, at = written[at + 1], at + 2
         if size >= _SHORT:
             size, at = size & 0x7F | written[at] << 7, at + 1
+        if at + size != len(written):
+            return None
+        kind, number, at = written[at], written[at + 1], at + 2
+        if number >= _SHORT:
+            number, at = number & 0x7F | written[at] << 7, at + 1
+        if kind == _TEXT:
+            return written[at:].decode() if at + number == len(written) else None
+        if kind != _WHOLE:
+            return None
+        if number >= _SHORT << 7:
+            number, at = number & 0x3FFF | written[at] << 14, at + 1
     except IndexError:
         return None
-    return written[at:].decode() if at + size == len(written) else None
+    return number if at == len(written) and number < _SHORT << 14 else None
 
 
 def read_attributes(attributes: Iterable[KeyValue], wanted: Wanted) -> Attributes:
@@ -163,9 +174,11 @@ def read_attributes(attributes: Iterable[KeyValue], wanted: Wanted) -> Attribute
         key = attribute.key
         if key in names:
             value = attribute.value
-            named[key] = value.string_value or value.int_value or value_of(value)
-        elif key.startswith(prefixes):
-            families[key] = value_of(attribute.value)
+            said = value.string_value or value.int_value or value_of(value)
+            if said is not None:
+                named[key] = said
+        elif key.startswith(prefixes) and (said := value_of(attribute.value)) is not None:
+            families[key] = said
     return Attributes(named, families)
 
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from functools import lru_cache
+from typing import Any, Final, TypeVar
 
 ERROR: Final = 2
 """`status_code` of a span that failed."""
 
 _LONGEST_SCOPE: Final = 256
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,12 +32,42 @@ class Wanted:
         return self.of_scope.get(scope_name, self)
 
 
+class Shape:
+    """Under which names a span says something. Spans of one instrumentation have few shapes between them, so that what
+    follows from the names alone is worked out once for each."""
+
+    __slots__ = ("_known", "names")
+
+    def __init__(self, names: tuple[str, ...]) -> None:
+        self.names = frozenset(names)
+        self._known: dict[Callable[[frozenset[str]], Any], Any] = {}
+
+    def known(self, work_out: Callable[[frozenset[str]], T]) -> T:
+        """What a function says of the names, which must follow from them alone."""
+        found: T | None = self._known.get(work_out)
+        if found is None:
+            found = self._known[work_out] = work_out(self.names)
+        return found
+
+
+_shape_of: Final = lru_cache(maxsize=4096)(Shape)
+
+
 @dataclass(slots=True)
 class Attributes:
-    """The wanted ones of a span or resource: `named`, and those of a family, few of which any span has."""
+    """The wanted ones of a span or resource: `named`, and those of a family, few of which any span has. One without a
+    value is not there."""
 
     named: dict[str, Any] = field(default_factory=dict)
     families: dict[str, Any] = field(default_factory=dict)
+    _shape: Shape | None = None
+
+    @property
+    def shape(self) -> Shape:
+        """Of `named`, which is not added to once this has been asked for."""
+        if self._shape is None:
+            self._shape = _shape_of(tuple(self.named))
+        return self._shape
 
 
 class BadBody(Exception):
