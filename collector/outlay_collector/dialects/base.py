@@ -110,6 +110,8 @@ def text(value: object) -> str | None:
 
 def count(value: object) -> int | None:
     """A count of something, None where it is not one: senders put texts, floats and worse where counts belong."""
+    if type(value) is int:
+        return value if 0 <= value <= MOST_UNITS else None
     if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= 13:
         value = int(value)
     if isinstance(value, float) and value.is_integer():

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from functools import lru_cache
+from typing import Any, Final, NamedTuple
 
 from outlay.providers.base import Reading
 from outlay.providers.registry import provider_of_host
 
 from outlay_collector.billing import Report, Source
-from outlay_collector.dialects.base import SHARED_KEYS, count, first, milliseconds, text
+from outlay_collector.dialects.base import SHARED_KEYS, count, first, milliseconds, newest, text
 from outlay_collector.dialects.carried import agreeing, json_object, printed_object, read_usage_object
 from outlay_collector.dialects.counts import Counts, read_counts
 from outlay_collector.dialects.makers import provider_named
@@ -92,8 +93,7 @@ DETAILS: Final[dict[str, tuple[str, str]]] = {
     "output_audio": (OUTPUT_DETAILS, "audio"),
 }
 """LangChain's breakdowns, printed into one attribute each."""
-_UNITS: Final = {name: (unit, place) for unit, names in COUNTS.items() for place, name in enumerate(names)}
-"""Which unit a name counts, and how many newer names it has."""
+_COUNTED: Final = frozenset(name for names in COUNTS.values() for name in names)
 STEPS: Final[dict[str, str]] = {
     **dict.fromkeys(("agent", "create_agent", "invoke_agent", "handoff", "plan", "execute_task"), "agent"),
     **dict.fromkeys(("workflow", "invoke_workflow", "task", "chain", "framework", "prompt", "parser"), "chain"),
@@ -113,6 +113,33 @@ _OPERATIONS: Final = {
 _WITHOUT_OUTPUT: Final = frozenset({"embeddings", "rerank", "moderation"})
 _LEAVE_CACHE_OUT: Final = frozenset({"anthropic", "bedrock"})
 """Providers whose own input count leaves the cache out."""
+
+
+class Names(NamedTuple):
+    """Under which name a span says each thing, the newest where there are several; empty where it does not."""
+
+    provider: str
+    operation: str
+    host: str
+    streamed: str
+    request_id: str
+    first_chunk: str
+    finish: str
+    stated_cost: str
+    counts: tuple[tuple[str, str], ...]
+    """Units and the name each is counted under."""
+    counted: tuple[str, ...]
+    """All names that count something."""
+
+
+def _names(names: frozenset[str]) -> Names:
+    synonyms = (PROVIDER, OPERATION, HOST, STREAMED, REQUEST_ID, FIRST_CHUNK, FINISH, STATED_COST)
+    counts = ((unit, newest(each, names)) for unit, each in COUNTS.items())
+    return Names(
+        *(newest(each, names) for each in synonyms),
+        counts=tuple((unit, name) for unit, name in counts if name),
+        counted=tuple(sorted(names & _COUNTED)),
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -189,7 +216,7 @@ def operation_of(span: Span) -> str | None:
     attributes = span.attributes.named
     if "traceloop.span.kind" in attributes:
         return None
-    said = (text(first(attributes, OPERATION)) or "").lower()
+    said = (text(attributes.get(span.attributes.shape.known(_names).operation)) or "").lower()
     if said in STEPS:
         return None
     operation = _OPERATIONS.get(said, said)
@@ -200,30 +227,30 @@ def operation_of(span: Span) -> str | None:
 
 def read_call(span: Span, customs: Customs, operation: str, **overriding: Any) -> Report:
     """The report of a span in these names. `overriding` goes to `report_of` instead of what would be read."""
-    attributes = span.attributes.named
+    get, names = span.attributes.named.get, span.attributes.shape.known(_names)
     provider = overriding.pop("provider", None) or customs.provider or provider_of(span)
-    provider_said_cost = text(attributes.get("gen_ai.usage.cost.source")) == "provider"
     read: dict[str, Any] = {
         "reading": counted(span, provider, operation, exclusive=customs.exclusive),
         "source": customs.source,
-        "model_requested": text(attributes.get(MODEL)),
-        "model_served": text(attributes.get(SERVED)),
-        "response_id": text(attributes.get("gen_ai.response.id")),
-        "request_id": text(first(attributes, REQUEST_ID)),
-        "server_address": text(attributes.get("server.address")),
-        "streamed": _is_true(first(attributes, STREAMED)),
-        "time_to_first_chunk_ms": _first_chunk_ms(first(attributes, FIRST_CHUNK), customs),
-        "finish_reasons": finish_reasons(first(attributes, FINISH)),
-        "stated_cost_usd": first(attributes, STATED_COST),
-        "provider_cost": provider_said_cost,
+        "model_requested": text(get(MODEL)),
+        "model_served": text(get(SERVED)),
+        "response_id": text(get("gen_ai.response.id")),
+        "request_id": text(get(names.request_id)),
+        "server_address": text(get("server.address")),
+        "streamed": _is_true(get(names.streamed)),
+        "time_to_first_chunk_ms": _first_chunk_ms(get(names.first_chunk), customs),
+        "finish_reasons": finish_reasons(get(names.finish)),
+        "stated_cost_usd": get(names.stated_cost),
+        "provider_cost": get("gen_ai.usage.cost.source") == "provider",
     }
-    return report_of(span, dialect=customs.name, provider=provider, operation=operation, **{**read, **overriding})
+    read.update(overriding)
+    return report_of(span, dialect=customs.name, provider=provider, operation=operation, **read)
 
 
 def counted(span: Span, provider: str, operation: str, *, exclusive: bool = False) -> Reading:
     """The usage by the span's own counts or, where it carries the provider's usage object, by that."""
     attributes = span.attributes.named
-    values, raw_counts = _counts(attributes)
+    values, raw_counts = _counts(attributes, span.attributes.shape.known(_names))
     if INPUT_DETAILS in attributes or OUTPUT_DETAILS in attributes:
         printed = {name: printed_object(attributes.get(name)) for name in (INPUT_DETAILS, OUTPUT_DETAILS)}
         for unit, (holder, key) in DETAILS.items():
@@ -241,9 +268,13 @@ def counted(span: Span, provider: str, operation: str, *, exclusive: bool = Fals
 def provider_of(span: Span) -> str:
     """The host knows better than the SDK's name: forty providers are called through OpenAI's. Where nobody is named, or
     a framework, the model tells."""
-    attributes = span.attributes.named
-    said = provider_named(text(first(attributes, PROVIDER)), text(first(attributes, (SERVED, MODEL))))
-    host = text(first(attributes, HOST))
+    get, names = span.attributes.named.get, span.attributes.shape.known(_names)
+    return _provider(text(get(names.provider)), text(get(SERVED, get(MODEL))), text(get(names.host)))
+
+
+@lru_cache(maxsize=1024)
+def _provider(named: str | None, model: str | None, host: str | None) -> str:
+    said = provider_named(named, model)
     if said == "openai" and host:
         host = host.split("://", 1)[-1].split("/", 1)[0].split(":", 1)[0]
         return provider_of_host(host) or said
@@ -264,17 +295,14 @@ def _is_true(value: object) -> bool:
     return value is True or value == "true"
 
 
-def _counts(attributes: Mapping[str, Any]) -> tuple[dict[str, int | None], dict[str, Any]]:
+def _counts(attributes: Mapping[str, Any], names: Names) -> tuple[dict[str, int | None], dict[str, Any]]:
     """The counts by unit, by the newest name each came with; and all of them under their names, so that history can be
-    read again. A span has few of the names there are, so it is asked, not they: 12 us a span less."""
-    newest: dict[str, tuple[int, Any]] = {}
+    read again."""
     raw: dict[str, Any] = {}
-    for name, value in attributes.items():
-        if value is None or (known := _UNITS.get(name)) is None:
-            continue
-        unit, place = known
-        if unit not in newest or place < newest[unit][0]:
-            newest[unit] = (place, value)
-        if isinstance(value, (int, float, str)):
-            raw[name] = text(value) if isinstance(value, str) else value
-    return {unit: count(value) for unit, (_, value) in newest.items()}, raw
+    for name in names.counted:
+        value = attributes[name]
+        if isinstance(value, (int, float)):
+            raw[name] = value
+        elif isinstance(value, str):
+            raw[name] = text(value)
+    return {unit: count(attributes[name]) for unit, name in names.counts}, raw
