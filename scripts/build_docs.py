@@ -119,15 +119,16 @@ are one call where they come from different instrumentations, in one trace, the 
 both name one model (its edition and its maker's prefix left aside) and count the same: to the token, but for a cache or
 a reasoning that one of them leaves out. Or where they have one response id, whatever providers they name (a gateway and
 its client). In two traces only a framework's or a callback's span without a response id is looked for (LangChain,
-LiteLLM, LlamaIndex, Langfuse, LangSmith, MLflow), in the same service, where one of the two begins its trace. A report
-joins one call at most.
+LiteLLM, LlamaIndex, Langfuse, LangSmith, MLflow), in the same service, where one of the two begins its trace. A span of
+LangChain's, LiteLLM's or LlamaIndex's that counts nothing joins the call beneath it in its trace: they make none of
+their own. A report joins one call at most.
 
 So a call that a tool makes within a call is a second call: it counts other tokens, asks another model or has another
 response id. Where evidence is lacking this errs as follows. Calls that one instrumentation tells of, neither directly
 inside the other, stay apart, even where they count the same: billed twice, should it tell of one call twice. Two
 instrumentations' calls of one model, the one within the other in time, are one where they count the same to the token
 and have not two response ids: billed once, should two calls ever do that. Where one of two counts and the other does
-not, both stand, the other `unpriced`: no money is billed twice, the call is counted twice. Spans directly inside one
+not, and is no framework's, both stand, the other `unpriced`: no money is billed twice, the call is counted twice. Spans directly inside one
 another are one call even where their counts differ, since frameworks estimate.
 
 An answer that counts no input, or 0, did not see it: it is what a total leaves, else the output alone is billed, and

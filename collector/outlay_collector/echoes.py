@@ -23,16 +23,18 @@ from outlay_collector.billing import CHATS, REUSED_RESPONSE_IDS, Report, Source
 SLACK_NS: Final = 1_000_000
 """Spans made of a callback's times are cut to microseconds or milliseconds."""
 _MOST_ALIKE: Final = 256
-_MAKES_SPANS_APART: Final = ("langchain", "litellm", "llama_index", "llama-index", "langfuse", "langsmith", "mlflow")
-"""Scopes of frameworks and callbacks, whose calls are always made by something beneath them."""
+_FRAMEWORKS: Final = ("langchain", "litellm", "llama_index", "llamaindex")
+"""In the scopes of frameworks: the span of a call is around one request, which something beneath them makes."""
+_CALLBACKS: Final = (*_FRAMEWORKS, "langfuse", "langsmith", "mlflow")
+"""In the scopes of those that may make spans apart from the application's: in callbacks, or by a tracer of their own."""
+_UNCOUNTED: Final = "uncounted"
 _VENDOR: Final = re.compile(r"^(?:(?:us|eu|apac|jp|au|ca|global)\.)?(?:anthropic|amazon|meta|mistral|cohere|openai)\.")
 _EDITION: Final = re.compile(r"(?:[-@](?:\d{4}-\d{2}-\d{2}|\d{8}|latest|\d{3}))?(?:-v\d+(?::\d+)?)?$")
 
 
 def is_apart(report: Report) -> bool:
     """Whether it may stand in another trace than the call it repeats."""
-    scope = report.scope.lower()
-    return not report.call.response_id and any(name in scope for name in _MAKES_SPANS_APART)
+    return not report.call.response_id and _has(report, _CALLBACKS)
 
 
 def is_echo(outer: Report, inner: Report) -> bool:
@@ -59,7 +61,7 @@ def echoes(reports: Iterable[Report]) -> Iterator[tuple[Report, Report]]:
         for inner, outer in combinations(sorted(alike, key=_length), 2)
         if is_echo(outer, inner)
     ]
-    yield from sorted(pairs, key=lambda p: (p[0].trace_id != p[1].trace_id, _length(p[0]), _length(p[1])))
+    yield from sorted(pairs, key=_doubt)
 
 
 def marks(report: Report) -> set[tuple[str, object]]:
@@ -69,21 +71,37 @@ def marks(report: Report) -> set[tuple[str, object]]:
     found: set[tuple[str, object]] = {("id", call.response_id)} if call.response_id else set()
     if usage is None:
         return found | ({("failed", None)} if call.error_type else set())
-    if (made := usage.output_tokens) is not None:
-        return found | {("out", made), ("out", made - (usage.reasoning_tokens or 0))}
+    if made := usage.output_tokens:
+        return found | {("out", made), ("out", _said(usage))}
     return found | {("in", usage.input_tokens)}
 
 
 def _alike(reports: Iterable[Report]) -> Iterator[list[Report]]:
     """Reports by their marks, in the order they began, as many at once as can be compared with one another."""
+    listed = list(reports)
+    uncounted = {r.trace_id for r in listed if r.call.usage is None and _has(r, _FRAMEWORKS)}
     by_mark: defaultdict[tuple[str, object], list[Report]] = defaultdict(list)
-    for report in reports:
+    for report in listed:
         for mark in marks(report):
             by_mark[mark].append(report)
+        if report.trace_id in uncounted:
+            by_mark[_UNCOUNTED, report.trace_id].append(report)
     for alike in by_mark.values():
         if len({report.scope for report in alike}) > 1:
             alike.sort(key=lambda report: (report.call.started_at_ns, report.span_id))
             yield from (alike[at : at + _MOST_ALIKE] for at in range(0, len(alike), _MOST_ALIKE))
+
+
+def _doubt(pair: tuple[Report, Report]) -> tuple[object, ...]:
+    """Of one trace before two, counted before uncounted, the nearest to each other first."""
+    outer, inner = pair
+    uncounted = outer.call.usage is None or inner.call.usage is None
+    return outer.trace_id != inner.trace_id, uncounted, _length(outer), _length(inner)
+
+
+def _has(report: Report, names: tuple[str, ...]) -> bool:
+    scope = report.scope.lower()
+    return any(name in scope for name in names)
 
 
 def _in_traces_of_their_own(outer: Report, inner: Report) -> bool:
@@ -104,8 +122,8 @@ def _models(report: Report) -> set[str]:
 def _say_the_same(outer: Report, inner: Report) -> bool:
     a, b = outer.call.usage, inner.call.usage
     if a is None or b is None:
-        same_trace = outer.trace_id == inner.trace_id
-        return a is b and same_trace and bool(outer.call.error_type and inner.call.error_type)
+        failed = a is b and bool(outer.call.error_type and inner.call.error_type)
+        return outer.trace_id == inner.trace_id and (failed or (a is None and _has(outer, _FRAMEWORKS)))
     given, made = _agree_on_input(a, b), _agree_on_output(a, b)
     return False not in (given, made) and True in (given, made)
 

@@ -236,9 +236,38 @@ async def test_a_failure_told_of_twice_in_one_trace_is_one(collector: httpx2.Asy
     assert await bills(collector) == [("0", 2)]
 
 
-async def test_what_counts_nothing_is_told_apart_from_what_does(collector: httpx2.AsyncClient) -> None:
-    """It may be a call of its own that nobody counted: it stands beside the other, without a price."""
-    uncounted = {key: value for key, value in chat().items() if "usage" not in key}
-    await send(collector, *around(TOOL, chat(), uncounted))
+UNCOUNTED = {key: value for key, value in chat().items() if "usage" not in key}
+
+
+@pytest.mark.parametrize("inner", [chat(), UNCOUNTED], ids=["counted beneath", "counted by nobody"])
+async def test_a_frameworks_call_that_counts_nothing_is_the_one_beneath_it(
+    collector: httpx2.AsyncClient, inner: dict[str, Any]
+) -> None:
+    await send(collector, *around(OWN, inner, UNCOUNTED))
+    (call,) = await stored(collector)
+    assert (call["input_tokens"], len(call["reports"])) == (inner.get("gen_ai.usage.input_tokens"), 2)
+
+
+async def test_of_others_what_counts_nothing_stands_beside_what_does(collector: httpx2.AsyncClient) -> None:
+    """It may be a call of its own that nobody counted: it has no price."""
+    outer, step, inner = around(TOOL, chat(), UNCOUNTED)
+    await send(collector, Sent(**{**vars(outer), "scope": "some.tracer"}), step, inner)
     calls = await stored(collector)
     assert {call["cost_usd"] for call in calls} == {None, "0.0035"}
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+async def test_an_embedding_told_of_in_two_traces_is_one(collector: httpx2.AsyncClient, reverse: bool) -> None:
+    asked = {
+        "gen_ai.operation.name": "embeddings",
+        "gen_ai.provider.name": "openai",
+        "gen_ai.request.model": "text-embedding-3-small",
+        "gen_ai.usage.input_tokens": 1000,
+    }
+    spans = (
+        at(1, None, 0, 100, {**asked, "gen_ai.usage.output_tokens": 0}, "litellm", trace=1),
+        at(2, None, 10, 90, asked, SDK, trace=2),
+    )
+    for span in reversed(spans) if reverse else spans:
+        await send(collector, span)
+    assert await bills(collector) == [("0.00002", 2)]  # $0.02 for a million

@@ -17,6 +17,9 @@ from outlay_collector.echoes import SLACK_NS, is_apart, marks
 from outlay_collector.store.schema import CALLS, REPORTS
 
 _MOST_CALLS: Final = 500
+_LONGEST_EMBEDDING_NS: Final = 60 * 1_000_000_000
+_BY_OUTPUT: Final = "output_tokens"
+_BY_INPUT: Final = "(output_tokens IS NULL OR output_tokens = 0) AND input_tokens"
 
 
 def is_lonely(report: Report) -> bool:
@@ -73,7 +76,7 @@ def overlapping(connection: Connection, call_ids: Collection[int], reports: Coll
     if not call_ids:
         return set()
     began, ended = _span_of(reports)
-    return _ids(connection, "id {among}", "started_at_ns <= {ended} AND ended_at_ns >= {began}", call_ids, began, ended)
+    return _ids(connection, "id", f"started_at_ns <= {ended} AND ended_at_ns >= {began}", call_ids)
 
 
 def echoes_near(connection: Connection, reports: Collection[Report]) -> set[int]:
@@ -82,19 +85,21 @@ def echoes_near(connection: Connection, reports: Collection[Report]) -> set[int]
     counted = [report for report in reports if report.call.usage is not None]
     apart = [report for report in counted if is_apart(report)]
     found: set[int] = set()
-    if apart:
-        began, ended = _span_of(apart)
-        inner = "started_at_ns BETWEEN {began} AND {ended} AND ended_at_ns <= {ended}"
-        found |= _ids(connection, "output_tokens {among}", inner, _outputs(apart), began, ended)
-    if counted:
-        began, ended = _span_of(counted)
-        outer = "response_id IS NULL AND started_at_ns BETWEEN {longest} AND {ended} AND ended_at_ns >= {began}"
-        found |= _ids(connection, "output_tokens {among}", outer, _outputs(counted), began, ended)
+    for kind, among, longest_ns in (("out", _BY_OUTPUT, LONGEST_CALL_NS), ("in", _BY_INPUT, _LONGEST_EMBEDDING_NS)):
+        if inner := _marked(apart, kind):
+            began, ended = _span_of(apart)
+            when = f"started_at_ns BETWEEN {began} AND {ended} AND ended_at_ns <= {ended}"
+            found |= _ids(connection, among, when, inner)
+        if outer := _marked(counted, kind):
+            began, ended = _span_of(counted)
+            when = f"started_at_ns BETWEEN {began - longest_ns} AND {ended} AND ended_at_ns >= {began}"
+            found |= _ids(connection, among, f"response_id IS NULL AND {when}", outer)
     return found
 
 
-def _outputs(reports: Iterable[Report]) -> set[int]:
-    return {made for report in reports for kind, made in marks(report) if kind == "out" and isinstance(made, int)}
+def _marked(reports: Iterable[Report], kind: str) -> set[int]:
+    """The counts they are looked for by."""
+    return {said for report in reports for mark, said in marks(report) if mark == kind and isinstance(said, int)}
 
 
 def _span_of(reports: Collection[Report]) -> tuple[int, int]:
@@ -102,17 +107,12 @@ def _span_of(reports: Collection[Report]) -> tuple[int, int]:
     return began - SLACK_NS, max(report.call.ended_at_ns for report in reports) + SLACK_NS
 
 
-def _ids(
-    connection: Connection, among: str, when: str, values: Collection[int], began_ns: int, ended_ns: int
-) -> set[int]:
+def _ids(connection: Connection, among: str, when: str, values: Collection[int]) -> set[int]:
     """The latest calls of which that holds. All values are one parameter, as in `inserting.rows_by_key`."""
-    if not values:
-        return set()
     postgres = connection.dialect.name == "postgresql"
     listed = "= ANY(%s)" if postgres else "IN (SELECT value FROM json_each(?))"
-    condition = f"{among} AND {when}".format(
-        among=listed, began=began_ns, ended=ended_ns, longest=began_ns - LONGEST_CALL_NS
+    statement = (
+        f"SELECT id FROM calls WHERE {among} {listed} AND {when} ORDER BY started_at_ns DESC LIMIT {_MOST_CALLS}"
     )
-    statement = f"SELECT id FROM calls WHERE {condition} ORDER BY started_at_ns DESC LIMIT {_MOST_CALLS}"
     parameter = list(values) if postgres else orjson.dumps(list(values)).decode()
     return {call_id for (call_id,) in connection.exec_driver_sql(statement, (parameter,))}
