@@ -64,8 +64,11 @@ class Usage:
     @property
     def input_tokens(self) -> int | None:
         """Everything the model was given, cached and tool tokens included."""
-        given = [int(quantity) for unit, quantity in self.quantities.items() if unit in INPUT_UNITS]
-        return sum(given) if given else None
+        given: int | None = None
+        for unit, quantity in self.quantities.items():
+            if unit in INPUT_UNITS:
+                given = int(quantity) + (given or 0)
+        return given
 
     @property
     def output_tokens(self) -> int | None:

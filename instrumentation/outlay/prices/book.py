@@ -117,8 +117,10 @@ class PriceBook:
             return Cost.unpriced(unread or "the provider reported no usage")
         if wrong := contradiction(usage):
             return Cost.unpriced(wrong)
-        used = ((model, usage), *usage.other_models.items())
-        return cost_of([(part, self._price(part, provider, name, at_ns, terms)) for name, part in used])
+        parts = [(usage, self._price(usage, provider, model, at_ns, terms))]
+        for name, part in usage.other_models.items():
+            parts.append((part, self._price(part, provider, name, at_ns, terms)))
+        return cost_of(parts)
 
     def _price(self, usage: Usage, provider: str, model: str | None, at_ns: int, terms: Terms) -> Price | Unpriced:
         tokens = usage.input_tokens or 0
