@@ -151,13 +151,20 @@ def _attributes() -> dict[Any, dict[str, Any]]:
 def environment(peer: Peer | None) -> Iterator[str]:
     """The Python of an environment with the SDKs, Outlay as it stands here, and the peer. Raises OSError or
     CalledProcessError where it cannot be made."""
-    uv = which("uv") or str(Path(sys.executable).with_name("uv"))
     wanted = ["openai", "anthropic", "opentelemetry-sdk", *(peer.installs if peer else ())]
+    with installed(*wanted, "-e", str(ROOT / "instrumentation")) as python:
+        yield python
+
+
+@contextmanager
+def installed(*wanted: str) -> Iterator[str]:
+    """The Python of a new environment with those distributions. Raises OSError or CalledProcessError."""
+    uv = which("uv") or str(Path(sys.executable).with_name("uv"))
     with tempfile.TemporaryDirectory(prefix="outlay-peer-") as folder:
         python = f"{folder}/bin/python"
         for command in (
             [uv, "venv", "-q", "--python", sys.executable, folder],
-            [uv, "pip", "install", "-q", "--python", python, *wanted, "-e", str(ROOT / "instrumentation")],
+            [uv, "pip", "install", "-q", "--python", python, *wanted],
         ):
             subprocess.run(command, check=True, capture_output=True, text=True, timeout=900)
         yield python

@@ -27,10 +27,10 @@ from pathlib import Path
 from typing import Any, Final
 
 import httpx2
-from ingest import cpu_of, rss
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from outlay_collector.store.engine import open_engine
 from outlay_collector.store.rollups import DAY_NS
+from processes import cpu_of, rss
 from traffic import body_of, calls
 
 OUTLAY: Final = Path(sys.executable).with_name("outlay")
