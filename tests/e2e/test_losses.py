@@ -16,6 +16,7 @@ import outlay
 import pytest
 
 from tests.instrumentation import application
+from tests.instrumentation.slow_collector import slow_collector
 
 if TYPE_CHECKING:
     from tests.conftest import CollectorProcess, Provider
@@ -106,5 +107,30 @@ def test_a_collector_that_was_away_for_the_whole_run_has_every_call_once_in_the_
     assert len(made) == 60
     outlay_process.start()
     settle(outlay_process, spool_dir, until)
+    assert sorted(stored(outlay_process)) == sorted(made)
+    assert outlay_process.get("/api/v1/losses", **{"from": "2020-01-01T00:00:00Z"})["calls"] == 0
+
+
+@pytest.mark.parametrize(("late_s", "drops"), [(1.5, False), (0.0, True)], ids=["late", "in drops"])
+def test_a_collector_that_answers_too_slowly_has_every_call_once_in_the_end(
+    outlay_process: CollectorProcess, fake_provider: Provider, spool_dir: Path, until: Until,
+    monkeypatch: pytest.MonkeyPatch, late_s: float, drops: bool,
+) -> None:  # fmt: skip
+    monkeypatch.setenv("OUTLAY_EXPORT_TIMEOUT_S", "0.5")
+    monkeypatch.setenv("OUTLAY_EXPORT_INTERVAL_S", "0.05")
+    monkeypatch.setenv("OUTLAY_EXIT_FLUSH_S", "0.5")
+    with slow_collector(outlay_process.url) as slow:
+        slow.late_s, slow.drops = late_s, drops
+        apps = [Application(slow.url, fake_provider, "call", 10) for _ in range(3)]
+        assert [app.end() for app in apps] == [0, 0, 0]
+        made = [entry.response_id for entry in fake_provider.log.entries]
+        assert sorted(made) == sorted(id_ for app in apps for id_ in app.ids)
+        assert slow.asked
+        left = list(spool_dir.glob("*"))
+        assert left  # it was asked, and no answer came in time
+        slow.late_s, slow.drops = 0.0, False
+        outlay.instrument("openai", endpoint=slow.url)
+        until(lambda: not any(path.exists() for path in left), "files of the dead are still there")
+        outlay.uninstrument()
     assert sorted(stored(outlay_process)) == sorted(made)
     assert outlay_process.get("/api/v1/losses", **{"from": "2020-01-01T00:00:00Z"})["calls"] == 0

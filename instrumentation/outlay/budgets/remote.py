@@ -49,19 +49,14 @@ class Remote:
             raise Unreachable(f"the collector's answer cannot be read ({error!r})") from error
 
     def _post(self, path: str, body: Mapping[str, Any], timeout_s: float) -> Mapping[str, Any]:
-        from http.client import HTTPException  # a slow import, and an application without calls never needs it
-        from urllib.error import HTTPError
-        from urllib.request import Request, urlopen
+        from outlay.exchange import HTTPException, post  # slow, and an application without calls never needs it
 
-        request = Request(self._base + path, json.dumps(body).encode(), self._headers, method="POST")
         try:
-            with urlopen(request, timeout=timeout_s) as response:
-                answer: Mapping[str, Any] = json.load(response)
-                return answer
-        except HTTPError as error:
-            error.close()
-            raise Unreachable(
-                f"the collector at {self._base} answered {error.code}", absent=error.code in (404, 405, 501)
-            ) from None
+            answer = post(self._base + path, json.dumps(body).encode(), self._headers, timeout_s)
+            if not 200 <= answer.status < 300:
+                absent = answer.status in (404, 405, 501)
+                raise Unreachable(f"the collector at {self._base} answered {answer.status}", absent=absent)
+            said: Mapping[str, Any] = json.loads(answer.body)
+            return said
         except (OSError, HTTPException, ValueError) as error:
             raise Unreachable(f"the collector at {self._base} cannot be reached ({error})") from error

@@ -1,0 +1,135 @@
+"""One request to the collector: sent, and answered in full, within a time, or given up.
+
+The time is that of the whole exchange. A timeout of a socket starts anew with every byte, so that an answer that
+trickles in would hold whoever waits for it for as long as it likes. No redirect is followed: a redirected POST comes
+back as an answered GET, and would carry the key elsewhere. This machine itself is reached without a proxy.
+
+Imported at the first request: what it needs of the standard library is slow to import.
+"""
+
+from __future__ import annotations
+
+import functools
+import io
+import socket
+import time
+import urllib.request
+from collections.abc import Mapping
+from dataclasses import dataclass
+from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+__all__ = ["Answer", "HTTPException", "is_local", "post"]
+MOST_BYTES: Final = 16 * 1024 * 1024
+"""More than the collector has to say; what comes behind is left."""
+_LOOPBACK: Final = ("localhost", "127.", "::1")
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came back. `headers` finds a header by its name, in any case; `body` is empty where it did not come."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+def is_local(url: str) -> bool:
+    """Whether it leads to this machine."""
+    return (urlsplit(url).hostname or "").startswith(_LOOPBACK)
+
+
+def post(url: str, body: bytes, headers: Mapping[str, str], timeout_s: float) -> Answer:
+    """Send it, once. Raises `OSError` (of which `TimeoutError` is one), `HTTPException`, and `ValueError` where the
+    answer's headers are no HTTP."""
+    until = time.monotonic() + timeout_s
+    opener = urllib.request.OpenerDirector()
+    opener.add_handler(urllib.request.ProxyHandler({} if is_local(url) else None))
+    opener.add_handler(_Http(until))
+    opener.add_handler(_Https(until))
+    request = urllib.request.Request(url, body, dict(headers), method="POST")
+    with opener.open(request, timeout=timeout_s) as response:
+        try:
+            read = response.read(MOST_BYTES)
+        except (OSError, HTTPException):
+            read = b""  # what the status says holds all the same
+        return Answer(response.status, response.headers, read)
+
+
+class _Http(urllib.request.HTTPHandler):
+    def __init__(self, until: float) -> None:
+        super().__init__()
+        self._until = until
+
+    def http_open(self, request: urllib.request.Request) -> HTTPResponse:
+        return self.do_open(functools.partial(_Plain, self._until), request)
+
+
+class _Https(urllib.request.HTTPSHandler):
+    def __init__(self, until: float) -> None:
+        super().__init__()
+        self._until = until
+
+    def https_open(self, request: urllib.request.Request) -> HTTPResponse:
+        return self.do_open(functools.partial(_Encrypted, self._until), request)
+
+
+class _Plain(HTTPConnection):
+    """Connects, sends and answers by that time."""
+
+    def __init__(self, until: float, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._until = until
+        self.response_class = functools.partial(_response, until)  # type: ignore[assignment]
+
+    def connect(self) -> None:
+        super().connect()
+        self.sock.settimeout(_left_s(self._until))  # of which sending may take all
+
+
+class _Encrypted(_Plain, HTTPSConnection):
+    pass
+
+
+def _response(until: float, sock: socket.socket, *args: Any, **kwargs: Any) -> HTTPResponse:
+    return HTTPResponse(_Readable(sock, until), *args, **kwargs)  # type: ignore[arg-type]
+
+
+def _left_s(until: float) -> float:
+    left_s = until - time.monotonic()
+    if left_s <= 0:
+        raise TimeoutError("timed out")
+    return left_s
+
+
+@dataclass(frozen=True, slots=True)
+class _Readable:
+    """A socket, as far as a response needs one."""
+
+    sock: socket.socket
+    until: float
+
+    def makefile(self, mode: str) -> io.BufferedReader:
+        return io.BufferedReader(_Bytes(self.sock, self.until))
+
+
+class _Bytes(io.RawIOBase):
+    """What comes over a socket until that time."""
+
+    def __init__(self, sock: socket.socket, until: float) -> None:
+        super().__init__()
+        self._sock = sock
+        self._until = until
+        self._incoming = sock.makefile("rb", buffering=0)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int | None:
+        self._sock.settimeout(_left_s(self._until))
+        return self._incoming.readinto(buffer)
+
+    def close(self) -> None:
+        self._incoming.close()
+        super().close()

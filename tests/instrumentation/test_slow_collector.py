@@ -1,0 +1,135 @@
+"""A collector that answers late, or in drops: the application does not notice, and every call is there once."""
+
+from __future__ import annotations
+
+import os
+import socket
+import statistics
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+
+import openai
+import outlay
+import pytest
+from outlay import installation
+
+from tests.conftest import Provider
+from tests.instrumentation import application
+from tests.instrumentation.doubles import Receiver
+from tests.instrumentation.slow_collector import SlowCollector, slow_collector
+
+pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="the spool needs the file locks of POSIX")
+
+AT_MOST_S = 4.0
+"""For what has half a second: a busy machine is slow, an answer in drops takes more than ten seconds."""
+
+
+@pytest.fixture
+def slow(receiver: Receiver) -> Iterator[SlowCollector]:
+    with slow_collector(receiver.url) as slow:
+        yield slow
+
+
+@pytest.fixture
+def client(fake_provider: Provider) -> Iterator[openai.OpenAI]:
+    with openai.OpenAI(api_key="none", base_url=fake_provider.openai) as client:
+        yield client
+
+
+def timed(client: openai.OpenAI, calls: int) -> tuple[list[str], float]:
+    """The ids of the answers, and the median of the seconds they took."""
+    ids, took_s = [], []
+    for _ in range(calls):
+        began = time.perf_counter()
+        ids.append(application.ask(client))
+        took_s.append(time.perf_counter() - began)
+    return ids, statistics.median(took_s)
+
+
+def response_ids(receiver: Receiver) -> set[str]:
+    return {span.attributes["gen_ai.response.id"] for span in receiver.spans}
+
+
+@pytest.mark.parametrize(("late_s", "drops"), [(1.5, False), (0.0, True)], ids=["late", "in drops"])
+def test_the_application_has_its_answers_as_soon_as_ever(
+    late_s: float, drops: bool, slow: SlowCollector, client: openai.OpenAI, receiver: Receiver,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.setenv("OUTLAY_EXPORT_INTERVAL_S", "0.01")
+    monkeypatch.setenv("OUTLAY_EXPORT_TIMEOUT_S", "0.5")
+    _, without_s = timed(client, 15)
+    slow.late_s, slow.drops = late_s, drops
+    outlay.instrument("openai", endpoint=slow.url)
+    application.ask(client)  # from here on the collector owes an answer
+    ids, with_s = timed(client, 15)
+    assert slow.answered == 0
+    assert with_s < 3 * without_s
+    assert not outlay.flush(timeout_s=0.2)
+    slow.late_s, slow.drops = 0.0, False
+    assert outlay.flush(timeout_s=30)
+    running = installation.runtime()
+    assert running is not None
+    assert running.delivery.dropped == 0
+    outlay.uninstrument()
+    assert response_ids(receiver) >= set(ids)
+
+
+def test_a_flush_is_over_in_its_time_though_the_answer_comes_in_drops(
+    slow: SlowCollector, client: openai.OpenAI, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OUTLAY_EXPORT_INTERVAL_S", "60")
+    slow.drops = True
+    outlay.instrument("openai", endpoint=slow.url)
+    application.ask(client)
+    began = time.monotonic()
+    assert not outlay.flush(timeout_s=0.5)
+    assert time.monotonic() - began < AT_MOST_S
+    slow.drops = False
+    assert outlay.flush()
+    outlay.uninstrument()
+
+
+def test_the_end_of_a_process_does_not_wait_for_an_answer_in_drops(
+    slow: SlowCollector, fake_provider: Provider, receiver: Receiver
+) -> None:
+    slow.drops = True
+    command = [sys.executable, application.__file__, slow.url, fake_provider.openai, "call", "2"]
+    environment = {**os.environ, "OUTLAY_EXIT_FLUSH_S": "0.5", "OUTLAY_EXPORT_INTERVAL_S": "60"}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
+        assert process.stdout is not None
+        ids = [process.stdout.readline().strip() for _ in range(2)]
+        began = time.monotonic()
+        assert process.wait(60) == 0
+        assert time.monotonic() - began < AT_MOST_S
+    slow.drops = False
+    outlay.instrument("openai", endpoint=slow.url)  # takes over what that one left
+    deadline = time.monotonic() + 30
+    while not response_ids(receiver) >= set(ids):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    outlay.uninstrument()
+
+
+def test_a_status_that_came_counts_though_the_rest_of_the_answer_does_not_come(
+    client: openai.OpenAI, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OUTLAY_EXPORT_INTERVAL_S", "60")
+    held: list[socket.socket] = []
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def answer() -> None:
+            for _ in range(2):  # budgets are asked for as well
+                held.append(server.accept()[0])
+                held[-1].recv(1)
+                held[-1].sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n")
+
+        threading.Thread(target=answer).start()
+        outlay.instrument("openai", endpoint=f"http://127.0.0.1:{server.getsockname()[1]}")
+        application.ask(client)
+        assert outlay.flush(timeout_s=1)
+        outlay.uninstrument()
+    for connection in held:
+        connection.close()
