@@ -115,7 +115,7 @@ others, log records. `GET /api/v1/calls/{{id}}` lists them all and says under `b
 
 Between two instrumentations' spans of one call other spans may lie, of a tool, of the application, of HTTP or a proxy;
 or a framework's span stands beside the SDK's, or in a trace of its own. No path of parents is asked of such a pair. They
-are one call where they come from different instrumentations, in one trace, the outer goes on as long as the inner does,
+are one call where they come from different instrumentations, in one trace, the inner begins within the outer and ends with it,
 both name one model (its edition and its maker's prefix left aside) and count the same: to the token, but for a cache or
 a reasoning that one of them leaves out. Or where they have one response id, whatever providers they name (a gateway and
 its client). In two traces only a framework's or a callback's span without a response id is looked for (LangChain,

@@ -48,7 +48,7 @@ from outlay_collector.store.migrate import migrate
 from outlay_collector.store.sql import SqlStore
 from outlay_collector.store.steps import StepStore
 from outlay_collector.tending import tending
-from outlay_collector.writer import Writer
+from outlay_collector.writer import OF_STEPS, Writer
 
 _PARTS: Final = (  # the first that knows a path answers it
     otlp,
@@ -115,9 +115,10 @@ def _run(settings: Settings, clock: Callable[[], int], own_key: str | None) -> I
         metrics = Metrics()
         store = SqlStore(engine)
         writer = Writer(store, clock, settings.server.queue_spans, metrics)
-        steps = Writer(StepStore(engine), clock, settings.server.queue_spans, Metrics())
+        steps = Writer(StepStore(engine), clock, settings.server.queue_spans, metrics, counters=OF_STEPS)
         metrics.watch("outlay_reports_waiting", lambda: writer.waiting)
         metrics.watch("outlay_reports_waiting_limit", lambda: writer.most_waiting)
+        metrics.watch("outlay_steps_waiting", lambda: steps.waiting)
         metrics.put("outlay_build_info", {(("version", version("outlay-collector")),): 1})
         with (
             ThreadPoolExecutor(1, thread_name_prefix="outlay-decoder") as decoders,

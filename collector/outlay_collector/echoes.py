@@ -3,9 +3,9 @@
 Between a framework's span of a call and an SDK's span of the same call other spans may lie (of the application, of a
 tool, of HTTP, of a proxy), kept or let go, come or yet to come; a framework that makes its spans in callbacks has them
 beside the SDK's, or in a trace of their own where the application has none. So no path of parents is looked for. What
-tells is what both say: one model, counts that agree, and that one went on while the other did. A call that a tool makes
-within a call counts other tokens, asks another model, or has another response id, and is a call of its own; so is one
-that the same instrumentation tells of twice. Pure; which calls are looked at is `store.pairing`'s.
+tells is what both say: one model, counts that agree, and that one began within the other and did not outlast it. A call
+that a tool makes within a call counts other tokens, asks another model, or has another response id, and is a call of
+its own; so is one that the same instrumentation tells of twice. Pure; which calls are looked at is `store.pairing`'s.
 """
 
 from __future__ import annotations
@@ -22,11 +22,13 @@ from outlay_collector.billing import CHATS, REUSED_RESPONSE_IDS, Report, Source
 
 SLACK_NS: Final = 1_000_000
 """Spans made of a callback's times are cut to microseconds or milliseconds."""
+LATE_NS: Final = 250_000_000
+"""The inner of two that follow one stream may end after the outer, by what finishing it takes: 46 ms were seen."""
 _MOST_ALIKE: Final = 256
 _FRAMEWORKS: Final = ("langchain", "litellm", "llama_index", "llamaindex")
 """In the scopes of frameworks: the span of a call is around one request, which something beneath them makes."""
 _CALLBACKS: Final = (*_FRAMEWORKS, "langfuse", "langsmith", "mlflow")
-"""In the scopes of those that may make spans apart from the application's: in callbacks, or by a tracer of their own."""
+"""In the scopes of those that may make spans apart from the application's: in callbacks, by a tracer of their own."""
 _UNCOUNTED: Final = "uncounted"
 _VENDOR: Final = re.compile(r"^(?:(?:us|eu|apac|jp|au|ca|global)\.)?(?:anthropic|amazon|meta|mistral|cohere|openai)\.")
 _EDITION: Final = re.compile(r"(?:[-@](?:\d{4}-\d{2}-\d{2}|\d{8}|latest|\d{3}))?(?:-v\d+(?::\d+)?)?$")
@@ -42,7 +44,7 @@ def is_echo(outer: Report, inner: Report) -> bool:
     a, b = outer.call, inner.call
     if outer.scope == inner.scope or Source.RECORD in (outer.source, inner.source):
         return False
-    if a.started_at_ns > b.started_at_ns + SLACK_NS or b.ended_at_ns > a.ended_at_ns + SLACK_NS:
+    if a.started_at_ns > b.started_at_ns + SLACK_NS or b.ended_at_ns > a.ended_at_ns + LATE_NS:
         return False
     if outer.trace_id != inner.trace_id and not _in_traces_of_their_own(outer, inner):
         return False
@@ -58,7 +60,8 @@ def echoes(reports: Iterable[Report]) -> Iterator[tuple[Report, Report]]:
     pairs = [
         (outer, inner)
         for alike in _alike(reports)
-        for inner, outer in combinations(sorted(alike, key=_length), 2)
+        for one, other in combinations(sorted(alike, key=_length), 2)
+        for outer, inner in ((other, one), (one, other))
         if is_echo(outer, inner)
     ]
     yield from sorted(pairs, key=_doubt)
@@ -71,9 +74,10 @@ def marks(report: Report) -> set[tuple[str, object]]:
     found: set[tuple[str, object]] = {("id", call.response_id)} if call.response_id else set()
     if usage is None:
         return found | ({("failed", None)} if call.error_type else set())
-    if made := usage.output_tokens:
-        return found | {("out", made), ("out", _said(usage))}
-    return found | {("in", usage.input_tokens)}
+    totals = usage.totals()
+    if made := totals.output_tokens:
+        return found | {("out", made), ("out", made - (totals.reasoning_tokens or 0))}
+    return found | {("in", totals.input_tokens)}
 
 
 def _alike(reports: Iterable[Report]) -> Iterator[list[Report]]:

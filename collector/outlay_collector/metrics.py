@@ -45,6 +45,13 @@ FAMILIES: Final[Mapping[str, Family]] = {
     ),
     "outlay_reports_waiting": Family("gauge", "Reports waiting for their commit."),
     "outlay_reports_waiting_limit": Family("gauge", "How many may wait."),
+    "outlay_steps_stored_total": Family("counter", "Spans that are no call and were kept for the tree of their trace."),
+    "outlay_steps_repeated_total": Family("counter", "Such spans that were kept already."),
+    "outlay_steps_commit_seconds": Family("histogram", "How long transactions of such spans took.", COMMIT_BOUNDS_S),
+    "outlay_steps_commits_failed_total": Family(
+        "counter", "Transactions of such spans that failed, likewise.", labelled=True
+    ),
+    "outlay_steps_waiting": Family("gauge", "Such spans waiting for their commit; as many may as reports."),
     "outlay_spend_usd": Family(
         "gauge",
         "Spend of the UTC day and month so far, by provider, model and feature; the smallest are summed under other.",

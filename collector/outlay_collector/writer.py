@@ -64,6 +64,30 @@ class Sink(Protocol[T_contra]):
 
 
 @dataclass(frozen=True, slots=True)
+class Counters:
+    """Under which names of `metrics` a writer counts what it does."""
+
+    commit_seconds: str
+    commits_failed: str
+    stored: str
+    repeated: str
+
+
+OF_CALLS: Final = Counters(
+    "outlay_commit_seconds",
+    "outlay_commits_failed_total",
+    "outlay_calls_stored_total",
+    "outlay_reports_repeated_total",
+)
+OF_STEPS: Final = Counters(
+    "outlay_steps_commit_seconds",
+    "outlay_steps_commits_failed_total",
+    "outlay_steps_stored_total",
+    "outlay_steps_repeated_total",
+)
+
+
+@dataclass(frozen=True, slots=True)
 class _Waiting(Generic[T]):
     reports: Sequence[T]
     committed: Future[None]
@@ -85,8 +109,10 @@ class Writer(Generic[T]):
         most_waiting: int,
         metrics: Metrics,
         monotonic: Callable[[], float] = time.monotonic,
+        counters: Counters = OF_CALLS,
     ) -> None:
         self._sink = sink
+        self._counters = counters
         self._clock = clock
         self._monotonic = monotonic
         self._metrics = metrics
@@ -182,7 +208,7 @@ class Writer(Generic[T]):
             self._store(reports)
         except Exception as error:  # noqa: BLE001 - whatever it is, the senders hear of it and the thread goes on
             fault = fault_of(error)
-            self._metrics.add("outlay_commits_failed_total", fault=fault.name.lower())
+            self._metrics.add(self._counters.commits_failed, fault=fault.name.lower())
             if len(group) > 1 and fault in (Fault.DATA, Fault.OTHER):
                 for waiting in group:
                     self._write([waiting])
@@ -223,6 +249,6 @@ class Writer(Generic[T]):
         finally:
             self._busy_since = None
         self._refused = None
-        self._metrics.observe("outlay_commit_seconds", self._monotonic() - began)
-        self._metrics.add("outlay_calls_stored_total", written.new)
-        self._metrics.add("outlay_reports_repeated_total", written.repeated)
+        self._metrics.observe(self._counters.commit_seconds, self._monotonic() - began)
+        self._metrics.add(self._counters.stored, written.new)
+        self._metrics.add(self._counters.repeated, written.repeated)

@@ -106,9 +106,15 @@ async def test_one_instrumentation_does_not_tell_of_a_call_twice_across_a_tool(c
 
 
 async def test_calls_that_do_not_go_on_at_one_time_are_two(collector: httpx2.AsyncClient) -> None:
-    first, after = at(1, None, 0, 100, chat(), FRAMEWORK), at(2, None, 50, 150, chat(), SDK)
+    first, after = at(1, None, 0, 1000, chat(), FRAMEWORK), at(2, None, 500, 1500, chat(), SDK)
     await send(collector, first, after)
     assert await bills(collector) == [("0.0035", 1)] * 2
+
+
+async def test_the_inner_of_two_that_follow_a_stream_may_end_a_little_later(collector: httpx2.AsyncClient) -> None:
+    for span in (at(1, None, 0, 100, chat(), "langfuse-sdk", trace=1), at(2, None, 20, 146, chat(), SDK, trace=2)):
+        await send(collector, span)
+    assert await bills(collector) == [("0.0035", 2)]
 
 
 async def test_two_like_calls_within_one_are_two_and_not_three(collector: httpx2.AsyncClient) -> None:

@@ -6,6 +6,7 @@ is what they are looked for by, and what was counted; whether they are one call 
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Collection, Iterable
 from typing import Final
 
@@ -13,7 +14,7 @@ import orjson
 from sqlalchemy import Connection, select
 
 from outlay_collector.billing import LONGEST_CALL_NS, SELF_REPORTING, SPLIT_STREAMS, Report, Source
-from outlay_collector.echoes import SLACK_NS, is_apart, marks
+from outlay_collector.echoes import LATE_NS, is_apart, marks
 from outlay_collector.store.schema import CALLS, REPORTS
 
 _MOST_CALLS: Final = 500
@@ -84,27 +85,33 @@ def echoes_near(connection: Connection, reports: Collection[Report]) -> set[int]
     first case the report has no response id, in the second the call has none."""
     counted = [report for report in reports if report.call.usage is not None]
     apart = [report for report in counted if is_apart(report)]
+    inners, outers = _marked(apart), _marked(counted)
     found: set[int] = set()
     for kind, among, longest_ns in (("out", _BY_OUTPUT, LONGEST_CALL_NS), ("in", _BY_INPUT, _LONGEST_EMBEDDING_NS)):
-        if inner := _marked(apart, kind):
+        if inner := inners[kind]:
             began, ended = _span_of(apart)
             when = f"started_at_ns BETWEEN {began} AND {ended} AND ended_at_ns <= {ended}"
             found |= _ids(connection, among, when, inner)
-        if outer := _marked(counted, kind):
+        if outer := outers[kind]:
             began, ended = _span_of(counted)
             when = f"started_at_ns BETWEEN {began - longest_ns} AND {ended} AND ended_at_ns >= {began}"
             found |= _ids(connection, among, f"response_id IS NULL AND {when}", outer)
     return found
 
 
-def _marked(reports: Iterable[Report], kind: str) -> set[int]:
-    """The counts they are looked for by."""
-    return {said for report in reports for mark, said in marks(report) if mark == kind and isinstance(said, int)}
+def _marked(reports: Iterable[Report]) -> defaultdict[str, set[int]]:
+    """The counts they are looked for by, by their kind."""
+    counts: defaultdict[str, set[int]] = defaultdict(set)
+    for report in reports:
+        for kind, said in marks(report):
+            if isinstance(said, int):
+                counts[kind].add(said)
+    return counts
 
 
 def _span_of(reports: Collection[Report]) -> tuple[int, int]:
     began = min(report.call.started_at_ns for report in reports)
-    return began - SLACK_NS, max(report.call.ended_at_ns for report in reports) + SLACK_NS
+    return began - LATE_NS, max(report.call.ended_at_ns for report in reports) + LATE_NS
 
 
 def _ids(connection: Connection, among: str, when: str, values: Collection[int]) -> set[int]:
