@@ -1,7 +1,7 @@
 """Who makes the calls of a month, for benchmarks of questions: as uneven as they are, so that sums are as sparse.
 
-Forty features of twelve services, each with one to three of 22 models of eight providers (and a model of nobody's price
-list); three environments, of which production has 92 %. 60,000 users, the n-th calling in proportion to 1 / n**0.9, each
+Forty features of twelve services, each with one to three of 22 models of nine providers, one of them on nobody's price
+list; three environments, of which production has 92 %. 60,000 users, the n-th calling in proportion to 1 / n**0.9, each
 of one of 300 tenants, which have users in proportion to 1 / n. Hours of the day differ by a factor of seven, and a day
 of the weekend has 60 % of another's calls. Two calls of a hundred fail. A session has five calls, and nobody else's.
 
@@ -15,7 +15,7 @@ import random
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from typing import Final
 
 from outlay.model import Attempt, Attribution, Call, RateLimit, StreamEnd, Usage
@@ -115,9 +115,7 @@ class Times:
 
     def __init__(self, number: int, from_ns: int, to_ns: int) -> None:
         edges = [from_ns, *range(from_ns - from_ns % HOUR_NS + HOUR_NS, to_ns, HOUR_NS), to_ns]
-        weights = [
-            _weight(start) * (end - start) / HOUR_NS for start, end in zip(edges[:-1], edges[1:], strict=True)
-        ]
+        weights = [_weight(start) * (end - start) / HOUR_NS for start, end in pairwise(edges)]
         share = number / sum(weights)
         self._edges = edges
         self._before = [0, *(round(so_far * share) for so_far in accumulate(weights))]

@@ -1,93 +1,56 @@
-"""How long the questions of the dashboard take over a month of calls, asked of the store it reads.
+"""How long the questions of the dashboard take over a month of calls: `questions` lists them, `month` says of whom the
+calls are.
 
-Cold is the first answer of a process-fresh connection, right after the database was dropped from the page cache as far
-as the system lets us (a Postgres of its own is stopped meanwhile); warm are the answers after it. The calls are written
-in bulk, as rows that are the same as the writer's: `bulk`.
+Each is a request to the collector's own application, in this process and without a socket: from its parameters to the
+JSON of its answer. Cold is the first answer on fresh connections, right after the database was dropped from the page
+cache as far as the system lets us (a Postgres of its own is stopped meanwhile); warm are the answers after it. The
+calls are written in bulk, as rows that are the same as the writer's: `bulk`.
 
-    python benchmarks/query.py [--calls 10000000] [--times 20] [--keep FILE] [--postgres FOLDER]
+    python benchmarks/query.py [--calls 10000000] [--times 20] [--only TEXT] [--keep FILE] [--postgres FOLDER]
 """
 
 from __future__ import annotations
 
 import argparse
+import asyncio
 import os
 import statistics
 import tempfile
 import time
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, Final
-from zoneinfo import ZoneInfo
 
 import bulk
-from outlay_collector.periods import Interval, edges
+import httpx2
+from outlay.budgets.definition import read_budget
+from outlay_collector.app import create_app
+from outlay_collector.periods import from_ns
+from outlay_collector.settings import Settings, Store
+from outlay_collector.store.definitions import put_definition
 from outlay_collector.store.engine import open_engine
 from outlay_collector.store.migrate import migrate
-from outlay_collector.store.query import CallsQuery, Filters, UsageQuery
 from outlay_collector.store.rollups import DAY_NS
 from outlay_collector.store.sql import SqlStore
+from questions import Question, questions
+from sqlalchemy import Engine
 
 NOW_NS: Final = 1_795_176_000 * 1_000_000_000
 """2026-11-20 12:00 UTC: the month before it is full of calls, and its last day is not over."""
-
-
-def usage(
-    days: float,
-    by: Sequence[str] = (),
-    interval: Interval | None = None,
-    zone: str = "UTC",
-    where: Filters | None = None,
-    limit: int | None = None,
-) -> Callable[[SqlStore], int]:
-    """A question, as a function that gives the number of rows of its answer."""
-    start = NOW_NS - int(days * DAY_NS)
-    cut = None if interval is None else list(edges(interval, start, NOW_NS, ZoneInfo(zone)))
-    query = UsageQuery(
-        from_ns=start,
-        to_ns=NOW_NS,
-        edges=cut,
-        group_by=by,
-        filters=where or {},
-        order=None if limit is None else "cost_nano_usd",
-        limit=limit,
-    )
-    return lambda store: len(store.usage(query))
-
-
-PROD: Final = {"environment": ["prod"]}
-QUESTIONS: Final[dict[str, Callable[[SqlStore], int]]] = {
-    "day, total": usage(1),
-    "hour, by minute": usage(1 / 24, interval="minute"),
-    "hour, by minute and model": usage(1 / 24, ["model"], "minute"),
-    "day, by minute": usage(1, interval="minute"),
-    "day, by hour": usage(1, interval="hour"),
-    "day, by hour and model": usage(1, ["model"], "hour"),
-    "week, by day and model": usage(7, ["model"], "day"),
-    "month, total": usage(30),
-    "month, by day": usage(30, interval="day"),
-    "month, by day, New York": usage(30, interval="day", zone="America/New_York"),
-    "month, by day, Kathmandu": usage(30, interval="day", zone="Asia/Kathmandu"),
-    "month, by model": usage(30, ["model"]),
-    "month, by day and model": usage(30, ["model"], "day"),
-    "month, by day and model, Kathmandu": usage(30, ["model"], "day", "Asia/Kathmandu"),
-    "month, by feature": usage(30, ["feature"]),
-    "month, by tenant": usage(30, ["tenant"]),
-    "month, by model, of prod": usage(30, ["model"], where=PROD),
-    "month, by tenant and feature": usage(30, ["tenant", "feature"]),
-    "month, by day, tenant and feature": usage(30, ["tenant", "feature"], "day"),
-    "month, by day, tenant and feature, Kathmandu": usage(30, ["tenant", "feature"], "day", "Asia/Kathmandu"),
-    "month, by model, of a tenant in prod": usage(30, ["model"], where={**PROD, "tenant": ["tenant-3"]}),
-    "month, by user": usage(30, ["user"]),
-    "month, the 50 users that cost most": usage(30, ["user"], limit=50),
-    "month, one user by day": usage(30, interval="day", where={"user": ["user-7"]}),
-    "latest 50 calls": lambda store: len(store.calls(CallsQuery(limit=50))),
-    "latest 50 failed calls": lambda store: len(store.calls(CallsQuery(limit=50, filters={"status": ["error"]}))),
-    "latest 50 calls of a user": lambda store: len(store.calls(CallsQuery(limit=50, filters={"user": ["user-7"]}))),
-    "one call": lambda store: len(store.call(4_321) or ()),
-    "one trace": lambda store: len(store.trace(f"{4_321:032x}")),
-}
+TARGET_MS: Final = 100
+BUDGETS: Final = (
+    {"name": "month", "limit": {"usd": 1_000_000}, "period": "month"},
+    {"name": "tenants", "limit": {"usd": 1_000}, "period": "day", "per": ["tenant"]},
+    {
+        "name": "chat",
+        "limit": {"usd": 50_000},
+        "period": "week",
+        "match": {"feature": "feature-0", "environment": "prod"},
+    },
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,19 +120,67 @@ def _drop(files: Iterable[Path]) -> None:
             os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
 
 
-def measure(
-    database: Sqlite | Postgres, question: Callable[[SqlStore], int], times: int
-) -> Iterator[tuple[float, float]]:
-    """Milliseconds of the first answer, then of the others; and of this process's CPU, which is all there is to SQLite
-    and tells what the machine's other work has added to the time."""
+class Asked:
+    """The collector over one database, its background work left out."""
+
+    def __init__(self, database: Sqlite | Postgres) -> None:
+        self._engine: Engine = open_engine(database.url)
+        app = create_app(Settings(store=Store(url=database.url)), clock=lambda: NOW_NS, trusted=True)
+        app.state.running = SimpleNamespace(
+            engine=self._engine, store=SqlStore(self._engine), clock=lambda: NOW_NS, settings=Settings()
+        )
+        self._loop = asyncio.new_event_loop()
+        self._client = httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://collector")
+
+    def get(self, path: str, params: Mapping[str, Any]) -> httpx2.Response:
+        return self._loop.run_until_complete(self._client.get(path, params=params)).raise_for_status()
+
+    def json(self, path: str, params: Mapping[str, Any]) -> Any:
+        return self.get(path, params).json()
+
+    def close(self) -> None:
+        self._loop.run_until_complete(self._client.aclose())
+        self._loop.close()
+        self._engine.dispose()
+
+
+@dataclass(frozen=True, slots=True)
+class Took:
+    """Milliseconds of the first answer, then of the others and of their CPU time, which is this process's: all there is
+    to SQLite, and it tells what the machine's other work has added. `size` is the answer's, in bytes."""
+
+    cold: float
+    warm: list[float]
+    cpu: list[float]
+    size: int
+
+
+def measure(database: Sqlite | Postgres, question: Question, times: int) -> Took:
     database.cool()
-    engine = open_engine(database.url)
-    store = SqlStore(engine)
-    store.ping()
+    asked = Asked(database)
+    asked.get("/healthz", {})
+    took, cpu, size = [], [], 0
     for _ in range(times + 1):
         began, used = time.perf_counter(), time.process_time()
-        question(store)
-        yield (time.perf_counter() - began) * 1000, (time.process_time() - used) * 1000
+        size = len(asked.get(question.path, question.params).content)
+        took.append((time.perf_counter() - began) * 1000)
+        cpu.append((time.process_time() - used) * 1000)
+    asked.close()
+    return Took(took[0], took[1:], cpu[1:], size)
+
+
+def fill(database: Sqlite | Postgres, calls: int) -> None:
+    engine = open_engine(database.url)
+    migrate(engine)
+    bulk.fill(engine, bulk.Traffic(calls, NOW_NS - 30 * DAY_NS, NOW_NS), NOW_NS)
+    engine.dispose()
+
+
+def set_budgets(database: Sqlite | Postgres) -> None:
+    engine = open_engine(database.url)
+    with engine.begin() as connection:
+        for budget in BUDGETS:
+            put_definition(connection, read_budget(budget, "benchmark"), "api", NOW_NS)
     engine.dispose()
 
 
@@ -177,6 +188,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--calls", type=int, default=10_000_000)
     parser.add_argument("--times", type=int, default=20)
+    parser.add_argument("--only", default="", help="questions whose page and name have this in them")
     parser.add_argument("--keep", type=Path, help="a SQLite file to fill, or to ask again where it is there")
     parser.add_argument("--postgres", type=Path, help="a folder for a Postgres of our own, which is asked instead")
     options = parser.parse_args()
@@ -185,22 +197,31 @@ def main() -> None:
         database = Sqlite(file.absolute()) if options.postgres is None else Postgres.of(options.postgres)
         if not database.is_filled:
             began = time.perf_counter()
-            engine = open_engine(database.url)
-            migrate(engine)
-            bulk.fill(engine, bulk.Traffic(options.calls, NOW_NS - 30 * DAY_NS, NOW_NS), NOW_NS)
-            engine.dispose()
+            fill(database, options.calls)
             print(f"{options.calls} calls written and summed up in {time.perf_counter() - began:.0f} s")
         print(f"{database.size() / options.calls:.0f} bytes a call")
-        report(database, options.times)
+        set_budgets(database)
+        report(database, options.times, options.only)
 
 
-def report(database: Sqlite | Postgres, times: int) -> None:
-    print(f"{'ms':48}{'cold':>8}{'median':>8}{'p95':>8}{'cpu':>8}")
-    for name, question in QUESTIONS.items():
-        (first, _), *warm = measure(database, question, times)
-        took, cpu = zip(*warm, strict=True)
-        p95, median = statistics.quantiles(took, n=20)[-1], statistics.median(took)
-        print(f"{name:48}{first:>8.1f}{median:>8.1f}{p95:>8.1f}{statistics.median(cpu):>8.1f}", flush=True)
+def report(database: Sqlite | Postgres, times: int, only: str) -> None:
+    asked = Asked(database)
+    wanted = [q for q in questions(from_ns(NOW_NS), asked.json) if only in f"{q.page} {q.name}"]
+    asked.close()
+    print(f"{'ms':62}{'cold':>8}{'median':>8}{'p95':>8}{'cpu':>8}{'kB':>8}")
+    slow: dict[str, list[str]] = {}
+    for question in wanted:
+        took = measure(database, question, times)
+        p95, median = statistics.quantiles(took.warm, n=20)[-1], statistics.median(took.warm)
+        if p95 >= TARGET_MS:
+            slow.setdefault(question.page, []).append(question.name)
+        figures = (
+            f"{took.cold:>8.1f}{median:>8.1f}{p95:>8.1f}{statistics.median(took.cpu):>8.1f}{took.size / 1000:>8.1f}"
+        )
+        print(f"{question.page + ': ' + question.name:62}{figures}", flush=True)
+    for page in dict.fromkeys(question.page for question in wanted):
+        number = sum(question.page == page for question in wanted)
+        print(f"{page}: {number - len(slow.get(page, []))} of {number} with a p95 below {TARGET_MS} ms")
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from sqlalchemy import Engine
 
 from outlay_collector.background import repeated
 from outlay_collector.store.rollups import DAY_NS, LENGTHS_NS
-from outlay_collector.store.summing import FEWEST, Fewest, claim_stale, forget_minutes, sum_up
+from outlay_collector.store.summing import FEWEST, Fewest, claim_stale, forget_details, sum_up
 
 EVERY_S: Final = 15.0
 LONG_EVERY_S: Final = 600.0
@@ -50,6 +50,6 @@ def rolling(
             return
         long_at_s = timer()
         sum_up_all(engine, clock(), stop.is_set)
-        forget_minutes(engine, clock())
+        forget_details(engine, clock())
 
     return repeated("rollups", EVERY_S, work)

@@ -23,6 +23,7 @@ from sqlalchemy.engine import make_url
 from typer.testing import CliRunner
 
 from tests.collector.sending import BOTH_BACKENDS, NOW_NS, Sent, body_of, chat
+from tests.collector.spoiling import add_to_rollups
 
 
 def run(*arguments: str, exit_code: int = 0) -> str:
@@ -42,8 +43,7 @@ def filled(engine: Engine) -> Engine:
 def test_verify_ends_with_one_where_a_rollup_is_not_its_calls(filled: Engine, database_url: str) -> None:
     assert orjson.loads(run("rollup", "--db", database_url, "--json"))["periods"] >= 1
     assert run("verify", "--db", database_url).strip() == "Rollups equal calls."
-    with filled.begin() as connection:
-        connection.execute(text("UPDATE rollups SET calls = calls + 1"))
+    add_to_rollups(filled, "calls", 1)
     answer = orjson.loads(run("verify", "--db", database_url, "--json", exit_code=1))
     assert answer["ok"] is False
     assert "calls is 4 in the rollup and 3 in calls" in answer["differences"][0]

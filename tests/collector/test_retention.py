@@ -20,15 +20,16 @@ from outlay_collector.store.alert_tables import ALERTS, DELIVERIES, TRANSITIONS
 from outlay_collector.store.budgets import LEASES, SETTLEMENTS
 from outlay_collector.store.definitions import put_definition
 from outlay_collector.store.query import UsageQuery, UsageRow
-from outlay_collector.store.rollups import DAY_NS, PERIODS, ROLLUPS
+from outlay_collector.store.rollups import DAY_NS, PERIODS
 from outlay_collector.store.schema import CALLS, REPORTS
 from outlay_collector.store.sql import SqlStore
 from outlay_collector.store.verifying import verify
 from outlay_collector.store.writing import Written
-from sqlalchemy import Engine, Table, func, insert, select, update
+from sqlalchemy import Engine, Table, func, insert, select
 from typer.testing import CliRunner
 
 from tests.collector.sending import BOTH_BACKENDS, NOW_NS, Sent, body_of, chat, send
+from tests.collector.spoiling import add_to_rollups
 
 RETENTION = Retention(spans=timedelta(days=30), calls=timedelta(days=100))
 OLD, PAST, FRESH = NOW_NS - 200 * DAY_NS, NOW_NS - 50 * DAY_NS, NOW_NS - 60_000_000_000
@@ -155,8 +156,7 @@ def test_a_run_that_is_cut_goes_on_the_next_time(ledger: Engine) -> None:
 
 def test_verify_says_where_a_day_without_calls_is_not_its_quarters(ledger: Engine) -> None:
     prune(ledger, RETENTION, NOW_NS)
-    with ledger.begin() as connection:
-        connection.execute(update(ROLLUPS).where(ROLLUPS.c.length_ns == DAY_NS).values(cost_nano_usd=1))
+    add_to_rollups(ledger, "cost_nano_usd", 1, DAY_NS)
     assert any("not the sum of its quarters" in line for line in verify(ledger))
 
 

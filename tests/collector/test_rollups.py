@@ -29,12 +29,13 @@ from outlay_collector.store.rollups import (
 from outlay_collector.store.schema import CALLS
 from outlay_collector.store.segments import Range, Segment, plan
 from outlay_collector.store.sql import SqlStore
-from outlay_collector.store.summing import Fewest, claim_stale, forget_minutes, sum_up
+from outlay_collector.store.summing import Fewest, claim_stale, forget_details, sum_up
 from outlay_collector.store.verifying import verify
 from sqlalchemy import Connection, Engine, delete, event, func, select, update
 from sqlmodel import SQLModel
 
 from tests.collector.sending import BOTH_BACKENDS, NOW_NS, Sent, body_of, chat
+from tests.collector.spoiling import add_to_rollups
 
 BOOK = PriceBook.bundled()
 BEGIN = to_ns(datetime(2026, 11, 14, tzinfo=UTC))
@@ -144,7 +145,7 @@ def test_rollups_equal_calls_at_any_moment(
             SqlStore(engine).write(reports(*sent), NOW_NS)  # type: ignore[arg-type]  # of Report
         if fewest:
             sum_up_all(summed, BEGIN + 9 * DAY_NS, fewest=fewest)
-            forget_minutes(summed, BEGIN + 5 * DAY_NS)
+            forget_details(summed, BEGIN + 5 * DAY_NS)
             assert verify(summed) == []
     for query in asked:
         assert SqlStore(summed).usage(query) == SqlStore(plain).usage(query)
@@ -176,8 +177,7 @@ def test_verify_names_the_period_that_is_wrong(engine: Engine) -> None:
     SqlStore(engine).write(reports(Sent(attributes=chat(), started_at_ns=BEGIN)), NOW_NS)  # type: ignore[arg-type]
     sum_up_all(engine, LATER, fewest=ANY)
     assert verify(engine) == []
-    with engine.begin() as connection:
-        connection.execute(update(ROLLUPS).where(ROLLUPS.c.length_ns == HOUR_NS).values(cost_nano_usd=1))
+    add_to_rollups(engine, "cost_nano_usd", 1, HOUR_NS)
     found = verify(engine)
     assert {line.partition(":")[0] for line in found} == {"hour 2026-11-14T00"}
     assert "cost_nano_usd" in found[0]
@@ -215,8 +215,8 @@ def test_minutes_are_kept_for_the_last_days_only(engine: Engine) -> None:
     minutes = select(func.count()).select_from(ROLLUPS).where(ROLLUPS.c.length_ns == MINUTE_NS)
     with engine.connect() as connection:
         assert connection.execute(minutes).scalar() == 9
-    assert forget_minutes(engine, BEGIN + 2 * DAY_NS) == 0
-    assert forget_minutes(engine, BEGIN + 4 * DAY_NS) == 1
+    assert forget_details(engine, BEGIN + 2 * DAY_NS) == 0
+    assert forget_details(engine, BEGIN + 4 * DAY_NS) == 1
     with engine.connect() as connection:
         assert connection.execute(minutes).scalar() == 0
     assert verify(engine) == []
@@ -271,7 +271,7 @@ def test_whole_days_come_from_days_and_the_rest_from_hours_quarters_and_calls() 
 
 def test_what_a_period_was_not_summed_up_by_is_read_from_its_calls() -> None:
     periods = {key: {DAY: Kept.ONE} for key in LENGTHS_NS}
-    assert plan([(0, DAY, DAY + QUARTER_NS)], Kept.PAIRS, None, listed(periods)) == [
+    assert plan([(0, DAY, DAY + QUARTER_NS)], Kept.ALL, None, listed(periods)) == [
         Segment(0, None, DAY, DAY + QUARTER_NS)
     ]
 

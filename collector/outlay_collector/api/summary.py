@@ -24,6 +24,7 @@ from outlay_collector.store.query import Percentiles, UsageQuery, UsageRow
 router = APIRouter(prefix="/api/v1", tags=["usage"])
 
 _DAY_NS: Final = 24 * 3600 * 1_000_000_000
+_QUARTER_NS: Final = _DAY_NS // 96
 
 
 @router.get("/summary", openapi_extra={"parameters": [TIMEZONE_PARAMETER]})
@@ -76,10 +77,11 @@ def _lost_json(by_reason: Mapping[str, int]) -> dict[str, Any]:
 
 
 def _projection(store: CallStore, now_ns: int, zone: ZoneInfo, spent: int) -> Projection | None:
-    first = store.first_call_at_ns()
-    days = 0 if first is None else min(DAYS_SEEN, (now_ns - first) // _DAY_NS)
-    ends = [now_ns - n * _DAY_NS for n in range(days, -1, -1)]
-    rows = store.usage(UsageQuery(from_ns=ends[0], to_ns=now_ns, edges=ends)) if days > 0 else []
+    """From days that end with the last quarter of an hour: so much of them as is over is summed up."""
+    first, until = store.first_call_at_ns(), now_ns - now_ns % _QUARTER_NS
+    days = 0 if first is None else max(0, min(DAYS_SEEN, (until - first) // _DAY_NS))
+    ends = [until - n * _DAY_NS for n in range(days, -1, -1)]
+    rows = store.usage(UsageQuery(from_ns=ends[0], to_ns=until, edges=ends)) if days > 0 else []
     by_day = {row.bucket: row.cost_nano_usd or 0 for row in rows}
     *_, month_end = edges("month", now_ns, now_ns + 1, zone)
     return project(spent, [by_day.get(n, 0) for n in range(days)], (month_end - now_ns) / _DAY_NS)

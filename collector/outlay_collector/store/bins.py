@@ -3,33 +3,26 @@ put together from sums of counts, with a known error.
 
 A bin spans 8 % and answers with its geometric middle: a percentile is off by at most 4 % of the duration that a sort of
 all calls would have found. There are 256 bins, from 0.1 ms to 10 hours; what is shorter or longer counts as that.
-
-Counts are held as one whole number, 32 bits a bin, so that histograms are added by adding two numbers. Stored, they are
-a blob: either the bins of the calls, a byte each after a zero, or the bytes a count takes, the first bin, and the
-counts from there on, little-endian. The first is for few calls.
 """
 
 from __future__ import annotations
 
 import math
-import sys
-from array import array
-from bisect import bisect_left
-from collections.abc import Iterable
-from itertools import accumulate
+from collections.abc import Sequence
 from typing import Final
 
+import numpy as np
+from numpy.typing import NDArray
+
+from outlay_collector.store.blocks import BINS, Durations
+
 GROWTH: Final = 1.08
-BINS: Final = 256
+SHARES: Final = (0.50, 0.95, 0.99)
+"""Of the calls of a group that its percentiles tell of."""
 _FIRST: Final = -30
 """The first bin begins at 1.08 to this power, in milliseconds."""
 _LOG: Final = math.log(GROWTH)
-_LANE: Final = 32
-_LANE_BYTES: Final = _LANE // 8
-_MOST_LISTED: Final = 24
-_ONE: Final = tuple(1 << bin_ * _LANE for bin_ in range(BINS))
-_WIDTHS: Final = ((0xFF, 1), (0xFFFF, 2), (0xFFFFFFFF, 4))
-_CODES: Final = {2: "H", 4: "I"}
+_AT_ONCE: Final = 4_096
 
 
 def bin_of(ms: float) -> int:
@@ -43,77 +36,34 @@ def middle_ms(bin_: int) -> float:
     return math.exp(_LOG * (bin_ + _FIRST + 0.5))
 
 
-def counted(bin_: int, calls: int = 1) -> int:
-    """So many calls in one bin, as a number that histograms are added by. No bin may come to 2**32 calls."""
-    return _ONE[bin_] * calls
+_MIDDLES_MS: Final = [middle_ms(bin_) for bin_ in range(BINS)]
 
 
-def of_bins(bins: Iterable[int]) -> int:
-    """The histogram of calls of which each has its bin here."""
-    raw = bytearray(BINS * _LANE_BYTES)
-    lanes = memoryview(raw).cast("I")
-    for bin_ in bins:
-        lanes[bin_] += 1
-    if sys.byteorder == "big":
-        lanes = memoryview(_little(array("I", lanes))).cast("I")
-    return int.from_bytes(lanes, "little")
+def percentiles_of_groups(parts: Sequence[Durations], number: int) -> list[tuple[float | None, ...]]:
+    """For each group, 0 to `number`, the durations that `SHARES` of its calls did not exceed (nearest rank); None where
+    it has no calls. A group's calls may be in any of the parts."""
+    found: list[tuple[float | None, ...]] = []
+    for first in range(0, number, _AT_ONCE):
+        groups = min(_AT_ONCE, number - first)
+        counts = np.zeros(groups * BINS)
+        for part in parts:
+            groups_, bins, calls = part.groups, part.bins, part.calls
+            if number > _AT_ONCE:
+                here = np.flatnonzero((groups_ >= first) & (groups_ < first + groups))
+                groups_, bins, calls = groups_[here], bins[here], calls[here]
+            cells = (groups_.astype(np.int64) - first) * BINS + bins
+            counts += np.bincount(cells, calls, groups * BINS)
+        found += _percentiles_ms(counts.astype(np.int64), groups)
+    return found
 
 
-def pack(histogram: int | bytes) -> bytes | None:
-    """The blob of a histogram, given as such or as the bin of each call; None for one without calls."""
-    if not histogram:
-        return None
-    if isinstance(histogram, bytes):
-        if len(histogram) <= _MOST_LISTED:
-            return b"\0" + bytes(sorted(histogram))
-        histogram = of_bins(histogram)
-    first = ((histogram & -histogram).bit_length() - 1) // _LANE
-    histogram >>= first * _LANE
-    lanes = -(-histogram.bit_length() // _LANE)
-    raw = histogram.to_bytes(lanes * _LANE_BYTES, "little")
-    counts = _counts(raw)
-    calls = sum(counts)
-    if calls <= _MOST_LISTED:
-        return bytes([0, *(first + n for n, count in enumerate(counts) if count for _ in range(count))])
-    width = next(width for most, width in _WIDTHS if max(counts) <= most)
-    packed = raw[::_LANE_BYTES] if width == 1 else _little(array(_CODES[width], counts))
-    return bytes((width, first)) + packed
-
-
-def unpack(blob: bytes | None) -> int:
-    """The histogram that was packed."""
-    if not blob:
-        return 0
-    if blob[0] == 0:
-        return sum(map(_ONE.__getitem__, blob[1:]))
-    width, first = blob[0], blob[1]
-    raw = bytearray((len(blob) - 2) // width * _LANE_BYTES)
-    for byte in range(width):
-        raw[byte::_LANE_BYTES] = blob[2 + byte :: width]
-    return int.from_bytes(raw, "little") << first * _LANE
-
-
-def total(histogram: int) -> int:
-    """How many calls are in it."""
-    return sum(_counts(histogram.to_bytes(BINS * _LANE_BYTES, "little")))
-
-
-def percentiles_ms(histogram: int, *shares: float) -> tuple[float | None, ...]:
-    """The durations that those shares of the calls did not exceed (nearest rank); None where there are no calls."""
-    if not histogram:
-        return (None,) * len(shares)
-    up_to = list(accumulate(_counts(histogram.to_bytes(BINS * _LANE_BYTES, "little"))))
-    return tuple(middle_ms(bisect_left(up_to, math.ceil(share * up_to[-1]))) for share in shares)
-
-
-def _counts(raw: bytes) -> array[int]:
-    counts = array("I", raw)
-    if sys.byteorder == "big":
-        counts.byteswap()
-    return counts
-
-
-def _little(counts: array[int]) -> bytes:
-    if sys.byteorder == "big":
-        counts.byteswap()
-    return counts.tobytes()
+def _percentiles_ms(counts: NDArray[np.int64], groups: int) -> list[tuple[float | None, ...]]:
+    up_to = np.cumsum(counts)
+    totals = counts.reshape(groups, BINS).sum(axis=1)
+    before = np.cumsum(totals) - totals
+    columns = []
+    for share in SHARES:
+        cells = np.searchsorted(up_to, before + np.ceil(share * totals).astype(np.int64), "left")
+        bins = (cells - np.arange(groups) * BINS).tolist()
+        columns.append([_MIDDLES_MS[b] if calls else None for b, calls in zip(bins, totals.tolist(), strict=True)])
+    return list(zip(*columns, strict=True))

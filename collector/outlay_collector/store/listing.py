@@ -2,16 +2,36 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from sqlalchemy import Connection, and_, func, or_, select
 
 from outlay_collector.store.dimensions import matches
+from outlay_collector.store.narrowing import newest_ranges
 from outlay_collector.store.query import CallsQuery, StoredCall, StoredReport
 from outlay_collector.store.schema import CALLS, REPORTS
+from outlay_collector.store.segments import Range
 
 
 def read_calls(connection: Connection, query: CallsQuery) -> list[StoredCall]:
     """The latest calls first; calls of one instant, the last to arrive first."""
-    statement = select(CALLS).order_by(CALLS.c.started_at_ns.desc(), CALLS.c.id.desc()).limit(query.limit)
+    if not query.filters:
+        return _listed(connection, query, None, query.limit)
+    first, last = connection.execute(select(func.min(CALLS.c.started_at_ns), func.max(CALLS.c.started_at_ns))).one()
+    if first is None:
+        return []
+    from_ns, to_ns = max(first, query.from_ns or 0), min(last, query.to_ns or last, (query.before or (last, 0))[0]) + 1
+    found: list[StoredCall] = []
+    for ranges in newest_ranges(connection, query, from_ns, to_ns) if from_ns < to_ns else ():
+        found += _listed(connection, query, ranges, query.limit - len(found))
+        if len(found) == query.limit:
+            break
+    return found
+
+
+def _listed(connection: Connection, query: CallsQuery, ranges: Sequence[Range] | None, limit: int) -> list[StoredCall]:
+    """Within those ranges, the latest first: one after the other, so that each is left as soon as there are enough."""
+    statement = select(CALLS).order_by(CALLS.c.started_at_ns.desc(), CALLS.c.id.desc())
     statement = statement.where(matches(CALLS, query.filters))
     if query.from_ns is not None:
         statement = statement.where(CALLS.c.started_at_ns >= query.from_ns)
@@ -23,7 +43,15 @@ def read_calls(connection: Connection, query: CallsQuery) -> list[StoredCall]:
         statement = statement.where(
             CALLS.c.started_at_ns <= started_at_ns, or_(CALLS.c.started_at_ns < started_at_ns, earlier)
         )
-    return [row._asdict() for row in connection.execute(statement)]
+    found: list[StoredCall] = []
+    for within in [None] if ranges is None else ranges:
+        some = statement.limit(limit - len(found))
+        if within is not None:
+            some = some.where(CALLS.c.started_at_ns >= within[0], CALLS.c.started_at_ns < within[1])
+        found += [row._asdict() for row in connection.execute(some)]
+        if len(found) == limit:
+            break
+    return found
 
 
 def read_call(connection: Connection, call_id: int) -> tuple[StoredCall, list[StoredReport]] | None:

@@ -1,57 +1,29 @@
-"""Sums over calls, as SQL over their rollups and their rows.
+"""Sums over calls, from their rollups and, where there are none, as SQL over their rows.
 
-Sums are grouped in the database, histograms put together here. Buckets are given by their edges, which the caller works
-out in the time zone asked for: a day that has 23 hours, or a zone half an hour off, is only another number here.
+Both come to rows of figures by bucket and group, which are then added up together. Buckets are given by their edges,
+which the caller works out in the time zone asked for: a day that has 23 hours, or a zone half an hour off, is only
+another number here.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any, Final
 
-from sqlalchemy import (
-    CTE,
-    BigInteger,
-    ColumnElement,
-    Connection,
-    FromClause,
-    Integer,
-    Table,
-    and_,
-    func,
-    or_,
-    select,
-    text,
-    true,
-)
+import numpy as np
+from sqlalchemy import Connection, or_, select
 
-from outlay_collector.store.bins import counted, percentiles_ms, unpack
-from outlay_collector.store.dimensions import dimension, is_any_of, matches
-from outlay_collector.store.query import Percentiles, UsageQuery, UsageRow
-from outlay_collector.store.rollups import (
-    MEASURES,
-    PERIODS,
-    ROLLUPS,
-    grouping_for,
-    kind_of,
-    measures_of_calls,
-    measures_of_rollups,
-    minutes_of,
-)
-from outlay_collector.store.schema import CALLS
+from outlay_collector.store.bins import percentiles_of_groups
+from outlay_collector.store.blocks import Durations, Figures, Numbers, added_up, grouped, joined_figures, summed
+from outlay_collector.store.names import NOBODY, highest_id, ids_of, names_of
+from outlay_collector.store.query import Filters, Percentiles, UsageQuery, UsageRow
+from outlay_collector.store.rolled import Rolled, Wanted, read_durations, read_figures
+from outlay_collector.store.rollups import ALWAYS_KNOWN, GROUPINGS, MEASURES, PERIODS, grouping_for, kind_of, minutes_of
 from outlay_collector.store.segments import Listing, Range, Segment, of_calls, plan
+from outlay_collector.store.unrolled import Unrolled
 
-Key = tuple[Any, ...]
-"""The place of the bucket and the values of the dimensions grouped by."""
-Histograms = defaultdict[Key, list[int]]
-"""Of latency and of time to first token, as `store.bins` holds them."""
-
-_NEVER_UNKNOWN: Final = frozenset(
-    {"calls", "errors", "auth_failures", "unpriced_calls", "rate_limited", "retries", "avoided_nano_usd"}
-)
+_NEVER_UNKNOWN: Final = frozenset({*MEASURES[:ALWAYS_KNOWN], "avoided_nano_usd"})
 _MOST_NAMED: Final = 500
 
 
@@ -60,24 +32,7 @@ def read_usage(connection: Connection, query: UsageQuery) -> list[UsageRow]:
 
     Where the query has a limit, only its first groups: the greatest by the sum over all buckets.
     """
-    segments = _segments(connection, query)
-    _seek_by_key(connection)
-    sources = [
-        _Source(query, CALLS, CALLS.c.started_at_ns, [s for s in segments if s.length_ns is None]),
-        _Source(query, ROLLUPS, ROLLUPS.c.start_ns, [s for s in segments if s.length_ns is not None]),
-    ]
-    sums: dict[Key, list[int | None]] = {}
-    for source in sources:
-        for key, figures in source.sums(connection):
-            sums[key] = figures if key not in sums else list(map(_plus, sums[key], figures))
-    shown = _first_groups(sums, query)
-    histograms: Histograms = defaultdict(lambda: [0, 0])
-    for source in sources:
-        source.add_histograms(connection, histograms, shown)
-    rows = [_row(query, key, figures, histograms[key]) for key, figures in sums.items() if key[1:] in shown]
-    if query.order is not None:
-        return sorted(rows, key=lambda row: (row.bucket or 0, shown[tuple(row.group)]))
-    return sorted(rows, key=lambda row: (row.bucket or 0, [value or "" for value in row.group]))
+    return _Answer(connection, query, _segments(connection, query)).rows()
 
 
 def listing_of(connection: Connection) -> Listing:
@@ -94,61 +49,138 @@ def listing_of(connection: Connection) -> Listing:
     return listing
 
 
-@dataclass(frozen=True, slots=True)
-class _Source:
-    """Calls or rollups, and the segments that are read from them."""
-
-    query: UsageQuery
-    table: Table
-    at: ColumnElement[int]
-    segments: Sequence[Segment]
-
-    def sums(self, connection: Connection) -> Iterator[tuple[Key, list[int | None]]]:
-        """The measures of each key, in the order of `MEASURES`."""
-        if not self.segments:
-            return
-        keys, tables = self._keys()
-        measures = measures_of_calls() if self.table is CALLS else measures_of_rollups()
-        statement = select(*keys, *measures).select_from(tables).where(matches(self.table, self.query.filters))
-        for row in connection.execute(statement.group_by(*keys)):
-            yield tuple(row[: len(keys)]), [None if sum_ is None else int(sum_) for sum_ in row[len(keys) :]]
-
-    def add_histograms(self, connection: Connection, found: Histograms, shown: Collection[Key]) -> None:
-        """Add how many calls of each key fell into each bin, of latency and of time to first token."""
-        if not self.segments:
-            return
-        keys, tables = self._keys()
-        chosen = and_(matches(self.table, self.query.filters), self._are_shown(shown))
-        if self.table is ROLLUPS:
-            packed = select(*keys, ROLLUPS.c.latency, ROLLUPS.c.ttft).select_from(tables).where(chosen)
-            for *key, latency, ttft in connection.execute(packed):
-                histograms = found[tuple(key)]
-                histograms[0] += unpack(latency)
-                if ttft:
-                    histograms[1] += unpack(ttft)
-            return
-        for place, bin_ in enumerate((CALLS.c.latency_bin, CALLS.c.ttft_bin)):
-            each = select(*keys, bin_, func.count()).select_from(tables).where(chosen, bin_.is_not(None))
-            for *key, fell, calls in connection.execute(each.group_by(*keys, bin_)):
-                found[tuple(key)][place] += counted(fell, calls)
-
-    def _are_shown(self, shown: Collection[Key]) -> ColumnElement[bool]:
-        """Spares the database what is not shown, where one dimension tells."""
-        if self.query.limit is None or len(self.query.group_by) != 1 or len(shown) > _MOST_NAMED:
-            return true()
-        return is_any_of(dimension(self.query.group_by[0], self.table), [value or "" for (value,) in shown])
-
-    def _keys(self) -> tuple[list[ColumnElement[Any]], FromClause]:
-        parts = _parts(self.segments)
-        within = and_(self.at >= parts.c.start_ns, self.at < parts.c.end_ns)
-        if self.table is ROLLUPS:
-            grouping = grouping_for({*self.query.group_by, *self.query.filters})
-            within = and_(within, ROLLUPS.c.length_ns == parts.c.length_ns, ROLLUPS.c.grouping == grouping)
-        groups = [dimension(name, self.table).label(f"d{n}") for n, name in enumerate(self.query.group_by)]
-        return [parts.c.bucket, *groups], parts.join(self.table, within)
+def wanted_ids(connection: Connection, filters: Filters) -> Wanted | None:
+    """The ids the filters ask for, the empty text being nobody's; None where no rollup can have them all."""
+    known = ids_of(connection, {value for values in filters.values() for value in values if value})
+    wanted: dict[str, list[int]] = {}
+    for name, values in filters.items():
+        ids = {known[value] if value else NOBODY for value in values if not value or value in known}
+        if not ids:
+            return None
+        wanted[name] = sorted(ids)
+    return wanted
 
 
-def _seek_by_key(connection: Connection) -> None:
+class _Answer:
+    """Groups of rolled rows and of calls. Both are added up by id: a name no rollup has gets one for the occasion."""
+
+    def __init__(self, connection: Connection, query: UsageQuery, segments: Sequence[Segment]) -> None:
+        self._connection, self._query = connection, query
+        seek_by_key(connection)
+        self._rolled = self._read_rolled([segment for segment in segments if segment.length_ns is not None])
+        self._calls = Unrolled(connection, query, [segment for segment in segments if segment.length_ns is None])
+        self._names: dict[int, str | None] = {NOBODY: None}
+        self._add_up()
+
+    def rows(self) -> list[UsageRow]:
+        shown, rank = self._shown()
+        if not len(shown):
+            return []
+        place = np.full(len(self._figures), -1)
+        place[shown] = np.arange(len(shown))
+        latency, ttft = (percentiles_of_groups(each, len(shown)) for each in self._durations(place, shown))
+        figures, buckets = self._figures.only(shown), self._buckets[shown]
+        named = [[self._names[id_] for id_ in column.tolist()] for column in figures.ids]
+        groups = list(zip(*named, strict=True)) if named else [()] * len(shown)
+        order = _order(buckets, groups, rank)
+        measures = _columns(figures)
+        bucketed = self._query.edges is not None
+        return [
+            UsageRow(
+                bucket=int(buckets[n]) if bucketed else None,
+                group=groups[n],
+                latency_ms=_percentiles(*latency[n]),
+                ttft_ms=_percentiles(*ttft[n]),
+                **{name: values[n] for name, values in measures.items()},
+            )
+            for n in order
+        ]
+
+    def _read_rolled(self, segments: Sequence[Segment]) -> Rolled | None:
+        grouping = grouping_of(self._query)
+        wanted = wanted_ids(self._connection, self._query.filters) if segments and grouping is not None else None
+        if grouping is None or wanted is None:
+            return None
+        return read_figures(self._connection, grouping, segments, wanted)
+
+    def _add_up(self) -> None:
+        """The groups there are, each with its bucket, ids and figures, and of which group each row is."""
+        parts, buckets = [], []
+        if self._rolled is not None:
+            places = [GROUPINGS[self._rolled.grouping].index(name) for name in self._query.group_by]
+            rolled = self._rolled.figures
+            parts.append(Figures([rolled.ids[place] for place in places], rolled.measures, rolled.known))
+            buckets.append(self._rolled.buckets)
+        parts.append(self._calls.figures(self._ids()))
+        buckets.append(self._calls.buckets)
+        figures = joined_figures(parts)
+        self._groups, (self._buckets, *ids) = grouped([np.concatenate(buckets), *figures.ids], len(figures))
+        self._figures = added_up(figures, self._groups, ids, len(self._buckets))
+
+    def _ids(self) -> dict[str, int]:
+        """Of the names that calls have."""
+        names = sorted(self._calls.names())
+        if not names:
+            return {}
+        known, highest = {}, 0
+        if self._rolled is not None:
+            known, highest = ids_of(self._connection, names), highest_id(self._connection)
+        for name in names:
+            if name not in known:
+                highest += 1
+                known[name] = highest
+        self._names |= {id_: name for name, id_ in known.items()}
+        return known
+
+    def _shown(self) -> tuple[Numbers, Numbers]:
+        """Which groups the answer has, and the rank of each: the greatest first, those without the figure last, equal
+        ones by name. Their names are known from here on."""
+        query, ids = self._query, self._figures.ids
+        everything = np.arange(len(self._figures))
+        if query.order is None:
+            self._name(ids)
+            return everything, np.zeros(len(everything), np.int64)
+        group, values = grouped(ids, len(everything))
+        number = len(values[0]) if values else min(1, len(everything))
+        totals = summed(group, self._figures.measures[MEASURES.index(query.order)], number)
+        candidates = np.arange(number)
+        if query.limit is not None and query.limit < number:
+            least = np.partition(totals, number - query.limit)[number - query.limit]
+            candidates = np.flatnonzero(totals >= least)
+        values = [column[candidates] for column in values]
+        self._name(values)
+        names = list(zip(*([self._names[id_] or "" for id_ in column.tolist()] for column in values), strict=True))
+        first = sorted(range(len(candidates)), key=lambda n: (-int(totals[candidates[n]]), names[n] if names else ()))
+        ranks = np.full(number, -1)
+        ranks[candidates[first[: query.limit]]] = np.arange(len(first[: query.limit]))
+        shown = np.flatnonzero(ranks[group] >= 0)
+        return shown, ranks[group[shown]]
+
+    def _name(self, columns: Sequence[Numbers]) -> None:
+        ids = {id_ for column in columns for id_ in np.unique(column).tolist()} - self._names.keys()
+        if ids:
+            self._names |= names_of(self._connection, ids)
+
+    def _durations(self, place: Numbers, shown: Numbers) -> tuple[Sequence[Durations], Sequence[Durations]]:
+        """Of latency and of time to first token, by the place of each group in the answer, -1 where it has none."""
+        groups = place[self._groups]
+        rolled = len(groups) - len(self._calls)
+        found = [self._calls.durations(groups[rolled:], self._only(shown))]
+        if self._rolled is not None:
+            found.append(read_durations(self._connection, self._rolled, groups[:rolled]))
+        latency, ttft = zip(*found, strict=True)
+        return latency, ttft
+
+    def _only(self, shown: Numbers) -> Filters:
+        """What of the calls is shown, where one dimension tells: spares the database the others."""
+        query = self._query
+        if query.limit is None or len(query.group_by) != 1:
+            return {}
+        ids = np.unique(self._figures.ids[0][shown]).tolist()
+        return {query.group_by[0]: [self._names[id_] or "" for id_ in ids]} if len(ids) <= _MOST_NAMED else {}
+
+
+def seek_by_key(connection: Connection) -> None:
     """For the rest of this transaction. Postgres cannot know how little of a table some ranges of time are: it takes a
     ninth of it for each, and reads it all."""
     if connection.dialect.name == "postgresql":
@@ -156,12 +188,8 @@ def _seek_by_key(connection: Connection) -> None:
             connection.exec_driver_sql(f"SET LOCAL {way} = off")
 
 
-def _parts(segments: Sequence[Segment]) -> CTE:
-    """The segments as a table. As text: a thousand minutes bound one by one take longer than their sums."""
-    rows = ", ".join(f"({s.bucket}, {s.length_ns or 0}, {s.start_ns}, {s.end_ns})" for s in segments)
-    names = "column1 AS bucket, column2 AS length_ns, column3 AS start_ns, column4 AS end_ns"
-    table = text(f"SELECT {names} FROM (VALUES {rows}) AS segments")
-    return table.columns(bucket=Integer, length_ns=BigInteger, start_ns=BigInteger, end_ns=BigInteger).cte("parts")
+def grouping_of(query: UsageQuery) -> int | None:
+    return grouping_for({*query.group_by, *query.filters})
 
 
 def _segments(connection: Connection, query: UsageQuery) -> list[Segment]:
@@ -171,44 +199,28 @@ def _segments(connection: Connection, query: UsageQuery) -> list[Segment]:
         for n, (start, end) in enumerate(pairwise(edges))
         if start < query.to_ns and end > query.from_ns
     ]
-    grouping = grouping_for({*query.group_by, *query.filters})
+    grouping = grouping_of(query)
     if grouping is None:
         return of_calls(buckets)
     return plan(buckets, kind_of(grouping), minutes_of(grouping), listing_of(connection))
 
 
-def _first_groups(sums: Mapping[Key, Sequence[int | None]], query: UsageQuery) -> dict[Key, int]:
-    """The groups to show, and their rank: the greatest first, those without the figure last, equal ones by name."""
-    if query.order is None:
-        return dict.fromkeys((key[1:] for key in sums), 0)
-    place = MEASURES.index(query.order)
-    totals: dict[Key, int | None] = {}
-    for key, figures in sums.items():
-        totals[key[1:]] = _plus(totals.get(key[1:]), figures[place])
-    ranked = sorted(totals, key=lambda group: (-(totals[group] or 0), [value or "" for value in group]))
-    return {group: rank for rank, group in enumerate(ranked[: query.limit])}
+def _order(buckets: Numbers, groups: Sequence[tuple[str | None, ...]], rank: Numbers) -> list[int]:
+    """By bucket, then by rank, then by name."""
+    places = buckets.tolist(), rank.tolist()
+    names = [tuple(name or "" for name in group) for group in groups]
+    return sorted(range(len(groups)), key=lambda n: (places[0][n], places[1][n], names[n]))
 
 
-def _plus(one: int | None, other: int | None) -> int | None:
-    """The sum of what is known."""
-    if one is None or other is None:
-        return one if other is None else other
-    return one + other
-
-
-def _row(query: UsageQuery, key: Key, figures: list[int | None], histograms: Sequence[int]) -> UsageRow:
-    named = {
-        name: figure or 0 if name in _NEVER_UNKNOWN else figure for name, figure in zip(MEASURES, figures, strict=True)
-    }
-    return UsageRow(
-        bucket=None if query.edges is None else key[0],
-        group=key[1:],
-        latency_ms=_percentiles(histograms[0]),
-        ttft_ms=_percentiles(histograms[1]),
-        **named,  # type: ignore[arg-type]  # those that are never unknown are whole numbers
-    )
-
-
-def _percentiles(histogram: int) -> Percentiles:
-    p50, p95, p99 = percentiles_ms(histogram, 0.50, 0.95, 0.99)
+def _percentiles(p50: float | None, p95: float | None, p99: float | None) -> Percentiles:
     return Percentiles(p50=p50, p95=p95, p99=p99)
+
+
+def _columns(figures: Figures) -> dict[str, list[Any]]:
+    columns: dict[str, list[Any]] = {
+        name: values.tolist() for name, values in zip(MEASURES, figures.measures, strict=True)
+    }
+    for name, known in zip(MEASURES[ALWAYS_KNOWN:], figures.known, strict=True):
+        if name not in _NEVER_UNKNOWN and not known.all():
+            columns[name] = [value if is_known else None for value, is_known in zip(columns[name], known, strict=True)]
+    return columns

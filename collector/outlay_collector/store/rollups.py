@@ -6,15 +6,14 @@ summed up again; a stale period is read from its calls. So figures are exact at 
 with the writer. A period that is not listed has no calls.
 
 What a period is summed up by grows with its calls, so that sums stay few beside them: `store.summing` decides, `kept`
-says what there is, and what is not there is read from shorter periods and in the end from calls. The last days have
-their minutes as well. Sessions, traces and tags are never summed up by.
+says what there is, and what is not there is read from shorter periods and in the end from calls. All groups of a period
+are one row (`store.blocks`). The last days have their minutes as well. Sessions, traces and tags are never summed up.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 from enum import IntFlag
-from itertools import combinations
 from typing import Any, Final
 
 from sqlalchemy import (
@@ -23,7 +22,6 @@ from sqlalchemy import (
     Column,
     ColumnElement,
     Connection,
-    Integer,
     Label,
     LargeBinary,
     SmallInteger,
@@ -38,7 +36,7 @@ from sqlalchemy import (
 )
 from sqlmodel import Field, SQLModel
 
-from outlay_collector.store.schema import CALLS
+from outlay_collector.store.schema import CALLS, BigId
 
 MINUTE_NS: Final = 60 * 1_000_000_000
 QUARTER_NS: Final = 15 * MINUTE_NS
@@ -50,18 +48,8 @@ LENGTHS_NS: Final = (QUARTER_NS, HOUR_NS, SIX_HOURS_NS, DAY_NS, WEEK_NS)
 """Of the periods that are listed. Minutes belong to their quarter."""
 DIMENSIONS: Final = ("service", "environment", "provider", "model", "operation", "feature", "tenant", "status")
 USER: Final = "user"
-_OFTEN: Final = ("service", "environment", "model", "feature", "tenant")
-GROUPINGS: Final[tuple[tuple[str, ...], ...]] = (
-    (),
-    *((name,) for name in DIMENSIONS),
-    *combinations(_OFTEN, 2),
-    ("environment", "provider"),
-    ("provider", "model"),
-    DIMENSIONS,
-    (USER,),
-)
+GROUPINGS: Final[tuple[tuple[str, ...], ...]] = ((), *((name,) for name in DIMENSIONS), DIMENSIONS, (USER,))
 """What is summed up by; a rollup names the place of its grouping here."""
-GROUPED: Final = (*DIMENSIONS, USER)
 
 
 class Kept(IntFlag):
@@ -69,19 +57,18 @@ class Kept(IntFlag):
 
     ONE = 1
     """None, and each dimension alone."""
-    PAIRS = 2
-    ALL = 4
+    ALL = 2
     """All dimensions together; the user is none of them."""
-    USERS = 8
-    MINUTES = 16
+    USERS = 4
+    MINUTES = 8
     """A quarter's minutes, by no dimension."""
-    MINUTES_ONE = 32
+    MINUTES_ONE = 16
     """And by each alone."""
-    FINAL = 64
+    FINAL = 32
     """Everything that can be kept, so that the calls may go."""
 
 
-_KIND_OF_SIZE: Final = {0: Kept.ONE, 1: Kept.ONE, 2: Kept.PAIRS, len(DIMENSIONS): Kept.ALL}
+_KIND_OF_SIZE: Final = {0: Kept.ONE, 1: Kept.ONE, len(DIMENSIONS): Kept.ALL}
 
 _AUTH_FAILURES: Final = (401, 403)
 _LOCK: Final = 0x6F75746C6101
@@ -105,48 +92,35 @@ class PeriodRow(SQLModel, table=True):
 
 
 class RollupRow(SQLModel, table=True):
-    """The calls of one period and group. Sums nobody reported are NULL, dimensions not grouped by as well.
+    """The groups of one period and grouping, as `store.blocks` packs them: a row is read whole or not at all.
 
-    Rows stand by grouping and time, which is how they are asked for.
+    The minutes of a quarter are one block, whose first dimension is the minute, 0 to 14.
     """
 
     __tablename__ = "rollups"
-    __table_args__ = ({"sqlite_with_rowid": False},)
 
     grouping: int = Field(sa_column=Column(SmallInteger, primary_key=True, autoincrement=False))
     length_ns: int = Field(sa_column=Column(BigInteger, primary_key=True, autoincrement=False))
     start_ns: int = Field(sa_column=Column(BigInteger, primary_key=True, autoincrement=False))
-    place: int = Field(sa_column=Column(Integer, primary_key=True, autoincrement=False))
-    """Tells the groups of one period and grouping apart; means nothing else."""
-    service: str | None = None
-    environment: str | None = None
-    provider: str | None = None
-    model: str | None = None
-    operation: str | None = None
-    feature: str | None = None
-    tenant: str | None = None
-    status: str | None = None
-    user: str | None = None
-    calls: int = Field(sa_type=BigInteger)
-    errors: int = Field(sa_type=BigInteger)
-    auth_failures: int = Field(sa_type=BigInteger)
-    rate_limited: int = Field(sa_type=BigInteger)
-    retries: int = Field(sa_type=BigInteger)
-    input_tokens: int | None = Field(default=None, sa_type=BigInteger)
-    output_tokens: int | None = Field(default=None, sa_type=BigInteger)
-    cache_read_tokens: int | None = Field(default=None, sa_type=BigInteger)
-    cache_write_tokens: int | None = Field(default=None, sa_type=BigInteger)
-    reasoning_tokens: int | None = Field(default=None, sa_type=BigInteger)
-    cost_nano_usd: int | None = Field(default=None, sa_type=BigInteger)
-    avoided_nano_usd: int | None = Field(default=None, sa_type=BigInteger)
-    unpriced_calls: int = Field(sa_type=BigInteger)
-    latency: bytes | None = Field(default=None, sa_type=LargeBinary)
-    """How long the calls took, as `store.bins` packs it; `ttft` likewise."""
-    ttft: bytes | None = Field(default=None, sa_type=LargeBinary)
+    groups: int
+    """How many there are."""
+    figures: bytes = Field(sa_type=LargeBinary)
+    durations: bytes = Field(sa_type=LargeBinary)
+
+
+class NameRow(SQLModel, table=True):
+    """What an id in a block stands for, whatever the dimension. Names are added and never changed."""
+
+    __tablename__ = "rollup_names"
+    __table_args__ = ({"sqlite_autoincrement": True},)
+
+    id: int | None = Field(default=None, sa_column=Column(BigId, primary_key=True, autoincrement=True))
+    name: str = Field(unique=True)
 
 
 PERIODS: Final = SQLModel.metadata.tables["rollup_periods"]
 ROLLUPS: Final = SQLModel.metadata.tables["rollups"]
+NAMES: Final = SQLModel.metadata.tables["rollup_names"]
 
 _SUMS: Final = (
     "rate_limited",
@@ -160,6 +134,8 @@ _SUMS: Final = (
     "avoided_nano_usd",
 )
 MEASURES: Final = ("calls", "errors", "auth_failures", "unpriced_calls", *_SUMS)
+ALWAYS_KNOWN: Final = 6
+"""So many of the measures, the first, are never NULL."""
 
 
 def _flag(condition: ColumnElement[bool]) -> ColumnElement[int]:
@@ -187,11 +163,6 @@ def measures_of_calls() -> list[ColumnElement[Any]]:
 
 def _bare(column: ColumnElement[Any]) -> ColumnElement[Any]:
     return column.element if isinstance(column, Label) else column
-
-
-def measures_of_rollups() -> list[ColumnElement[Any]]:
-    """The same over rows of `rollups`."""
-    return [func.sum(ROLLUPS.c[name]).label(name) for name in MEASURES]
 
 
 def grouping_for(names: Collection[str]) -> int | None:

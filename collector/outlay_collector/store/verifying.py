@@ -7,14 +7,18 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import product
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, Engine, and_, select
+import numpy as np
+from sqlalchemy import ColumnElement, Connection, Engine, select
 
 from outlay_collector.periods import rfc3339
-from outlay_collector.store.bins import total, unpack
+from outlay_collector.store.blocks import Figures, regrouped
 from outlay_collector.store.engine import reading
+from outlay_collector.store.rolled import read_blocks
 from outlay_collector.store.rollups import (
+    ALWAYS_KNOWN,
     DAY_NS,
     GROUPINGS,
     HOUR_NS,
@@ -23,12 +27,10 @@ from outlay_collector.store.rollups import (
     MINUTE_NS,
     PERIODS,
     QUARTER_NS,
-    ROLLUPS,
     SIX_HOURS_NS,
     WEEK_NS,
     kind_of,
     measures_of_calls,
-    measures_of_rollups,
     minutes_of,
 )
 from outlay_collector.store.schema import CALLS
@@ -39,6 +41,7 @@ _NAMES: Final = {
     WEEK_NS: "week",
 }  # fmt: skip
 _NOTHING: Final[_Sums] = dict.fromkeys(MEASURES)
+_EVER: Final = (0, 2**63 - 1)
 _CLOSABLE_NS: Final = tuple(length for length in LENGTHS_NS if length <= DAY_NS)
 
 
@@ -97,14 +100,41 @@ def _truth(connection: Connection, length_ns: int, where: ColumnElement[bool] | 
     return {begin: _named(row) for begin, *row in connection.execute(sums if where is None else sums.where(where))}
 
 
-def _rollups(connection: Connection, length_ns: int, place: int) -> dict[int, _Sums]:
+def _rollups(connection: Connection, length_ns: int, place: int, within: tuple[int, int] = _EVER) -> dict[int, _Sums]:
     """What one grouping comes to, by period; `counted` is the calls of its histograms."""
-    here = and_(ROLLUPS.c.grouping == place, ROLLUPS.c.length_ns == length_ns)
-    sums = select(ROLLUPS.c.start_ns, *measures_of_rollups()).where(here).group_by(ROLLUPS.c.start_ns)
-    histograms: defaultdict[int, int] = defaultdict(int)
-    for begin, latency in connection.execute(select(ROLLUPS.c.start_ns, ROLLUPS.c.latency).where(here)):
-        histograms[begin] += unpack(latency)
-    return {begin: {**_named(row), "counted": total(histograms[begin])} for begin, *row in connection.execute(sums)}
+    found: dict[int, _Sums] = {}
+    for start_ns, block in read_blocks(connection, place, length_ns, *within):
+        minutes = block.figures.ids[:1] if length_ns == MINUTE_NS else []
+        sums = regrouped(block, minutes)
+        counted = np.bincount(sums.latency.groups, sums.latency.calls, len(sums.figures))
+        for row in range(len(sums.figures)):
+            begin = start_ns + sum(int(column[row]) for column in sums.figures.ids) * MINUTE_NS
+            found[begin] = {**_sums_of(sums.figures, row), "counted": int(counted[row])}
+    return found
+
+
+def _added_up(periods: Mapping[int, _Sums]) -> dict[int, tuple[int | None, ...]]:
+    """The measures of each day."""
+    days: dict[int, tuple[int | None, ...]] = {}
+    for start_ns, sums in periods.items():
+        day, measures = start_ns - start_ns % DAY_NS, tuple(sums[name] for name in MEASURES)
+        days[day] = tuple(map(_plus, days[day], measures)) if day in days else measures
+    return days
+
+
+def _plus(one: int | None, other: int | None) -> int | None:
+    """The sum of what is known."""
+    if one is None or other is None:
+        return one if other is None else other
+    return one + other
+
+
+def _sums_of(figures: Figures, row: int) -> dict[str, int | None]:
+    known = [True] * ALWAYS_KNOWN + [bool(column[row]) for column in figures.known]
+    return {
+        name: int(column[row]) if is_known else None
+        for name, column, is_known in zip(MEASURES, figures.measures, known, strict=True)
+    }
 
 
 def _named(sums: Sequence[Any]) -> dict[str, int | None]:
@@ -127,15 +157,15 @@ def _closed_differences(connection: Connection, closed: set[int]) -> Iterator[st
     """Of days whose calls may be gone: every length and grouping must tell the same."""
     if not closed:
         return
-    day = (ROLLUPS.c.start_ns - ROLLUPS.c.start_ns % DAY_NS).label("day")
-    kept = select(ROLLUPS.c.length_ns, ROLLUPS.c.grouping, day, *measures_of_rollups())
-    kept = kept.where(ROLLUPS.c.length_ns.in_(_CLOSABLE_NS), day.between(min(closed), max(closed)))
     told: defaultdict[int, set[tuple[int | None, ...]]] = defaultdict(set)
     seen: defaultdict[int, set[tuple[int, int]]] = defaultdict(set)
-    for length_ns, place, begin, *sums in connection.execute(kept.group_by("length_ns", "grouping", "day")):
-        told[begin].add(tuple(_named(sums).values()))
-        seen[begin].add((length_ns, kind_of(place)))
-    whole = {(length, kind_of(place)) for length in _CLOSABLE_NS for place in range(len(GROUPINGS) - 1)}
+    for length_ns, place in product(_CLOSABLE_NS, range(len(GROUPINGS))):
+        within = min(closed), max(closed) + DAY_NS
+        days = _added_up(_rollups(connection, length_ns, place, within))
+        for begin, sums in days.items():
+            told[begin].add(sums)
+            seen[begin].add((length_ns, place))
+    whole = set(product(_CLOSABLE_NS, range(len(GROUPINGS))))
     for begin in sorted(closed):
         if len(told[begin]) > 1 or not whole <= seen[begin]:
             yield f"day {rfc3339(begin)}: it is not the sum of its quarters, and its calls were removed"

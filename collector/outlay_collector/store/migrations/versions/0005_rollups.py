@@ -9,7 +9,7 @@ revision = "0005_rollups"
 down_revision = "0004_repricings"
 
 _LENGTHS_NS = (900_000_000_000, 3_600_000_000_000, 21_600_000_000_000, 86_400_000_000_000, 604_800_000_000_000)
-_DIMENSIONS = ("service", "environment", "provider", "model", "operation", "feature", "tenant", "status", "user")
+_ID = sa.BigInteger().with_variant(sa.Integer, "sqlite")
 
 
 def upgrade() -> None:
@@ -27,24 +27,18 @@ def upgrade() -> None:
         sa.Column("grouping", sa.SmallInteger, primary_key=True, autoincrement=False),
         sa.Column("length_ns", sa.BigInteger, primary_key=True, autoincrement=False),
         sa.Column("start_ns", sa.BigInteger, primary_key=True, autoincrement=False),
-        sa.Column("place", sa.Integer, primary_key=True, autoincrement=False),
-        *(sa.Column(name, sa.String) for name in _DIMENSIONS),
-        sa.Column("calls", sa.BigInteger, nullable=False),
-        sa.Column("errors", sa.BigInteger, nullable=False),
-        sa.Column("auth_failures", sa.BigInteger, nullable=False),
-        sa.Column("rate_limited", sa.BigInteger, nullable=False),
-        sa.Column("retries", sa.BigInteger, nullable=False),
-        sa.Column("input_tokens", sa.BigInteger),
-        sa.Column("output_tokens", sa.BigInteger),
-        sa.Column("cache_read_tokens", sa.BigInteger),
-        sa.Column("cache_write_tokens", sa.BigInteger),
-        sa.Column("reasoning_tokens", sa.BigInteger),
-        sa.Column("cost_nano_usd", sa.BigInteger),
-        sa.Column("avoided_nano_usd", sa.BigInteger),
-        sa.Column("unpriced_calls", sa.BigInteger, nullable=False),
-        sa.Column("latency", sa.LargeBinary),
-        sa.Column("ttft", sa.LargeBinary),
-        sqlite_with_rowid=False,
+        sa.Column("groups", sa.Integer, nullable=False),
+        sa.Column("figures", sa.LargeBinary, nullable=False),
+        sa.Column("durations", sa.LargeBinary, nullable=False),
+    )
+    if op.get_bind().dialect.name == "postgresql":
+        for column in ("figures", "durations"):  # packed as they are; to compress them takes longer than to read them
+            op.execute(f"ALTER TABLE rollups ALTER COLUMN {column} SET STORAGE EXTERNAL")
+    op.create_table(
+        "rollup_names",
+        sa.Column("id", _ID, primary_key=True, autoincrement=True),
+        sa.Column("name", sa.String, nullable=False, unique=True),
+        sqlite_autoincrement=True,
     )
     for length in _LENGTHS_NS:
         op.execute(
@@ -54,5 +48,6 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    op.drop_table("rollup_names")
     op.drop_table("rollups")
     op.drop_table("rollup_periods")

@@ -1,0 +1,278 @@
+"""A block: the sums of all groups of one period and grouping, as columns.
+
+Held by column a block is a tenth of its rows, and thousands of groups are added up at once. Dimensions are ids (0 for
+a call that does not say), measures whole numbers, histograms how many calls fell into which bin (`store.bins`). Pure:
+what the ids stand for is `store.names`', where blocks are kept `store.rolled`'s.
+
+As bytes: column after column, each a byte that says how wide its values are, then the values, little-endian. A column
+of zeros is that byte alone; so is one of values nobody knows. Histograms: how many bins each group has, then the bins,
+then the calls in each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from outlay_collector.store.rollups import ALWAYS_KNOWN, MEASURES
+
+Numbers = NDArray[Any]
+"""Whole numbers of any width."""
+Mask = NDArray[np.bool_]
+
+BINS: Final = 256
+_WIDTHS: Final = ((1 << 8, 1), (1 << 16, 2), (1 << 32, 4))
+_TYPES: Final[dict[int, np.dtype[Any]]] = {
+    1: np.dtype("<u1"),
+    2: np.dtype("<u2"),
+    4: np.dtype("<u4"),
+    8: np.dtype("<i8"),
+}
+_PARTLY_KNOWN: Final = 16
+_UNKNOWN: Final = 32
+_EXACT: Final = 2.0**53
+"""Below this a float holds every whole number, and sums of them are exact in any order."""
+_ROOM: Final = 1 << 17
+
+
+@dataclass(slots=True)
+class Durations:
+    """Histograms, bin by bin: the group, the bin and how many calls fell into it."""
+
+    groups: Numbers
+    bins: Numbers
+    calls: Numbers
+
+
+@dataclass(slots=True)
+class Figures:
+    """A row a group. `known`: of the measures that may be unknown, whether this group's is; a zero stands in for it."""
+
+    ids: list[Numbers]
+    measures: list[Numbers]
+    known: list[Mask]
+
+    def __len__(self) -> int:
+        return len(self.measures[0])
+
+    def only(self, rows: Numbers) -> Figures:
+        """Those rows, in that order."""
+        return Figures(
+            [column[rows] for column in self.ids],
+            [column[rows] for column in self.measures],
+            [column[rows] for column in self.known],
+        )
+
+
+@dataclass(slots=True)
+class Block:
+    """The groups of one period, in rising order of their ids."""
+
+    figures: Figures
+    latency: Durations
+    ttft: Durations
+
+
+def regrouped(block: Block, ids: Sequence[Numbers]) -> Block:
+    """The same calls by other ids: one array a dimension, a value for each row of the block."""
+    groups, values = grouped(ids, len(block.figures))
+    number = len(values[0]) if values else min(1, len(block.figures))
+    return Block(
+        added_up(block.figures, groups, values, number),
+        _together(block.latency, groups),
+        _together(block.ttft, groups),
+    )
+
+
+def joined(blocks: Sequence[Block]) -> Block:
+    """All rows of the blocks, one after the other. There must be one at least."""
+    starts = np.cumsum([0, *(len(block.figures) for block in blocks)])
+    return Block(
+        joined_figures([block.figures for block in blocks]),
+        _joined_durations([block.latency for block in blocks], starts),
+        _joined_durations([block.ttft for block in blocks], starts),
+    )
+
+
+def joined_figures(parts: Sequence[Figures]) -> Figures:
+    """All rows, one after the other. There must be one part at least."""
+    if len(parts) == 1:
+        return parts[0]
+    return Figures(
+        [np.concatenate(columns) for columns in zip(*(part.ids for part in parts), strict=True)],
+        [np.concatenate(columns) for columns in zip(*(part.measures for part in parts), strict=True)],
+        [np.concatenate(columns) for columns in zip(*(part.known for part in parts), strict=True)],
+    )
+
+
+def added_up(figures: Figures, groups: Numbers, ids: list[Numbers], number: int) -> Figures:
+    """The rows by their group, 0 to `number`; `ids` are those of each group."""
+    return Figures(
+        ids,
+        [summed(groups, column, number) for column in figures.measures],
+        [_any_of(groups, column, number) for column in figures.known],
+    )
+
+
+def grouped(columns: Sequence[Numbers], rows: int) -> tuple[Numbers, list[Numbers]]:
+    """For each row the number of its group, and for each column the values of the groups; groups stand in the order of
+    the first column, then the second, and so on."""
+    if not columns:
+        return np.zeros(rows, np.int64), []
+    ranks, values = zip(*map(_ranked, columns), strict=True)
+    mixed, sizes = ranks[0], [max(1, len(each)) for each in values]
+    for place in range(1, len(ranks)):
+        if np.prod([float(size) for size in sizes[: place + 1]]) >= 2.0**62:
+            return _grouped_by_sorting(ranks, values)
+        mixed = mixed * sizes[place] + ranks[place]
+    groups, keys = _ranked(mixed)
+    found: list[Numbers] = []
+    for place in range(len(ranks) - 1, -1, -1):
+        keys, rank = np.divmod(keys, sizes[place])
+        found.append(values[place][rank])
+    return groups, found[::-1]
+
+
+def summed(groups: Numbers, values: Numbers, number: int) -> Numbers:
+    """The sums of the values by group, exactly."""
+    if not len(values):
+        return np.zeros(number, np.int64)
+    if max(abs(float(values.max())), abs(float(values.min()))) * len(values) < _EXACT:
+        return np.bincount(groups, values, number).astype(np.int64)
+    total = np.zeros(number, np.int64)
+    np.add.at(total, groups, values.astype(np.int64))
+    return total
+
+
+def _any_of(groups: Numbers, known: Mask, number: int) -> Mask:
+    if known.all():
+        return np.ones(number, np.bool_)
+    found = np.zeros(number, np.bool_)
+    found[groups[known]] = True
+    return found
+
+
+def _ranked(column: Numbers) -> tuple[Numbers, Numbers]:
+    """The place of each value among the values there are, and these, rising."""
+    if len(column) and column.min() >= 0 and (most := int(column.max())) < 8 * len(column) + _ROOM:
+        seen = np.zeros(most + 1, np.bool_)
+        seen[column] = True
+        return (np.cumsum(seen) - 1)[column], np.flatnonzero(seen)
+    values, ranks = np.unique(column.astype(np.int64), return_inverse=True)
+    return ranks, values
+
+
+def _grouped_by_sorting(ranks: Sequence[Numbers], values: Sequence[Numbers]) -> tuple[Numbers, list[Numbers]]:
+    """Where there are too many combinations for one number."""
+    rows, groups = np.unique(np.stack(ranks, axis=1), axis=0, return_inverse=True)
+    return groups.reshape(-1), [each[rows[:, place]] for place, each in enumerate(values)]
+
+
+def _together(durations: Durations, groups: Numbers) -> Durations:
+    """By groups of the groups they were by."""
+    cells = groups[durations.groups].astype(np.int64) * BINS + durations.bins
+    places, found = _ranked(cells)
+    by_group, bins = np.divmod(found, BINS)
+    return Durations(by_group, bins, summed(places, durations.calls, len(found)))
+
+
+def _joined_durations(parts: Sequence[Durations], starts: Numbers) -> Durations:
+    groups = [part.groups + start for part, start in zip(parts, starts, strict=False)]
+    return Durations(
+        np.concatenate(groups),
+        np.concatenate([part.bins for part in parts]),
+        np.concatenate([part.calls for part in parts]),
+    )
+
+
+def encode_figures(figures: Figures) -> bytes:
+    """Ids, then `MEASURES`."""
+    always, unsure = figures.measures[:ALWAYS_KNOWN], figures.measures[ALWAYS_KNOWN:]
+    said = (_maybe_known(*column) for column in zip(unsure, figures.known, strict=True))
+    return b"".join((*map(_column, figures.ids), *map(_column, always), *said))
+
+
+def decode_figures(said: bytes, dimensions: int, rows: int) -> Figures:
+    """What was encoded, of so many dimensions and groups. The arrays are views of the bytes."""
+    at, columns, known = 0, [], []
+    for place in range(dimensions + len(MEASURES)):
+        mask = None
+        if place >= dimensions + ALWAYS_KNOWN:
+            mask, at = _mask(said, at, rows)
+            known.append(mask)
+        column, at = _values(said, at, rows)
+        columns.append(column)
+    return Figures(columns[:dimensions], columns[dimensions:], known)
+
+
+def encode_durations(block: Block) -> bytes:
+    """Latency, then time to first token. They must stand by group, and each group's by bin."""
+    rows = len(block.figures)
+    return b"".join(part for durations in (block.latency, block.ttft) for part in _histograms(durations, rows))
+
+
+def decode_durations(said: bytes, rows: int) -> tuple[Durations, Durations]:
+    """What was encoded, of so many groups."""
+    latency, at = _durations(said, 0, rows)
+    ttft, _ = _durations(said, at, rows)
+    return latency, ttft
+
+
+def _histograms(durations: Durations, rows: int) -> Iterator[bytes]:
+    yield _column(np.bincount(durations.groups.astype(np.int64), minlength=rows))
+    yield durations.bins.astype("<u1").tobytes()
+    yield _column(durations.calls)
+
+
+def _durations(said: bytes, at: int, rows: int) -> tuple[Durations, int]:
+    each, at = _values(said, at, rows)
+    entries = int(each.sum())
+    bins = np.frombuffer(said, np.uint8, entries, at)
+    calls, at = _values(said, at + entries, entries)
+    return Durations(np.repeat(np.arange(rows), each), bins, calls), at
+
+
+def narrowed(values: Numbers) -> Numbers:
+    """The same, no wider than they have to be."""
+    if not len(values):
+        return values.astype(_TYPES[1])
+    most = int(values.max())
+    if values.min() >= 0:
+        for end, width in _WIDTHS:
+            if most < end:
+                return values.astype(_TYPES[width])
+    return values.astype(_TYPES[8])
+
+
+def _column(values: Numbers) -> bytes:
+    if not len(values) or not values.any():
+        return b"\0"
+    narrow = narrowed(values)
+    return bytes((narrow.itemsize,)) + narrow.tobytes()
+
+
+def _values(said: bytes, at: int, rows: int) -> tuple[Numbers, int]:
+    width = said[at]
+    if not width:
+        return np.zeros(rows, np.uint8), at + 1
+    return np.frombuffer(said, _TYPES[width], rows, at + 1), at + 1 + width * rows
+
+
+def _maybe_known(values: Numbers, known: Mask) -> bytes:
+    if known.all():
+        return b"\0" + _column(values)
+    if not known.any():
+        return bytes((_UNKNOWN,)) + _column(values[:0])
+    return bytes((_PARTLY_KNOWN,)) + np.packbits(known).tobytes() + _column(values)
+
+
+def _mask(said: bytes, at: int, rows: int) -> tuple[Mask, int]:
+    kind = said[at]
+    if kind != _PARTLY_KNOWN:
+        return np.full(rows, kind != _UNKNOWN, np.bool_), at + 1
+    packed = np.frombuffer(said, np.uint8, -(-rows // 8), at + 1)
+    return np.unpackbits(packed, count=rows).astype(np.bool_), at + 1 + len(packed)

@@ -1,0 +1,101 @@
+"""Where in time calls are that a list asks for: rollups tell it, so that a page of seldom calls is not looked for among
+all of a month.
+
+A list takes the newest calls first. The newest days that have enough of them are narrowed down to their hours, and
+these to quarters, as far as rollups know; what they do not know is looked through. A user's calls stand in an index.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+from typing import Final
+
+from sqlalchemy import Connection
+
+from outlay_collector.store.blocks import summed
+from outlay_collector.store.query import CallsQuery
+from outlay_collector.store.reading import listing_of, seek_by_key, wanted_ids
+from outlay_collector.store.rolled import read_figures
+from outlay_collector.store.rollups import (
+    DAY_NS,
+    HOUR_NS,
+    MEASURES,
+    QUARTER_NS,
+    USER,
+    grouping_for,
+    kind_of,
+    minutes_of,
+)
+from outlay_collector.store.segments import Range, plan
+
+_NOT_ROLLED_UP: Final = "cost_status"
+_UNPRICED: Final = "unpriced"
+_MOST_RANGES: Final = 64
+_Counted = tuple[int, int, int | None]
+"""Start and end of a part, and how many wanted calls it has; None where that is unknown."""
+
+
+def newest_ranges(connection: Connection, query: CallsQuery, from_ns: int, to_ns: int) -> Iterator[list[Range]]:
+    """Parts of `[from_ns, to_ns)`, the latest first, that have all calls of the query between them. As few as may have
+    enough of them, then the next.
+    """
+    search = _Search(connection, query)
+    if not search.helps:
+        yield [(from_ns, to_ns)]
+        return
+    days: Sequence[_Counted] = search.counted(_cut(from_ns, to_ns, DAY_NS))
+    while days:
+        some, days = _enough(days, query.limit)
+        for length_ns in (HOUR_NS, QUARTER_NS):
+            some = search.counted([part for start, end, _ in some for part in _cut(start, end, length_ns)])
+        for place in range(0, len(some), _MOST_RANGES):
+            yield [(start, end) for start, end, _ in some[place : place + _MOST_RANGES]]
+
+
+class _Search:
+    """How many of the wanted calls there are, by what rollups tell."""
+
+    def __init__(self, connection: Connection, query: CallsQuery) -> None:
+        filters = {name: values for name, values in query.filters.items() if name != _NOT_ROLLED_UP}
+        unpriced = list(query.filters.get(_NOT_ROLLED_UP, ())) == [_UNPRICED]
+        self._connection = connection
+        self._grouping = grouping_for(filters)
+        self._measure = MEASURES.index("unpriced_calls" if unpriced else "calls")
+        self.helps = self._grouping is not None and USER not in filters and bool(filters or unpriced)
+        if self.helps:
+            seek_by_key(connection)
+            self._wanted = wanted_ids(connection, filters)
+
+    def counted(self, ranges: Sequence[Range]) -> list[_Counted]:
+        """Those that have wanted calls and how many, None where that is unknown; the latest first."""
+        assert self._grouping is not None
+        ordered = sorted(ranges)
+        buckets = [(place, start, end) for place, (start, end) in enumerate(ordered)]
+        listing = listing_of(self._connection)
+        segments = plan(buckets, kind_of(self._grouping), minutes_of(self._grouping), listing)
+        unknown = {segment.bucket for segment in segments if segment.length_ns is None}
+        rolled = [segment for segment in segments if segment.length_ns is not None and segment.bucket not in unknown]
+        known = [0] * len(ordered)
+        if rolled and self._wanted is not None:
+            found = read_figures(self._connection, self._grouping, rolled, self._wanted)
+            if found is not None:
+                known = summed(found.buckets, found.figures.measures[self._measure], len(ordered)).tolist()
+        counts = [(*ordered[n], None if n in unknown else known[n]) for n in range(len(ordered) - 1, -1, -1)]
+        return [part for part in counts if part[2] != 0]
+
+
+def _cut(start: int, end: int, length_ns: int) -> list[Range]:
+    """By the edges of that length."""
+    edges = [start, *range(start - start % length_ns + length_ns, end, length_ns), end]
+    return [(one, other) for one, other in pairwise(edges) if one < other]
+
+
+def _enough(parts: Sequence[_Counted], limit: int) -> tuple[list[_Counted], Sequence[_Counted]]:
+    """The first that are known to have so many calls, and the others."""
+    known = 0
+    for place, (_, _, calls) in enumerate(parts, start=1):
+        known += calls or 0
+        if known >= limit:
+            return list(parts[:place]), parts[place:]
+    return list(parts), []

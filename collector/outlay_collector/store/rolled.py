@@ -1,0 +1,190 @@
+"""Reads blocks: which groups of which buckets they hold, as rows that can be added up.
+
+Figures and histograms are read one after the other, because a question that shows a few groups of many needs all
+figures, and the histograms of those few.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any, Final
+
+import numpy as np
+from sqlalchemy import Connection, select
+
+from outlay_collector.store.blocks import (
+    Block,
+    Durations,
+    Figures,
+    Mask,
+    Numbers,
+    decode_durations,
+    decode_figures,
+    joined_figures,
+)
+from outlay_collector.store.rollups import GROUPINGS, MINUTE_NS, QUARTER_NS, ROLLUPS
+from outlay_collector.store.segments import Segment
+
+_PAGE: Final = 100
+Wanted = Mapping[str, Sequence[int]]
+"""Dimension to the ids it may have, any of them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rolled:
+    """The rows of some blocks. `rows`: for each block how many groups it has and, where not all are wanted, which."""
+
+    grouping: int
+    segments: Sequence[Segment]
+    rows: Sequence[tuple[int, Numbers | None]]
+    buckets: Numbers
+    figures: Figures
+
+
+def read_figures(connection: Connection, grouping: int, segments: Sequence[Segment], wanted: Wanted) -> Rolled | None:
+    """All rows of those segments, which must be of rollups, that have the wanted ids. None where there are none."""
+    filters = [(GROUPINGS[grouping].index(name), np.array(ids)) for name, ids in wanted.items()]
+    places = {length: _Places(list(some)) for length, some in groupby(_sorted(segments), lambda s: s.length_ns)}
+    rows: list[tuple[int, Numbers | None]] = []
+    parts: list[Figures] = []
+    buckets: list[Numbers] = []
+    for length_ns, start_ns, groups, said in _blocks(connection, grouping, segments, "figures"):
+        minutes = int(length_ns == MINUTE_NS)
+        figures = decode_figures(said, minutes + len(GROUPINGS[grouping]), groups)
+        bucket, mask = places[length_ns].of(start_ns, figures.ids.pop(0) if minutes else None)
+        for place, ids in filters:
+            mask = _and(mask, np.isin(figures.ids[place], ids))
+        chosen = None if mask is None or mask.all() else np.flatnonzero(mask)
+        rows.append((groups, chosen))
+        parts.append(figures if chosen is None else figures.only(chosen))
+        buckets.append(_each(bucket, groups) if chosen is None else _each(bucket, groups)[chosen])
+    if not parts:
+        return None
+    return Rolled(grouping, segments, rows, np.concatenate(buckets), joined_figures(parts))
+
+
+def read_durations(connection: Connection, rolled: Rolled, groups: Numbers) -> tuple[Durations, Durations]:
+    """Latency and time to first token of the rows, by the groups given for each of them; -1: of no interest."""
+    found: tuple[list[Durations], list[Durations]] = ([], [])
+    at = 0
+    blocks = _blocks(connection, rolled.grouping, rolled.segments, "durations")
+    for (rows, chosen), (_, _, _, said) in zip(rolled.rows, blocks, strict=True):
+        number = rows if chosen is None else len(chosen)
+        mine, at = groups[at : at + number], at + number
+        if (mine < 0).all():
+            continue
+        if chosen is not None:
+            mine, some = np.full(rows, -1), mine
+            mine[chosen] = some
+        for into, durations in zip(found, decode_durations(said, rows), strict=True):
+            into.append(_of_groups(durations, mine))
+    return _joined(found[0]), _joined(found[1])
+
+
+def _of_groups(durations: Durations, groups: Numbers) -> Durations:
+    by_group = groups[durations.groups]
+    if len(by_group) and by_group.min() < 0:
+        known = np.flatnonzero(by_group >= 0)
+        return Durations(by_group[known], durations.bins[known], durations.calls[known])
+    return Durations(by_group, durations.bins, durations.calls)
+
+
+def _joined(parts: Sequence[Durations]) -> Durations:
+    if not parts:
+        return NO_DURATIONS
+    columns = [np.concatenate(each) for each in zip(*((p.groups, p.bins, p.calls) for p in parts), strict=True)]
+    return Durations(*columns)
+
+
+NO_DURATIONS: Final = Durations(np.zeros(0, np.int64), np.zeros(0, np.uint8), np.zeros(0, np.int64))
+
+
+class _Places:
+    """Which bucket a period is in; all of one length."""
+
+    def __init__(self, segments: Sequence[Segment]) -> None:
+        self._starts = [segment.start_ns for segment in segments]
+        self._segments = segments
+        self._at, self._ends, self._buckets = (
+            np.array(each, np.int64) for each in zip(*((s.start_ns, s.end_ns, s.bucket) for s in segments), strict=True)
+        )
+
+    def of(self, start_ns: int, minutes: Numbers | None) -> tuple[int | Numbers, Mask | None]:
+        """The bucket of a block or, by its minutes, of each row, and which of the rows are in one."""
+        if minutes is None:
+            return self._segments[bisect_right(self._starts, start_ns) - 1].bucket, None
+        times = start_ns + minutes.astype(np.int64) * MINUTE_NS
+        places = np.searchsorted(self._at, times, "right") - 1
+        within = (places >= 0) & (times < self._ends[places])
+        return self._buckets[places], None if within.all() else within
+
+
+def _each(bucket: int | Numbers, rows: int) -> Numbers:
+    return np.full(rows, bucket) if isinstance(bucket, int) else bucket
+
+
+def _and(one: Mask | None, other: Mask) -> Mask:
+    return other if one is None else one & other
+
+
+def _sorted(segments: Sequence[Segment]) -> list[Segment]:
+    return sorted(segments, key=lambda segment: (segment.length_ns or 0, segment.start_ns))
+
+
+def _ranges(segments: Sequence[Segment]) -> Iterator[tuple[int, int, int]]:
+    """Length, start and end of what is to be read, each block once: minutes stand in the block of their quarter."""
+    last = (0, 0, 0)
+    for segment in _sorted(segments):
+        length, start, end = segment.length_ns or 0, segment.start_ns, segment.end_ns
+        if length == MINUTE_NS:
+            start -= start % QUARTER_NS
+        if length == last[0] and start <= last[2]:
+            last = (length, last[1], max(end, last[2]))
+            continue
+        if last[0]:
+            yield last
+        last = (length, start, end)
+    if last[0]:
+        yield last
+
+
+def _blocks(
+    connection: Connection, grouping: int, segments: Sequence[Segment], column: str
+) -> Iterator[tuple[int, int, int, bytes]]:
+    """Length, start, number of groups and that column of the blocks, always in one order."""
+    ranges = ", ".join(f"({length}, {start}, {end})" for length, start, end in _ranges(segments))
+    if not ranges:
+        return iter(())
+    statement = (
+        f"SELECT length_ns, start_ns, groups, {column} FROM (VALUES {ranges}) AS parts CROSS JOIN rollups "
+        f"WHERE grouping = {grouping} AND length_ns = column1 AND start_ns >= column2 AND start_ns < column3 "
+        "ORDER BY length_ns, start_ns"
+    )
+    return iter(_all(connection, statement))
+
+
+def _all(connection: Connection, statement: str) -> Sequence[Any]:
+    """Straight to the driver, which Postgres is to answer in its own form: as text bytes are twice as long."""
+    if connection.dialect.name != "postgresql":
+        return connection.exec_driver_sql(statement).all()
+    driver: Any = connection.connection.driver_connection
+    with driver.cursor(binary=True) as cursor:
+        rows: Sequence[Any] = cursor.execute(statement).fetchall()
+        return rows
+
+
+def read_blocks(
+    connection: Connection, grouping: int, length_ns: int, from_ns: int, to_ns: int
+) -> Iterator[tuple[int, Block]]:
+    """The blocks of one length that begin then, whole, each with its start."""
+    columns = ROLLUPS.c.start_ns, ROLLUPS.c.groups, ROLLUPS.c.figures, ROLLUPS.c.durations
+    begin = ROLLUPS.c.start_ns >= from_ns, ROLLUPS.c.start_ns < to_ns
+    here = select(*columns).where(ROLLUPS.c.grouping == grouping, ROLLUPS.c.length_ns == length_ns, *begin)
+    rows = connection.execute(here.order_by(ROLLUPS.c.start_ns), execution_options={"yield_per": _PAGE})
+    for start_ns, groups, figures, durations in rows:
+        latency, ttft = decode_durations(durations, groups)
+        dimensions = len(GROUPINGS[grouping]) + (length_ns == MINUTE_NS)
+        yield start_ns, Block(decode_figures(figures, dimensions, groups), latency, ttft)
