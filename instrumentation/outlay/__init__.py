@@ -79,6 +79,7 @@ def flush(timeout_s: float = 5) -> bool:
     running, began = runtime(), time.monotonic()
     if running is None:
         return True
+    timeout_s = min(timeout_s, 86_400)  # clocks of systems end somewhere, and infinity is more than any of them has
     settle = getattr(running.gate, "flush", None)
     are_settled = settle is None or settle(timeout_s)
     return running.delivery.flush(max(0, timeout_s - (time.monotonic() - began))) and bool(are_settled)

@@ -20,6 +20,13 @@ from outlay.content import ContentMode, ContentPolicy
 from outlay.errors import ConfigError, nearest
 
 DEFAULT_ENDPOINT: Final = "http://127.0.0.1:4318"
+_DAY_S: Final = 86_400
+_MOST: Final = {"OUTLAY_QUEUE_CALLS": 10_000_000}
+"""Each takes a byte, queued or not."""
+_MOST_OF_ALL: Final = 10**15
+_HEADER: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_HIDDEN: Final = "[hidden]"
+"""In a message, in the place of a secret."""
 _TRUE: Final = frozenset({"1", "true", "yes", "on"})
 _UNITS_S: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 _FALSE: Final = frozenset({"", "0", "false", "no", "off"})
@@ -115,7 +122,7 @@ def read_settings(
     redact: Sequence[str] = (),
 ) -> Settings:
     """Settings from arguments and variables. Raises `ConfigError` naming the variable, its value and what would do."""
-    key = api_key or variables.get("OUTLAY_API_KEY") or None
+    key = _key(variables, api_key)
     resource = _pairs(variables, "OTEL_RESOURCE_ATTRIBUTES")
     return Settings(
         endpoint=_endpoint(variables, endpoint),
@@ -167,9 +174,26 @@ def _url(source: str, key: str, value: str) -> str:
         usable = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
     except ValueError:
         usable = False
-    if not usable:
+    if "@" in value:
+        hidden = re.sub("//.*@", "//[hidden]@", value)
+        raise ConfigError(source, key, hidden, "a URL without user and password; a key goes into OUTLAY_API_KEY")
+    if not usable or not _can_be_sent(value) or " " in value:
         raise ConfigError(source, key, value, f"an http or https URL such as {DEFAULT_ENDPOINT}")
     return value.rstrip("/")
+
+
+def _key(variables: Mapping[str, str], argument: str | None) -> str | None:
+    """Without the line break at the end of the file it may have been read from."""
+    key = (argument or variables.get("OUTLAY_API_KEY") or "").strip()
+    if not _can_be_sent(key):
+        source, name = ("instrument()", "api_key") if argument else ("environment", "OUTLAY_API_KEY")
+        raise ConfigError(source, name, _HIDDEN, "a key in ASCII, in one line")
+    return key or None
+
+
+def _can_be_sent(value: str) -> bool:
+    """Whether a header of a request can hold it."""
+    return value.isascii() and value.isprintable()
 
 
 def _switch(variables: Mapping[str, str], name: str) -> bool:
@@ -214,9 +238,10 @@ def _content(variables: Mapping[str, str], redact: Sequence[str]) -> ContentPoli
 
 def _count(variables: Mapping[str, str], name: str) -> int:
     value = _text(variables, name)
-    if value.isascii() and value.isdigit() and int(value) > 0:
+    unit, most = SETTINGS[name].unit, _MOST.get(name, _MOST_OF_ALL)
+    if value.isascii() and value.isdigit() and len(value) <= len(str(most)) and 0 < int(value) <= most:
         return int(value)
-    raise _wrong(name, value, f"a whole number of {SETTINGS[name].unit} above 0, such as {SETTINGS[name].default}")
+    raise _wrong(name, value, f"a whole number of {unit} from 1 to {most:,}, such as {SETTINGS[name].default}")
 
 
 def _seconds(variables: Mapping[str, str], name: str) -> float:
@@ -225,9 +250,9 @@ def _seconds(variables: Mapping[str, str], name: str) -> float:
         seconds = float(value)
     except ValueError:
         seconds = math.nan
-    if 0 < seconds < math.inf:
+    if 0 < seconds <= _DAY_S:
         return seconds
-    raise _wrong(name, value, f"a number of seconds above 0, such as {SETTINGS[name].default}")
+    raise _wrong(name, value, f"a number of seconds above 0, a day at most, such as {SETTINGS[name].default}")
 
 
 def _duration_ns(variables: Mapping[str, str], name: str) -> int:
@@ -260,6 +285,9 @@ def _default_spool_dir(variables: Mapping[str, str]) -> Path | None:
 
 def _headers(variables: Mapping[str, str], key: str | None) -> dict[str, str]:
     headers = _pairs(variables, "OTEL_EXPORTER_OTLP_HEADERS")
+    for name, value in headers.items():
+        if not (_HEADER.fullmatch(name) and _can_be_sent(value)):
+            raise _wrong("OTEL_EXPORTER_OTLP_HEADERS", f"{name}={_HIDDEN}", "headers as name=value,name=value in ASCII")
     if key is not None:
         headers["Authorization"] = f"Bearer {key}"
     return headers

@@ -119,6 +119,14 @@ def test_a_batch_the_collector_will_never_take_is_counted_as_dropped(client: ope
     outlay.uninstrument()
 
 
+def test_a_flush_may_be_given_all_the_time_there_is(client: openai.OpenAI, receiver: Receiver) -> None:
+    outlay.instrument(endpoint=receiver.url)
+    ids = ask(client)
+    assert outlay.flush(timeout_s=float("inf"))
+    outlay.uninstrument()
+    assert response_ids(receiver) == ids
+
+
 def test_a_batch_that_is_too_large_is_sent_in_halves(client: openai.OpenAI, receiver: Receiver) -> None:
     receiver.statuses = [413, 413, 200, 200]
     outlay.instrument(endpoint=receiver.url)

@@ -49,6 +49,11 @@ def test_the_key_and_opentelemetrys_headers_go_with_every_export() -> None:
         ("OUTLAY_EXPORT_INTERVAL_S", "soon", "number of seconds"),
         ("OUTLAY_EXPORT_TIMEOUT_S", "0", "number of seconds"),
         ("OUTLAY_EXIT_FLUSH_S", "nan", "number of seconds"),
+        ("OUTLAY_EXIT_FLUSH_S", "1e12", "a day at most"),
+        ("OUTLAY_ENDPOINT", "http://col lector:4318", "http or https URL"),
+        ("OUTLAY_ENDPOINT", "http://cöllector:4318", "http or https URL"),
+        ("OUTLAY_QUEUE_CALLS", "10000001", "from 1 to 10,000,000"),
+        ("OUTLAY_SPOOL_MAX_BYTES", "9" * 5000, "whole number of bytes"),
     ],
 )
 def test_a_bad_value_is_named_with_what_would_do(variable: str, value: str, expected: str) -> None:
@@ -61,3 +66,25 @@ def test_a_bad_value_is_named_with_what_would_do(variable: str, value: str, expe
 def test_every_setting_says_what_it_decides() -> None:
     assert all(setting.help.endswith(".") for setting in SETTINGS.values())
     assert all(setting.unit for setting in SETTINGS.values() if setting.kind in ("count", "seconds"))
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "shown"),
+    [
+        ("OUTLAY_API_KEY", "ok_se\ncret", "'[hidden]'"),
+        ("OUTLAY_API_KEY", "ok_sécret", "'[hidden]'"),
+        ("OUTLAY_ENDPOINT", "http://me:secret@collector:4318", "'http://[hidden]@collector:4318'"),
+        ("OTEL_EXPORTER_OTLP_HEADERS", "x-key=se%0Acret", "'x-key=[hidden]'"),
+        ("OTEL_EXPORTER_OTLP_HEADERS", "a=b,=secret", "'=[hidden]'"),
+    ],
+)
+def test_what_no_request_could_carry_is_refused_without_showing_a_secret(variable: str, value: str, shown: str) -> None:
+    with pytest.raises(ConfigError) as raised:
+        read_settings({variable: value})
+    assert str(raised.value).startswith(f"environment: {variable} = {shown}: expected ")
+    assert "cret" not in str(raised.value)
+
+
+def test_a_key_may_end_as_the_file_it_was_read_from_does() -> None:
+    assert read_settings({"OUTLAY_API_KEY": "ok_1\n"}).headers == {"Authorization": "Bearer ok_1"}
+    assert read_settings({}, api_key=" ok_2 ").api_key == "ok_2"
