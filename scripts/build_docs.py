@@ -119,9 +119,9 @@ are one call where they come from different instrumentations, in one trace, the 
 both name one model (its edition and its maker's prefix left aside) and count the same: to the token, but for a cache or
 a reasoning that one of them leaves out. Or where they have one response id, whatever providers they name (a gateway and
 its client). In two traces only a framework's or a callback's span without a response id is looked for (LangChain,
-LiteLLM, LlamaIndex, Langfuse, LangSmith, MLflow), in the same service, where one of the two begins its trace. A span of
-LangChain's, LiteLLM's or LlamaIndex's that counts nothing joins the call beneath it in its trace: they make none of
-their own. A report joins one call at most.
+LiteLLM, LlamaIndex, Strands and their like; Langfuse, LangSmith, MLflow), in the same service, where one of the two begins
+its trace. A framework's span that counts nothing joins the call beneath it in its trace: frameworks make none of their
+own. A report joins one call at most.
 
 So a call that a tool makes within a call is a second call: it counts other tokens, asks another model or has another
 response id. Where evidence is lacking this errs as follows. Calls that one instrumentation tells of, neither directly

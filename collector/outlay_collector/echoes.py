@@ -25,7 +25,10 @@ SLACK_NS: Final = 1_000_000
 LATE_NS: Final = 250_000_000
 """The inner of two that follow one stream may end after the outer, by what finishing it takes: 46 ms were seen."""
 _MOST_ALIKE: Final = 256
-_FRAMEWORKS: Final = ("langchain", "litellm", "llama_index", "llamaindex")
+_FRAMEWORKS: Final = (
+    *("agno", "autogen", "crewai", "dspy", "haystack", "langchain", "litellm", "llama_index", "llamaindex"),
+    *("openai_agents", "pydantic-ai", "pydantic_ai", "semantic_kernel", "smolagents", "strands"),
+)
 """In the scopes of frameworks: the span of a call is around one request, which something beneath them makes."""
 _CALLBACKS: Final = (*_FRAMEWORKS, "langfuse", "langsmith", "mlflow")
 """In the scopes of those that may make spans apart from the application's: in callbacks, by a tracer of their own."""

@@ -92,6 +92,33 @@ SPOKEN: Final = {
         "anthropic",
         {"input_tokens": 812, "output_tokens": 50, "cache_read_tokens": 12, "cache_write_tokens": None},
     ),
+    "openlit of litellm": Spoken(
+        "openlit",
+        "openlit.instrumentation.litellm",
+        {
+            **CHAT,
+            "gen_ai.request.model": "openai/gpt-4o",
+            "gen_ai.response.model": "gpt-4o",
+            "gen_ai.provider.name": "litellm",
+            **_usage(input_tokens=1000, output_tokens=100),
+            "gen_ai.usage.cache_read.input_tokens": 200,
+        },
+        "openai",
+        OPENAI,
+    ),
+    "openlit of litellm, routed to Azure": Spoken(
+        "openlit",
+        "openlit.instrumentation.litellm",
+        {
+            **CHAT,
+            "gen_ai.request.model": "azure/gpt-4o",
+            "gen_ai.response.model": "gpt-4o",
+            **_usage(input_tokens=1000, output_tokens=100),
+            "gen_ai.usage.cache_read.input_tokens": 200,
+        },
+        "azure",
+        OPENAI,
+    ),
     "openlit of openai": Spoken(
         "openlit",
         "openlit.instrumentation.openai",

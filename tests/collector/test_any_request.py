@@ -59,9 +59,14 @@ def test_the_document_knows_one_shape_of_errors_and_the_scope_of_each_request() 
     assert "HTTPValidationError" not in str(DOCUMENT)
 
 
-@pytest.fixture(scope="module")
-def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    database = f"sqlite:///{tmp_path_factory.mktemp('any')}/outlay.db"
+@pytest.fixture(scope="module", params=["sqlite", "postgres"])
+def url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    if request.param == "sqlite":
+        database = f"sqlite:///{tmp_path_factory.mktemp('any')}/outlay.db"
+    else:
+        server = request.getfixturevalue("_postgres")
+        server.psql("CREATE DATABASE any_request;")
+        database = str(server.get_uri("any_request"))
     with Server(create_app(Settings(store=Store(url=database)), clock=lambda: NOW_NS)) as server:
         yield server.url
 

@@ -202,11 +202,14 @@ def apart(**outer: Any) -> tuple[Sent, Sent]:
     )
 
 
+@pytest.mark.parametrize("scope", [FRAMEWORK, "strands.telemetry.tracer"])
 @pytest.mark.parametrize("reverse", [False, True])
 async def test_a_frameworks_call_in_a_trace_of_its_own_is_found_by_its_counts(
-    collector: httpx2.AsyncClient, reverse: bool
+    collector: httpx2.AsyncClient, reverse: bool, scope: str
 ) -> None:
-    for span in reversed(apart()) if reverse else apart():
+    outer, inner = apart()
+    outer = Sent(**{**vars(outer), "scope": scope})
+    for span in (inner, outer) if reverse else (outer, inner):
         await send(collector, span)
     assert await bills(collector) == [("0.0035", 2)]
 

@@ -269,12 +269,12 @@ def provider_of(span: Span) -> str:
     """The host knows better than the SDK's name: forty providers are called through OpenAI's. Where nobody is named, or
     a framework, the model tells."""
     get, names = span.attributes.named.get, span.attributes.shape.known(_names)
-    return _provider(text(get(names.provider)), text(get(SERVED, get(MODEL))), text(get(names.host)))
+    return _provider(text(get(names.provider)), text(get(MODEL)), text(get(SERVED)), text(get(names.host)))
 
 
 @lru_cache(maxsize=1024)
-def _provider(named: str | None, model: str | None, host: str | None) -> str:
-    said = provider_named(named, model)
+def _provider(named: str | None, asked: str | None, served: str | None, host: str | None) -> str:
+    said = provider_named(named, asked, served)
     if said == "openai" and host:
         host = host.split("://", 1)[-1].split("/", 1)[0].split(":", 1)[0]
         return provider_of_host(host) or said

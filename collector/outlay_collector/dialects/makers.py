@@ -13,6 +13,7 @@ FRAMEWORKS: Final = frozenset(
     {
         *("strands-agents", "langchain", "langgraph", "spring_ai", "gcp.vertex.agent", "autogen", "crewai", "haystack"),
         *("llama_index", "llamaindex", "semantic_kernel", "openai_agents", "agno", "smolagents", "dspy", "unknown"),
+        *("litellm", "litellm_proxy", "pydantic_ai", "pydantic-ai", "mlflow", "instructor", "vercel", "ai"),
     }
 )
 """What stands under `gen_ai.system` and is nobody who sends a bill."""
@@ -28,11 +29,13 @@ _ON_BEDROCK: Final = re.compile(
 )
 
 
-def provider_named(said: str | None, model: str | None) -> str:
-    """The provider by the name a span gives, else by its model; `unknown` where neither tells."""
+def provider_named(said: str | None, asked: str | None, served: str | None = None) -> str:
+    """The provider by the name a span gives, else by its models; `unknown` where neither tells. Of a model asked for as
+    `azure/gpt-4o` the part before the slash tells more than the `gpt-4o` that was served."""
     if said is not None and said.strip().lower() not in FRAMEWORKS:
         return canonical_provider(said)
-    return provider_of_model(model) or "unknown"
+    routed = (asked or "").partition("/")[0].lower() in _BEFORE_MODEL
+    return provider_of_model(asked if routed else served or asked) or "unknown"
 
 
 def provider_of_model(model: str | None, usage: Any = None) -> str | None:

@@ -9,8 +9,6 @@ from __future__ import annotations
 
 from typing import Final
 
-from outlay.providers.registry import canonical_provider
-
 from outlay_collector.billing import Report
 from outlay_collector.dialects.base import first, text
 from outlay_collector.dialects.genai import (
@@ -24,6 +22,7 @@ from outlay_collector.dialects.genai import (
     provider_of,
     read_call,
 )
+from outlay_collector.dialects.makers import provider_named
 from outlay_collector.otlp.span import ERROR, Span
 
 _SCOPE: Final = "openlit"
@@ -67,5 +66,7 @@ class OpenLit(GenAI):
 
 
 def _of_scope(span: Span) -> str:
-    """The provider an instrumentation is named after: log records leave it out."""
-    return canonical_provider(span.origin.scope_name.removeprefix(_INSTRUMENTATION).split(".", 1)[0])
+    """The provider an instrumentation is named after: log records leave it out. Not where it is a framework's."""
+    get = span.attributes.named.get
+    named = span.origin.scope_name.removeprefix(_INSTRUMENTATION).split(".", 1)[0]
+    return provider_named(named, text(get(MODEL)), text(get(SERVED)))
