@@ -15,6 +15,7 @@ from collections import OrderedDict
 from collections.abc import Mapping
 from typing import Any, Final
 
+from outlay.guard import shielded
 from outlay.live import LiveCall, decoded
 from outlay.providers.foreign import text
 
@@ -43,8 +44,7 @@ class Told:
 class FetchedCall(LiveCall):
     """A request that fetches an answer. It ends like a call, and is one only if the answer is done and not told of."""
 
-    __slots__ = ()
-
+    @shielded
     def conclude(self) -> None:
         if self.is_streaming:
             answer = self._fold.reading().response_id if self._fold is not None and self._fold.finished else None

@@ -27,7 +27,7 @@ from outlay.providers.base import Request
 from outlay.providers.registry import provider_of_host, reader_for
 from outlay.providers.routes import is_fetched
 from outlay.runtime import Runtime
-from outlay.spans import OpenSpan, open_span
+from outlay.spans import UnseenSpan, open_span
 from outlay.under_way import under_way
 
 
@@ -73,8 +73,8 @@ class Interception:
         request = Request(operation="video_generation" if "/videos/" in path else "chat", model=None, streamed=streamed)
         runtime.delivery.start()
         started_at_ns = time.time_ns()
-        ids = OpenSpan.unseen()
-        return FetchedCall(runtime, name, _reader(name), request, runtime.attribution(), FREE, ids, started_at_ns, host)
+        who, span = runtime.attribution(), UnseenSpan()
+        return FetchedCall(runtime, name, _reader(name), request, who, FREE, span, started_at_ns, host)
 
 
 class Sending:

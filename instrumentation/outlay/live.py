@@ -53,37 +53,31 @@ _NEVER_SENT: Final = "no request reached the provider"
 class LiveCall:
     """A call under way. The public attributes are what the parts of the interception leave for one another."""
 
-    __slots__ = (
-        "_answer",
-        "_attempts",
-        "_began_ns",
-        "_ended",
-        "_ended_after_ns",
-        "_error_type",
-        "_first_chunk_after_ns",
-        "_fold",
-        "_headers",
-        "_recorder",
-        "_request",
-        "_stream_end",
-        "asks_for_usage",
-        "attribution",
-        "body",
-        "hides_next",
-        "is_guessed",
-        "is_reading",
-        "provider",
-        "reader",
-        "reservation",
-        "response_cache",
-        "runtime",
-        "sender",
-        "server_address",
-        "span",
-        "started_at_ns",
-        "tap",
-        "ticket",
-    )
+    # Most calls leave most of these as they are, so they stand here: each that is set for every call is felt.
+
+    asks_for_usage = False
+    """Whether usage was asked for in the application's stead, so that its chunk has to be hidden from it."""
+    hides_next = False
+    """Whether the chunk being decoded is that one."""
+    body: Body | None = None
+    """Reads the payload from the body's bytes, where the SDK may never decode it."""
+    is_reading = False
+    """Whether the next piece of the body is being read just now: a body closed meanwhile has ended by itself."""
+    is_guessed = False
+    """Whether the provider is only whose SDK it is: it speaks behind an address nobody knows."""
+    sender = 0
+    """The id of the client that sends it, while it does."""
+    response_cache: ResponseCache | None = None
+    """What the application's own cache did, as far as it has said."""
+    tap: ReferenceType[Any] | None = None
+    """What stands between the SDK's stream and its consumer; dead once the consumer has dropped the stream."""
+    _recorder: Recorder | None = None
+    _error_type: str | None = None
+    _stream_end: StreamEnd | None = None
+    _headers: RawHeaders = ()
+    _answer: Any = None
+    _fold: StreamReading | None = None
+    _first_chunk_after_ns: int | None = None
 
     def __init__(
         self,
@@ -105,36 +99,13 @@ class LiveCall:
         self.span = span
         self.started_at_ns = started_at_ns
         self.server_address = server_address
-        self.asks_for_usage = False
-        """Whether usage was asked for in the application's stead, so that its chunk has to be hidden from it."""
-        self.hides_next = False
-        """Whether the chunk being decoded is that one."""
-        self.body: Body | None = None
-        """Reads the payload from the body's bytes, where the SDK may never decode it."""
-        self.is_reading = False
-        """Whether the next piece of the body is being read just now: a body closed meanwhile has ended by itself."""
-        self.is_guessed = False
-        """Whether the provider is only whose SDK it is: it speaks behind an address nobody knows."""
-        self.sender = 0
-        """The id of the client that sends it, while it does."""
-        self.response_cache: ResponseCache | None = None
-        """What the application's own cache did, as far as it has said."""
-        self.tap: ReferenceType[Any] | None = None
-        """What stands between the SDK's stream and its consumer; dead once the consumer has dropped the stream."""
         self.ticket = runtime.delivery.tally.begin()
         """That of this call at the tally of calls at risk."""
-        self._recorder: Recorder | None = None
         self._request = request
-        self._began_ns = time.perf_counter_ns()
+        self._attempts: list[Attempt] = []
         self._ended = threading.Lock()
         self._ended_after_ns = 0
-        self._error_type: str | None = None
-        self._stream_end: StreamEnd | None = None
-        self._attempts: list[Attempt] = []
-        self._headers: RawHeaders = ()
-        self._answer: Any = None
-        self._fold: StreamReading | None = None
-        self._first_chunk_after_ns: int | None = None
+        self._began_ns = time.perf_counter_ns()
 
     # What happens to it.
 
@@ -191,6 +162,11 @@ class LiveCall:
     def is_streaming(self) -> bool:
         return self._fold is not None
 
+    @property
+    def is_read_on_the_way(self) -> bool:
+        """Whether its answer is read as the application takes it, and the call over once it has."""
+        return self._fold is not None or self.body is not None
+
     def end(
         self,
         error: BaseException | str | None = None,
@@ -205,10 +181,18 @@ class LiveCall:
         self._ended_after_ns = time.perf_counter_ns() - self._began_ns
         self._error_type = error if error is None or isinstance(error, str) else type(error).__name__
         self._stream_end = stream_end
-        is_needed = type(self._answer) not in (dict, str) or self._request.operation == "speech"
-        _let_go(self._request.prompt, is_needed)
+        self._let_go()
         self.runtime.over(self, is_collecting=is_collecting)
 
+    def _let_go(self) -> None:
+        """The text that went in matters where no answer says what it came to, and is what speech is billed by: keep its
+        length, not the body."""
+        request, answer = self._request, type(self._answer)
+        if request.operation == "speech" or not (answer is dict or answer is str):
+            _measure(request.prompt)
+        request.prompt.let_go()
+
+    @shielded
     def conclude(self) -> None:
         """Once, after the end: read the call, price it, settle it and report it."""
         try:
@@ -340,12 +324,8 @@ def decoded(answer: Any) -> Any:
 
 
 @shielded
-def _let_go(prompt: Prompt, is_needed: bool) -> None:
-    """The text that went in matters where no answer says what it came to, and is what speech is billed by: keep its
-    length, not the body."""
-    if is_needed:
-        _ = prompt.characters
-    prompt.let_go()
+def _measure(prompt: Prompt) -> None:
+    _ = prompt.characters
 
 
 def _refusal(status: int | None) -> str | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from dataclasses import replace
 from typing import Any, Final
 
@@ -64,14 +63,14 @@ class Runtime:
         if not is_collecting and (live.reservation is not FREE or live.span.is_recorded):
             live.conclude()
             return
-        left = self.delivery.do_later(functools.partial(_conclude, live))
+        left = self.delivery.do_later(live.conclude)
         if left > _MOST_UNREAD and not is_collecting:
             self.delivery.catch_up()
 
     def report_live(self, live: LiveCall, call: Call) -> None:
         """Settle and report a call. One part's failure does not keep the others from being done."""
         _settle(live, call)
-        _end_span(live, call)
+        _tell_tracer(live, call)
         self.report(call, live.span.ids, live.ticket)
 
     def report(self, call: Call, ids: SpanIds, ticket: int = NO_TICKET) -> None:
@@ -87,11 +86,6 @@ class Runtime:
 
 
 @shielded
-def _conclude(live: LiveCall) -> None:
-    live.conclude()
-
-
-@shielded
 def _settle(live: LiveCall, call: Call) -> None:
     if live.reservation is FREE:
         return
@@ -100,8 +94,8 @@ def _settle(live: LiveCall, call: Call) -> None:
 
 
 @shielded
-def _end_span(live: LiveCall, call: Call) -> None:
-    live.span.end(call)
+def _tell_tracer(live: LiveCall, call: Call) -> None:
+    live.span.tell(call)
 
 
 def _known(service: Any) -> str | None:

@@ -55,42 +55,19 @@ class SpanIds:
         return f"{self.trace_id:032x}", f"{self.span_id:016x}"
 
 
-class _Unseen(NonRecordingSpan):
-    """A span that is its ids. Its context is made where somebody asks for it, which few do: that takes longer."""
+class TracedSpan:
+    """The span of a call under way, as the application's tracer provider made it."""
 
-    def __init__(self, ids: SpanIds) -> None:
-        self._ids = ids
-
-    def get_span_context(self) -> SpanContext:
-        ids = self._ids
-        return SpanContext(ids.trace_id, ids.span_id, is_remote=False, trace_flags=TraceFlags(ids.flags))
-
-    def __repr__(self) -> str:
-        return f"NonRecordingSpan({self.get_span_context()!r})"
-
-
-class OpenSpan:
-    """The span of a call under way."""
-
-    __slots__ = ("ids", "span")
+    __slots__ = ("ids", "is_recorded", "span")
 
     def __init__(self, span: Span, ids: SpanIds) -> None:
         self.span = span
         self.ids = ids
+        self.is_recorded = span.is_recording()
+        """Whether the provider wants to know what the call was."""
 
-    @classmethod
-    def unseen(cls) -> OpenSpan:
-        """One that the application's tracer provider is not told of."""
-        ids = identify()
-        return cls(_Unseen(ids), ids)
-
-    @property
-    def is_recorded(self) -> bool:
-        """Whether the application has a tracer provider that records this span."""
-        return self.span.is_recording()
-
-    def end(self, call: Call) -> None:
-        """Tell the application's tracer provider what the call was."""
+    def tell(self, call: Call) -> None:
+        """Tell it."""
         span = self.span
         if not span.is_recording():
             return
@@ -98,6 +75,39 @@ class OpenSpan:
         if call.error_type is not None:
             span.set_status(Status(StatusCode.ERROR))
         span.end(call.ended_at_ns)
+
+
+class UnseenSpan(NonRecordingSpan):
+    """One that no tracer provider is told of: its ids, which it is given when somebody first asks for them. Few do
+    before the call is over, and making them takes longer than all else of it."""
+
+    is_recorded: Final = False
+
+    def __init__(self) -> None:
+        self._parent = trace.get_current_span()
+        self._made: dict[str, SpanIds] = {}
+
+    @property
+    def span(self) -> Span:
+        return self
+
+    @property
+    def ids(self) -> SpanIds:
+        """The same for every thread that asks."""
+        return self._made.get("ids") or self._made.setdefault("ids", _below(self._parent))
+
+    def get_span_context(self) -> SpanContext:
+        ids = self.ids
+        return SpanContext(ids.trace_id, ids.span_id, is_remote=False, trace_flags=TraceFlags(ids.flags))
+
+    def tell(self, call: Call) -> None:
+        """There is nobody to tell."""
+
+    def __repr__(self) -> str:
+        return f"NonRecordingSpan({self.get_span_context()!r})"
+
+
+OpenSpan = TracedSpan | UnseenSpan
 
 
 def open_span(provider: str, request: Request, started_at_ns: int) -> OpenSpan:
@@ -118,8 +128,8 @@ def open_span(provider: str, request: Request, started_at_ns: int) -> OpenSpan:
         own = span.get_span_context()
         if own.is_valid:
             above = parent.span_id if parent.is_valid else None
-            return OpenSpan(span, SpanIds(own.trace_id, own.span_id, above, own.trace_flags))
-    return OpenSpan.unseen()
+            return TracedSpan(span, SpanIds(own.trace_id, own.span_id, above, own.trace_flags))
+    return UnseenSpan()
 
 
 def _tracers() -> trace.TracerProvider | None:
@@ -133,10 +143,13 @@ def _tracers() -> trace.TracerProvider | None:
 
 def identify() -> SpanIds:
     """Ids of a span below the current one, which nobody else is told of."""
+    return _below(trace.get_current_span())
+
+
+def _below(parent: Span) -> SpanIds:
     span_id = _noise.getrandbits(64) or 1
-    current = trace.get_current_span()
-    if current is not INVALID_SPAN:
-        parent = current.get_span_context()
-        if parent.is_valid:
-            return SpanIds(parent.trace_id, span_id, parent.span_id, parent.trace_flags)
+    if parent is not INVALID_SPAN:
+        above = parent.get_span_context()
+        if above.is_valid:
+            return SpanIds(above.trace_id, span_id, above.span_id, above.trace_flags)
     return SpanIds(_noise.getrandbits(128) or 1, span_id, None, TraceFlags.SAMPLED)

@@ -30,8 +30,8 @@ def _manner(error: BaseException | None) -> StreamEnd:
 
 
 def body_closed(call: LiveCall) -> None:
-    """The response is closing: by its consumer, unless it is being read, or dropped, or no stream at all."""
-    if call.is_reading or not (call.is_streaming or call.body):
+    """The response of a stream is closing: by its consumer, unless it is being read, or dropped."""
+    if call.is_reading:
         return
     if _is_dropped(call):
         collected(call)

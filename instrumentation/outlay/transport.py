@@ -94,7 +94,7 @@ def _close(original: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(original)
     def close(self: Any) -> None:
         call = getattr(self, MARK, None)
-        if call is not None:
+        if call is not None and call.is_read_on_the_way:
             _closed(call)
         original(self)
 
@@ -105,7 +105,7 @@ def _aclose(original: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(original)
     async def aclose(self: Any) -> None:
         call = getattr(self, MARK, None)
-        if call is not None:
+        if call is not None and call.is_read_on_the_way:
             _closed(call)
         await original(self)
 

@@ -67,6 +67,17 @@ def detail(raw: Mapping[str, Any], *fields: str) -> Mapping[str, Any]:
     return NOTHING
 
 
+def parts_of(breakdown: Mapping[str, Any], units: Mapping[str, str]) -> dict[str, int]:
+    """The counts of a breakdown by unit; `units` names the unit of each field that is one. Where several fields are of
+    one unit the first that is there counts."""
+    parts: dict[str, int] = {}
+    for field in breakdown:
+        unit = units.get(field)
+        if unit is not None and unit not in parts and (part := count(breakdown, field)) is not None:
+            parts[unit] = part
+    return parts
+
+
 def remainder(name: str, total: int, parts: Mapping[str, int | None]) -> int:
     """What is left of a total once its parts are taken out. Raises where they exceed it."""
     rest = total - sum(filter(None, parts.values()))

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from outlay.model import Quantity, Usage
-from outlay.providers.counts import Contradiction, count, detail, remainder, usage_of, within
+from outlay.providers.counts import Contradiction, count, detail, parts_of, remainder, usage_of, within
 from outlay.providers.foreign import NOTHING
 
 _INPUT: Final = ("prompt_tokens", "input_tokens")
@@ -24,7 +24,20 @@ _OUTPUT_DETAILS: Final = (
     "output_token_details",
 )
 _CACHED: Final = ("cached_tokens", "num_cached_tokens", "prompt_cache_hit_tokens")
-_WRITTEN: Final = ("cache_write_tokens", "cache_creation_tokens", "cache_creation_input_tokens")
+_INPUT_PARTS: Final = {
+    **dict.fromkeys(_CACHED, "cache_read"),
+    **dict.fromkeys(("cache_write_tokens", "cache_creation_tokens", "cache_creation_input_tokens"), "cache_write"),
+    "audio_tokens": "input_audio",
+    "video_tokens": "input_video",
+}
+"""What an input breakdown calls the units that are parts of the total."""
+_PART_NAMES: Final = {
+    "cache_read": "cached_tokens",
+    "cache_write": "cache_write_tokens",
+    "input_audio": "audio_tokens",
+    "cache_read_audio": "cached audio_tokens",
+    "input_video": "video_tokens",
+}
 
 UNTOLD_THOUGHTS: Final = frozenset({"google", "google-vertex"})
 """Providers whose OpenAI-compatible endpoint counts thoughts in `total_tokens` alone."""
@@ -52,38 +65,32 @@ def read_usage(raw: Mapping[str, Any], provider: str, fees: Mapping[str, Quantit
     return usage_of(quantities, inferred)
 
 
-def input_buckets(raw: Mapping[str, Any], given: int) -> dict[str, int | None]:
+def input_buckets(raw: Mapping[str, Any], given: int) -> dict[str, int]:
     """The input side as disjoint buckets.
 
     Images a chat model looks at stay in `input`: they are billed as text there. OpenRouter has reported the same tokens
     as both read and written (openrouter.chat.completions.6da0e1c26082); the two exceed the prompt and are refused.
     """
     details = detail(raw, *_INPUT_DETAILS)
-    cached = count(details, *_CACHED)
-    if cached is None:
-        cached = count(raw, *_CACHED)
-    audio, cached_audio = count(details, "audio_tokens"), None
+    parts = parts_of(details, _INPUT_PARTS)
+    if "cache_read" not in parts and (cached := count(raw, *_CACHED)) is not None:
+        parts["cache_read"] = cached
     if "cached_tokens_details" in details:
-        cached_audio = count(detail(details, "cached_tokens_details"), "audio_tokens")
-    if cached_audio is not None:
-        cached = remainder("cached_tokens", cached or 0, {"cached audio_tokens": cached_audio})
-        audio = remainder("audio_tokens", audio or 0, {"cached audio_tokens": cached_audio})
-    written, video = count(details, *_WRITTEN), count(details, "video_tokens")
-    parts = {
-        "cached_tokens": cached,
-        "cache_write_tokens": written,
-        "audio_tokens": audio,
-        "cached audio_tokens": cached_audio,
-        "video_tokens": video,
-    }
-    return {
-        "input": remainder("prompt_tokens", given, parts),
-        "cache_read": cached,
-        "cache_write": written,
-        "input_audio": audio,
-        "cache_read_audio": cached_audio,
-        "input_video": video,
-    }
+        _split_cached_audio(parts, count(detail(details, "cached_tokens_details"), "audio_tokens"))
+    rest = given - sum(parts.values())
+    if rest < 0:
+        remainder("prompt_tokens", given, {_PART_NAMES[unit]: part for unit, part in parts.items()})
+    return {"input": rest, **parts}
+
+
+def _split_cached_audio(parts: dict[str, int], cached_audio: int | None) -> None:
+    """Sound that was read from the cache is counted both as cached and as sound."""
+    if cached_audio is None:
+        return
+    within_both = {"cached audio_tokens": cached_audio}
+    parts["cache_read"] = remainder("cached_tokens", parts.get("cache_read", 0), within_both)
+    parts["input_audio"] = remainder("audio_tokens", parts.get("input_audio", 0), within_both)
+    parts["cache_read_audio"] = cached_audio
 
 
 def output_buckets(details: Mapping[str, Any], made: int, thoughts: int | None) -> dict[str, int | None]:

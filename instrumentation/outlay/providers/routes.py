@@ -10,6 +10,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import chain
 from typing import Any, Final
 from urllib.parse import unquote
 
@@ -161,11 +162,17 @@ def _cap(body: Mapping[str, Any]) -> int | None:
     """The most tokens the call may produce, all its alternatives together."""
     if _CAPPING.isdisjoint(body):
         return None
-    for holder in (body, *[mapping(body[nested]) for nested in _NESTED_CAPS if nested in body]):
-        for field in _CAPS:
-            if field in holder and type(cap := holder[field]) is int and cap > 0:
-                alternatives = body.get("n") or holder.get("candidateCount")
-                return cap * alternatives if type(alternatives) is int and alternatives > 1 else cap
+    for holder in chain((body,), (mapping(body.get(nested)) for nested in _NESTED_CAPS)):
+        if cap := _said_cap(holder):
+            alternatives = body.get("n") or holder.get("candidateCount")
+            return cap * alternatives if type(alternatives) is int and alternatives > 1 else cap
+    return None
+
+
+def _said_cap(holder: Mapping[str, Any]) -> int | None:
+    for field in _CAPS:
+        if type(cap := holder.get(field)) is int and cap > 0:
+            return cap
     return None
 
 
@@ -174,9 +181,11 @@ def _attribution(body: Mapping[str, Any]) -> Attribution:
     else stands in OpenAI's are labels the application chose, and so its tags."""
     if _NAMING.isdisjoint(body):
         return NOBODY
-    metadata = mapping(body.get("metadata"))
-    user = first_text(body, "user", "safety_identifier") or first_text(metadata, "user_id", "user")
-    conversation = body.get("conversation")
+    metadata, conversation = mapping(body.get("metadata")), body.get("conversation")
+    user = first_text(body, "user", "safety_identifier")
+    if not (metadata or user or conversation):  # fields that the SDK leaves in the body to say nothing
+        return NOBODY
+    user = user or first_text(metadata, "user_id", "user")
     session = first_text(metadata, "session_id") or text(conversation) or first_text(mapping(conversation), "id")
     tags = {name: value for name, value in metadata.items() if name not in _KNOWN_METADATA and _is_label(value)}
     if not (user or session or tags or not _KNOWN_METADATA.isdisjoint(metadata)):

@@ -180,7 +180,7 @@ def _wrap_close(original: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(original)
     def close(stream: Any) -> Any:
         call = getattr(stream, MARK, None)
-        if call is not None:
+        if call is not None and call.is_read_on_the_way:
             _closed(call)
         return original(stream)
 
