@@ -120,6 +120,10 @@ class _Overheard:
         return self._fold.finished
 
     @property
+    def counted(self) -> bool:
+        return self._fold.counted
+
+    @property
     def output_characters(self) -> int:
         return self._fold.output_characters
 

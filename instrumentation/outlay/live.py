@@ -187,8 +187,9 @@ class LiveCall:
     def _let_go(self) -> None:
         """The text that went in matters where no answer says what it came to, and is what speech is billed by: keep its
         length, not the body."""
-        request, answer = self._request, type(self._answer)
-        if request.operation == "speech" or not (answer is dict or answer is str):
+        request, answer, fold = self._request, type(self._answer), self._fold
+        is_told = answer is dict or answer is str if fold is None else fold.counted
+        if not is_told or request.operation == "speech":
             _measure(request.prompt)
         request.prompt.let_go()
 

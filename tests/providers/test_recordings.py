@@ -16,6 +16,7 @@ import pytest
 from outlay.prices import PriceBook
 from outlay.prices.quote import quote
 from outlay.providers.base import Reading, Request
+from outlay.providers.registry import reader_for
 
 
 @pytest.fixture(scope="module")
@@ -46,6 +47,20 @@ def test_no_reading_disagrees_with_the_provider_s_own_totals(calls: Any, coverag
         if reading.usage is not None and reading.usage_raw is not None
     }
     assert {name: why for name, why in wrong.items() if why} == {}
+
+
+def test_a_stream_that_was_counted_is_known_to_be_before_it_is_read(
+    recordings: Path, coverage_script: ModuleType
+) -> None:
+    """Its prompt is then not measured for an estimate."""
+    for exchange in coverage_script.exchanges(recordings):
+        request = coverage_script.request_of(exchange)
+        if request is None or not (exchange["streaming"] and isinstance(exchange["response"]["body"], str)):
+            continue
+        stream = reader_for(exchange["provider"]).start_stream(request)
+        for event in coverage_script.events(exchange):
+            stream.feed(event)
+        assert stream.counted == (stream.reading().usage_raw is not None), exchange["id"]
 
 
 def test_what_is_not_read_contradicts_itself_or_has_no_counts(calls: Any) -> None:

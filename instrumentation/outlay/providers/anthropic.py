@@ -156,10 +156,11 @@ class MessageStream:
     def feed(self, event: Body) -> None:
         kind = event.get("type")
         if kind == "content_block_delta":
-            delta = mapping(event.get("delta"))
-            produced = delta.get("text") or delta.get("partial_json") or delta.get("thinking")
-            if type(produced) is str:
-                self.output_characters += len(produced)
+            delta = event.get("delta")
+            if type(delta) is dict:
+                produced = delta.get("text") or delta.get("partial_json") or delta.get("thinking")
+                if type(produced) is str:
+                    self.output_characters += len(produced)
         elif kind == "message_start":
             self._message = mapping(event.get("message"))
             self._merge(self._message.get("usage"))
@@ -171,6 +172,10 @@ class MessageStream:
 
     def _merge(self, usage: object) -> None:
         self._usage.update((field, value) for field, value in mapping(usage).items() if value is not None)
+
+    @property
+    def counted(self) -> bool:
+        return bool(self._usage)
 
     def reading(self) -> Reading:
         """Until `message_delta` has come the output count is the opening's one or two tokens: a lower bound."""

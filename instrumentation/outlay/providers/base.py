@@ -63,6 +63,10 @@ class StreamReading(Protocol):
         """Whether the event that ends the response has been seen; a stream cut before it is incomplete."""
 
     @property
+    def counted(self) -> bool:
+        """Whether counts have come, so that none has to be estimated."""
+
+    @property
     def output_characters(self) -> int:
         """How much text has come so far: what an estimate of an interrupted stream rests on."""
 

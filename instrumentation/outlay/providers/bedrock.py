@@ -165,6 +165,10 @@ class ConverseStream:
         if metrics := mapping(event.get(METRICS)):
             self._metrics = metrics
 
+    @property
+    def counted(self) -> bool:
+        return bool(self._usage or self._metrics)
+
     def reading(self) -> Reading:
         return _converse(self._usage or self._metrics, self._stop_reason, self._metadata, self._asked)
 

@@ -90,6 +90,10 @@ class ChatStream:
         elif kind in ("message-start", "stream-start"):
             self._id = first_text(event, "id", "generation_id")
 
+    @property
+    def counted(self) -> bool:
+        return bool(_raw(self._end))
+
     def reading(self) -> Reading:
         return read({"id": self._id, **self._end}, self._asked)
 

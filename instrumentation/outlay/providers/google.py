@@ -131,6 +131,10 @@ class GenerateContentStream:
         except (AttributeError, TypeError):
             return  # a chunk of another shape adds nothing
 
+    @property
+    def counted(self) -> bool:
+        return bool(self._usage)
+
     def reading(self) -> Reading:
         found = _assemble(self._last, self._usage, self._finish_reasons, self._queries, self._asked)
         return found if self.finished else unfinished(found)
@@ -192,6 +196,10 @@ class InteractionStream:
             self.finished = "usage" in self._interaction
         elif delta := event.get("delta"):
             self.output_characters += len(text(mapping(delta).get("text")) or "")
+
+    @property
+    def counted(self) -> bool:
+        return bool(mapping(self._interaction.get("usage")))
 
     def reading(self) -> Reading:
         return _read_interaction(self._interaction, self._asked)

@@ -70,6 +70,10 @@ class ConversationStream:
         elif kind == "conversation.response.done":
             self._done, self.finished = event, True
 
+    @property
+    def counted(self) -> bool:
+        return bool(mapping(self._done.get("usage")))
+
     def reading(self) -> Reading:
         return read_conversation({"model": self._model, **self._done}, self._asked)
 

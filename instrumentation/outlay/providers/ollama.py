@@ -56,6 +56,10 @@ class OllamaStream:
         if event.get("done") is True:
             self.finished = True
 
+    @property
+    def counted(self) -> bool:
+        return not self._last.keys().isdisjoint(_COUNTS)
+
     def reading(self) -> Reading:
         return read(self._last, self._asked)
 

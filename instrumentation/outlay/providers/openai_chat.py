@@ -131,6 +131,10 @@ class ChatStream:
         for tool in mappings(delta.get("tool_calls")):
             self.output_characters += len(text(mapping(tool.get("function")).get("arguments")) or "")
 
+    @property
+    def counted(self) -> bool:
+        return self._times_counted > 0
+
     def reading(self) -> Reading:
         """Counts that came more than once are running ones, and those of a broken stream are not the last."""
         body = {**self._last, **_named(self._first or self._last)}

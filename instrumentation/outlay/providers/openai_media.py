@@ -173,6 +173,10 @@ class MediaStream:
         elif kind == "transcript.text.delta":
             self.output_characters += len(text(event.get("delta")) or "")
 
+    @property
+    def counted(self) -> bool:
+        return bool(mapping(self._last.get("usage")))
+
     def reading(self) -> Reading:
         raw = mapping(self._last.get("usage"))
         if not raw:

@@ -118,6 +118,10 @@ class ResponsesStream:
             self._response = mapping(response) or self._response
             self.finished = event.get("type") in _TERMINAL
 
+    @property
+    def counted(self) -> bool:
+        return bool(mapping(self._response.get("usage")))
+
     def reading(self) -> Reading:
         return read(self._response, self._asked)
 

@@ -223,6 +223,10 @@ class ShapeStream:
         return self._fold.finished if self._fold else False
 
     @property
+    def counted(self) -> bool:
+        return self._fold.counted if self._fold else False
+
+    @property
     def output_characters(self) -> int:
         return self._fold.output_characters if self._fold else 0
 
