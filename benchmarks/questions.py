@@ -1,7 +1,7 @@
 """What the pages of the dashboard ask of the collector, request by request, and what others ask of its API.
 
 Kept beside the pages: `views/overview.py`, `views/calls.py`, `views/budgets.py`; windows are the dashboard's own. The
-names a page asks for because an answer before named them (the six that spend most) are looked up first.
+names a page asks for because an answer before named them (the eight that spend most) are looked up first.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ Ask = Callable[[str, Mapping[str, Any]], Any]
 
 DIMENSIONS: Final = ("model", "feature", "user", "tenant", "service", "environment", "provider", "operation", "status")
 """What the overview can be grouped by: `controls.DIMENSIONS`."""
-SHOWN_NAMES: Final = 6
+SHOWN_NAMES: Final = 8
 """As many of them as `figures` gives a colour."""
 _LISTED: Final = 200
 _OF_EACH_KIND: Final = ("model", "tenant", "user")
@@ -69,7 +69,7 @@ def _spend(now: datetime, ask: Ask, name: str, zone: str, dimension: str) -> Ite
     first = [row[dimension] or "" for row in ask(whole.path, whole.params)["rows"][:SHOWN_NAMES]]
     over_time = {"interval": shown.interval, "timezone": zone}
     yield _usage(
-        "overview", f"{where}: six of {dimension}, by {shown.interval}", shown.from_at,
+        "overview", f"{where}: eight of {dimension}, by {shown.interval}", shown.from_at,
         **over_time, group_by=dimension, **{dimension: first},
     )  # fmt: skip
     if dimension == _OF_EACH_KIND[0]:

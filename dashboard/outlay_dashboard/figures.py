@@ -51,14 +51,14 @@ def spend_over_time(
     return figure
 
 
-def ranking(totals: Sequence[UsageRow], colours: Colour) -> go.Figure:
-    """Horizontal bars, the biggest on top, each written out above its bar. Rows are `ranked`, of one dimension."""
+def ranking(totals: Sequence[UsageRow], everything: Sequence[UsageRow], colours: Colour) -> go.Figure:
+    """Horizontal bars, the biggest on top, each written out above its bar. `totals` are `ranked`, of one dimension;
+    what the first of them leave of `everything` is "other"."""
     shown = totals[:SHOWN_NAMES]
-    whole = sum((row.cost_usd for row in totals if row.cost_usd is not None), Decimal(0))
-    rest = totals[SHOWN_NAMES:]
+    whole = sum((row.cost_usd for row in everything if row.cost_usd is not None), Decimal(0))
     entries = [(fmt.name(row.group[0]), colours[row.group[0]], [row]) for row in shown]
-    if rest:
-        entries.append((f"{OTHER} ({len(rest)})", theme.NEUTRAL, list(rest)))
+    if rest := _rest(shown, everything):
+        entries.append((OTHER, theme.NEUTRAL, rest))
     figure = go.Figure()
     for place, (label, colour, rows) in enumerate(entries):
         total = _total(rows)

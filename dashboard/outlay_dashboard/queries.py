@@ -51,6 +51,12 @@ def usage(
     )
 
 
+@st.cache_data(ttl=_FRESH_S, show_spinner=False, max_entries=100)
+def most_spend(from_at: datetime, dimension: str, limit: int) -> answers.Usage:
+    """Only those values of a dimension that spend most: there may be as many as users."""
+    return collector().usage(from_at=from_at, group_by=(dimension,), order="cost_usd", limit=limit)
+
+
 @st.cache_data(ttl=_SETTLED_S, show_spinner=False, max_entries=100)
 def names(dimension: str, from_at: datetime) -> tuple[str, ...]:
     """The values of a dimension that occur since then, the commonest first; "" for calls that do not say."""

@@ -34,9 +34,9 @@ _COLOUR_OF: Final = {
 }
 
 
-def breakdown(dimension: str, totals: Sequence[UsageRow]) -> Styler:
-    """Everything known of each value of a dimension. Rows are grouped by that dimension alone and have no bucket."""
-    whole = sum((row.cost_usd for row in totals if row.cost_usd is not None), Decimal(0))
+def breakdown(dimension: str, totals: Sequence[UsageRow], everything: Sequence[UsageRow]) -> Styler:
+    """Everything known of each value of a dimension, `totals`; shares are of `everything`. No row has a bucket."""
+    whole = sum((row.cost_usd for row in everything if row.cost_usd is not None), Decimal(0))
     rows = [
         {
             dimension.capitalize(): fmt.name(row.group[0]),

@@ -80,26 +80,28 @@ def test_the_ranking_puts_unknown_spend_last_and_never_calls_it_zero(usage_row: 
         ]
     )
     assert [row.group[0] for row in totals] == ["a", None, "b"]
-    words = [note.text for note in figures.ranking(totals, COLOURS).layout.annotations]
+    whole = [usage_row(calls=9, cost_usd="1.00", unpriced_calls=7)]
+    words = [note.text for note in figures.ranking(totals, whole, COLOURS).layout.annotations]
     assert words == ["a", "<b>$0.75</b>  75%", "(not set)", "<b>$0.25</b>  25%", "b", "<b>7 unpriced</b>"]
 
 
 def test_the_ranking_says_what_an_amount_leaves_out(usage_row: RowMaker) -> None:
     totals = [usage_row(model="a", calls=48, cost_usd="0", unpriced_calls=47)]
-    words = [note.text for note in figures.ranking(totals, COLOURS).layout.annotations]
+    words = [note.text for note in figures.ranking(totals, totals, COLOURS).layout.annotations]
     assert words == ["a", "<b>$0.00</b> + 47 unpriced"]
 
 
 def test_the_ranking_sums_what_it_does_not_name(usage_row: RowMaker) -> None:
     totals = [usage_row(model=str(number), cost_usd="0.1") for number in range(10)]
     colours: dict[str | None, str] = {str(number): "#111111" for number in range(10)}
-    words = [note.text for note in figures.ranking(totals, colours).layout.annotations]
-    assert words[-2:] == ["other (2)", "<b>$0.20</b>  20%"]
+    whole = [usage_row(calls=10, cost_usd="1.0")]
+    words = [note.text for note in figures.ranking(totals, whole, colours).layout.annotations]
+    assert words[-2:] == ["other", "<b>$0.20</b>  20%"]
 
 
 def test_a_name_that_looks_like_markup_is_shown_as_it_is(usage_row: RowMaker) -> None:
     totals = [usage_row(model="<b>%{x}</b>", cost_usd="1")]
-    drawn = figures.ranking(totals, {"<b>%{x}</b>": "#111111"})
+    drawn = figures.ranking(totals, totals, {"<b>%{x}</b>": "#111111"})
     assert drawn.layout.annotations[0].text.startswith("&lt;b&gt;%&#123;x}")
 
 
@@ -146,6 +148,6 @@ def test_tokens_nobody_reported_are_no_bar(usage_row: RowMaker) -> None:
 
 def test_no_row_at_all_is_an_empty_figure_and_no_error() -> None:
     assert len(figures.spend_over_time([], [], {}, SHOWN).data) == 0
-    assert len(figures.ranking([], {}).data) == 0
+    assert len(figures.ranking([], [], {}).data) == 0
     assert all(len(trace.x) == 0 for trace in figures.latency([], SHOWN).data)
     assert all(len(trace.x) == 0 for trace in figures.failures([], SHOWN).data)

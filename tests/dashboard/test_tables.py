@@ -29,9 +29,10 @@ def test_the_breakdown_writes_each_amount_exactly_and_sorts_by_the_number(usage_
             ),
             usage_row(model=None, calls=2, unpriced_calls=2),
         ],
+        [usage_row(calls=14, cost_usd="24.000000002", unpriced_calls=2)],
     )  # fmt: skip
     first, second = written(table)
-    assert first[:5] == ["a", "$12.000000001", "1.000000", "0", "10"]
+    assert first[:5] == ["a", "$12.000000001", "0.500000", "0", "10"]
     assert first[5:9] == ["10%", "0", "840 ms", "2.00 s"]
     assert second[:2] == ["(not set)", "\N{EN DASH}"]
     assert second[3] == "2"

@@ -82,7 +82,8 @@ def lost(summary: answers.Summary) -> None:
 
 
 def spend(dimension: str, shown: Window, timezone: str) -> None:
-    totals = _totals(dimension, shown, timezone)
+    totals = _totals(dimension, shown)
+    whole = queries.usage(shown.from_at, "none", timezone).rows
     names = [row.group[0] for row in totals[: figures.SHOWN_NAMES]]
     filters = ((dimension, tuple(name or "" for name in names)),) if names else ()
     leaders = queries.usage(shown.from_at, shown.interval, timezone, (dimension,), filters).rows
@@ -93,7 +94,7 @@ def spend(dimension: str, shown: Window, timezone: str) -> None:
         over_time = figures.spend_over_time(leaders, everything, colours, shown)
         chart(f"Spend by {dimension} {shown.words}", over_time, "spend")
     with right:
-        chart(f"{_sum_words(totals)} {shown.words}", figures.ranking(totals, colours), "ranking")
+        chart(f"{_sum_words(whole)} {shown.words}", figures.ranking(totals, whole, colours), "ranking")
 
 
 def health(shown: Window, timezone: str) -> None:
@@ -124,17 +125,17 @@ def budgets(now: datetime) -> None:
 
 
 def breakdown(dimension: str, shown: Window, timezone: str) -> None:
-    totals = _totals(dimension, shown, timezone)
+    totals, whole = _totals(dimension, shown), queries.usage(shown.from_at, "none", timezone).rows
     with notices.panel(f"Every {dimension} {shown.words}"):
         st.dataframe(
-            tables.breakdown(dimension, totals[:_MOST_NAMES]),
+            tables.breakdown(dimension, totals, whole),
             column_config={"Share": st.column_config.ProgressColumn(format="percent", max_value=1)},
             hide_index=True,
             placeholder=fmt.UNKNOWN,
             key="breakdown",
         )
-        if len(totals) > _MOST_NAMES:
-            st.caption(f"The {_MOST_NAMES} that spend most, of {len(totals):,}. `outlay export` writes them all.")
+        if len(totals) == _MOST_NAMES:
+            st.caption(f"The {_MOST_NAMES} that spend most. `outlay export` writes all there are.")
 
 
 def last_calls(entries: Sequence[answers.Call], now: datetime, timezone: str) -> None:
@@ -150,8 +151,8 @@ def last_calls(entries: Sequence[answers.Call], now: datetime, timezone: str) ->
         st.page_link("views/calls.py", label="All calls", icon=":material/arrow_forward:")
 
 
-def _totals(dimension: str, shown: Window, timezone: str) -> list[answers.UsageRow]:
-    return figures.ranked(queries.usage(shown.from_at, "none", timezone, (dimension,)).rows)
+def _totals(dimension: str, shown: Window) -> list[answers.UsageRow]:
+    return figures.ranked(queries.most_spend(shown.from_at, dimension, _MOST_NAMES).rows)
 
 
 def _sum_words(rows: Sequence[answers.UsageRow]) -> str:
