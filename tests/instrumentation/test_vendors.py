@@ -22,8 +22,9 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from outlay_collector.serving import Server
+from starlette.responses import Response, StreamingResponse
 
-from tests.instrumentation.doubles import Receiver
+from tests.instrumentation.doubles import Answer, Answering, Receiver
 from tests.instrumentation.vendors import NOVA, TURNS, VENDORS, Vendor, awaited, bedrock, headers
 from tests.instrumentation.vendors_double import VendorsDouble
 
@@ -218,6 +219,41 @@ def test_the_body_of_invoke_model_is_read_as_the_application_reads_it(
     client.close()
     assert call["gen_ai.usage.cache_read.input_tokens"] == 600
     assert call["outlay.cost.nano_usd"] == 24_000 + 9_000 + 4_800
+
+
+def _stream_below(body: Any) -> bytes:
+    with body as raw:
+        return b"".join(raw.stream(64))
+
+
+def _iterate_below(body: Any) -> bytes:
+    with body as raw:
+        return b"".join(raw)
+
+
+def _read_lines(body: Any) -> bytes:
+    return b"".join(body.readlines())
+
+
+@pytest.mark.parametrize("read", [_stream_below, _iterate_below, _read_lines])
+@pytest.mark.parametrize("chunked", [False, True], ids=["of a known length", "in chunks"])
+def test_the_body_of_invoke_model_is_read_where_the_application_goes_below_it(
+    read: Callable[[Any], bytes], chunked: bool, answering: Callable[[Answer], Answering], instrumented: Receiver
+) -> None:
+    text = [{"type": "text", "text": "The Danube, the Dniester, the Dnieper. " * 40}]
+    usage = {"input_tokens": 1_000, "output_tokens": 20}
+    whole = json.dumps({"type": "message", "content": text, "stop_reason": "end_turn", "usage": usage}).encode()
+    pieces = [whole[start : start + 100] for start in range(0, len(whole), 100)]
+    kind = "application/json"
+    provider = answering(
+        lambda _: StreamingResponse(iter(pieces), media_type=kind) if chunked else Response(whole, media_type=kind)
+    )
+    client = bedrock(provider.url, 0)
+    answer = client.invoke_model(modelId="anthropic.claude-haiku-4-5-20251001-v1:0", body=json.dumps({"messages": []}))
+    assert read(answer["body"]) == whole
+    call = instrumented.only_call()
+    client.close()
+    assert (call["gen_ai.usage.input_tokens"], call["gen_ai.usage.output_tokens"]) == (1_000, 20)
 
 
 @pytest.mark.parametrize("leave", [_close, lambda body: None], ids=["closed", "dropped"])

@@ -12,7 +12,7 @@ import functools
 import json
 import time
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
@@ -191,7 +191,10 @@ _closed = shielded(body_closed)
 
 
 class _Reading(Watch):
-    """Stands in for `read` and `close` of the one raw stream below a `StreamingBody`, and goes with it."""
+    """Stands in for the reading and closing of the one raw stream below a `StreamingBody`, and goes with it.
+
+    Whatever else urllib3 offers comes down to `read`, but for a body in chunks that is iterated over.
+    """
 
     __slots__ = ("_headers", "_kept", "_left", "_raw")
 
@@ -203,7 +206,7 @@ class _Reading(Watch):
         self._kept = bytearray()
         self._left = int(length) if length.isdigit() and "content-encoding" not in headers else None
         self._raw = weakref.ref(raw)  # it holds this: a cycle would keep what the application drops
-        raw.read, raw.close = self._read, self._close
+        raw.read, raw.read_chunked, raw.close = self._read, self._read_chunked, self._close
 
     def _read(self, *args: Any, **kwargs: Any) -> Any:
         raw: Any = self._raw()
@@ -212,8 +215,23 @@ class _Reading(Watch):
         except BaseException as error:
             self._end(error)
             raise
-        self._seen(piece, everything=not args or args[0] is None)
+        most = args[0] if args else kwargs.get("amt")
+        if most != 0:
+            self._seen(piece, everything=most is None or most < 0)
         return piece
+
+    def _read_chunked(self, *args: Any, **kwargs: Any) -> Iterator[bytes]:
+        raw: Any = self._raw()
+        try:
+            for piece in type(raw).read_chunked(raw, *args, **kwargs):
+                self._seen(piece, everything=False)
+                yield piece
+        except GeneratorExit:
+            raise
+        except BaseException as error:
+            self._end(error)
+            raise
+        self._end(None)
 
     def _close(self) -> None:
         self._end(None)
