@@ -118,6 +118,10 @@ _LEAVE_CACHE_OUT: Final = frozenset({"anthropic", "bedrock"})
 class Names(NamedTuple):
     """Under which name a span says each thing, the newest where there are several; empty where it does not."""
 
+    counts: tuple[tuple[str, str], ...]
+    """Units and the name each is counted under."""
+    counted: tuple[str, ...]
+    """All names that count something."""
     provider: str
     operation: str
     host: str
@@ -126,20 +130,12 @@ class Names(NamedTuple):
     first_chunk: str
     finish: str
     stated_cost: str
-    counts: tuple[tuple[str, str], ...]
-    """Units and the name each is counted under."""
-    counted: tuple[str, ...]
-    """All names that count something."""
 
 
 def _names(names: frozenset[str]) -> Names:
     synonyms = (PROVIDER, OPERATION, HOST, STREAMED, REQUEST_ID, FIRST_CHUNK, FINISH, STATED_COST)
-    counts = ((unit, newest(each, names)) for unit, each in COUNTS.items())
-    return Names(
-        *(newest(each, names) for each in synonyms),
-        counts=tuple((unit, name) for unit, name in counts if name),
-        counted=tuple(sorted(names & _COUNTED)),
-    )
+    counts = tuple((unit, newest(each, names)) for unit, each in COUNTS.items() if not names.isdisjoint(each))
+    return Names(counts, tuple(sorted(names & _COUNTED)), *(newest(each, names) for each in synonyms))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
