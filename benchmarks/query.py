@@ -6,7 +6,7 @@ JSON of its answer. Cold is the first answer on fresh connections, right after t
 cache as far as the system lets us (a Postgres of its own is stopped meanwhile); warm are the answers after it. The
 calls are written in bulk, as rows that are the same as the writer's: `bulk`.
 
-    python benchmarks/query.py [--calls 10000000] [--times 20] [--only TEXT] [--keep FILE] [--postgres FOLDER]
+    python benchmarks/query.py [--calls 10000000] [--times 20] [--only TEXT] [--warm] [--keep FILE] [--postgres FOLDER]
 """
 
 from __future__ import annotations
@@ -155,8 +155,9 @@ class Took:
     size: int
 
 
-def measure(database: Sqlite | Postgres, question: Question, times: int) -> Took:
-    database.cool()
+def measure(database: Sqlite | Postgres, question: Question, times: int, *, cool: bool) -> Took:
+    if cool:
+        database.cool()
     asked = Asked(database)
     asked.get("/healthz", {})
     took, cpu, size = [], [], 0
@@ -189,6 +190,7 @@ def main() -> None:
     parser.add_argument("--calls", type=int, default=10_000_000)
     parser.add_argument("--times", type=int, default=20)
     parser.add_argument("--only", default="", help="questions whose page and name have this in them")
+    parser.add_argument("--warm", action="store_true", help="drop no cache: the first answer is that of a new process")
     parser.add_argument("--keep", type=Path, help="a SQLite file to fill, or to ask again where it is there")
     parser.add_argument("--postgres", type=Path, help="a folder for a Postgres of our own, which is asked instead")
     options = parser.parse_args()
@@ -201,17 +203,17 @@ def main() -> None:
             print(f"{options.calls} calls written and summed up in {time.perf_counter() - began:.0f} s")
         print(f"{database.size() / options.calls:.0f} bytes a call")
         set_budgets(database)
-        report(database, options.times, options.only)
+        report(database, options.times, options.only, cool=not options.warm)
 
 
-def report(database: Sqlite | Postgres, times: int, only: str) -> None:
+def report(database: Sqlite | Postgres, times: int, only: str, *, cool: bool) -> None:
     asked = Asked(database)
     wanted = [q for q in questions(from_ns(NOW_NS), asked.json) if only in f"{q.page} {q.name}"]
     asked.close()
     print(f"{'ms':62}{'cold':>8}{'median':>8}{'p95':>8}{'cpu':>8}{'kB':>8}")
     slow: dict[str, list[str]] = {}
     for question in wanted:
-        took = measure(database, question, times)
+        took = measure(database, question, times, cool=cool)
         p95, median = statistics.quantiles(took.warm, n=20)[-1], statistics.median(took.warm)
         if p95 >= TARGET_MS:
             slow.setdefault(question.page, []).append(question.name)

@@ -139,7 +139,7 @@ def grouped(columns: Sequence[Numbers], rows: int) -> tuple[Numbers, list[Number
 
 def summed(groups: Numbers, values: Numbers, number: int) -> Numbers:
     """The sums of the values by group, exactly."""
-    if not len(values):
+    if not len(values) or not values.any():
         return np.zeros(number, np.int64)
     if max(abs(float(values.max())), abs(float(values.min()))) * len(values) < _EXACT:
         return np.bincount(groups, values, number).astype(np.int64)

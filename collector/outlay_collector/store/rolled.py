@@ -160,10 +160,10 @@ def _blocks(
         return iter(())
     statement = (
         f"SELECT length_ns, start_ns, groups, {column} FROM (VALUES {ranges}) AS parts CROSS JOIN rollups "
-        f"WHERE grouping = {grouping} AND length_ns = column1 AND start_ns >= column2 AND start_ns < column3 "
-        "ORDER BY length_ns, start_ns"
+        f"WHERE grouping = {grouping} AND length_ns = column1 AND start_ns >= column2 AND start_ns < column3"
     )
-    return iter(_all(connection, statement))
+    rows = _all(connection, statement)
+    return iter(sorted(rows, key=lambda row: (row[0], row[1])))  # a database would move the blocks about
 
 
 def _all(connection: Connection, statement: str) -> Sequence[Any]:
