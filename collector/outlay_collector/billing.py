@@ -165,6 +165,15 @@ def merge(reports: Sequence[Report]) -> Report:
     return replace(best, call=replace(calls[0], **changes), retries=max(report.retries for report in ranked))
 
 
+def bill_key_of(reports: Sequence[Report]) -> str:
+    """The key of a call that all of these tell of: that of the best with a response id, never one made of what one says
+    and another, which may be another call's."""
+    if len(reports) == 1:
+        return reports[0].bill_key
+    ranked = _ranked(reports)
+    return next((report.bill_key for report in ranked if report.call.response_id), ranked[0].bill_key)
+
+
 def bill_of(reports: Sequence[Report]) -> tuple[Report, str]:
     """Which of a call's reports the usage, the terms and the cost were taken from, and why, in words."""
     ranked = _ranked(reports)

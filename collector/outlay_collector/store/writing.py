@@ -18,6 +18,7 @@ from outlay_collector.billing import (
     SPLIT_STREAMS,
     Report,
     Source,
+    bill_key_of,
     is_same_call,
     is_shadow,
     is_stream_of,
@@ -236,7 +237,7 @@ def _span_of(group: _Group, key: SpanKey) -> Report:
 def _change(connection: Connection, group: _Group, received_at_ns: int) -> None:
     """Rewrite a stored call by what all its reports say; calls that turn out to be the same become one."""
     kept, *others = sorted(group.call_ids)
-    columns = columns_of(merge(group.members), received_at_ns)
+    columns = _columns(group, received_at_ns)
     del columns["received_at_ns"]
     if others:
         connection.execute(update(REPORTS).where(REPORTS.c.call_id.in_(others)).values(call_id=kept))
@@ -251,9 +252,16 @@ def _change(connection: Connection, group: _Group, received_at_ns: int) -> None:
     group.call_ids = {kept}
 
 
+def _columns(group: _Group, received_at_ns: int) -> dict[str, Any]:
+    """What all reports of a call say together."""
+    columns = columns_of(merge(group.members), received_at_ns)
+    columns["bill_key"] = bill_key_of(group.members)
+    return columns
+
+
 def _call_row(group: _Group, received_at_ns: int) -> tuple[Any, ...]:
     (call_id,) = group.call_ids
-    row = [call_id, *columns_of(merge(group.members), received_at_ns).values()]
+    row = [call_id, *_columns(group, received_at_ns).values()]
     for place in _DOCUMENTS:
         if (document := row[place]) is not None:
             row[place] = json_text(document)
