@@ -13,6 +13,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from itertools import combinations
 from typing import Final
 
@@ -39,7 +40,13 @@ _EDITION: Final = re.compile(r"(?:[-@](?:\d{4}-\d{2}-\d{2}|\d{8}|latest|\d{3}))?
 
 def is_apart(report: Report) -> bool:
     """Whether it may stand in another trace than the call it repeats."""
-    return not report.call.response_id and _has(report, _CALLBACKS)
+    return not report.call.response_id and makes_spans_apart(report.scope)
+
+
+@lru_cache(maxsize=256)
+def makes_spans_apart(scope: str) -> bool:
+    """Whether this instrumentation's spans may stand in another trace than the application's."""
+    return any(name in scope.lower() for name in _CALLBACKS)
 
 
 def is_echo(outer: Report, inner: Report) -> bool:
@@ -86,7 +93,7 @@ def marks(report: Report) -> set[tuple[str, object]]:
 def _alike(reports: Iterable[Report]) -> Iterator[list[Report]]:
     """Reports by their marks, in the order they began, as many at once as can be compared with one another."""
     listed = list(reports)
-    uncounted = {r.trace_id for r in listed if r.call.usage is None and _has(r, _FRAMEWORKS)}
+    uncounted = {r.trace_id for r in listed if r.call.usage is None and _is_frameworks(r.scope)}
     by_mark: defaultdict[tuple[str, object], list[Report]] = defaultdict(list)
     for report in listed:
         for mark in marks(report):
@@ -106,9 +113,9 @@ def _doubt(pair: tuple[Report, Report]) -> tuple[object, ...]:
     return outer.trace_id != inner.trace_id, uncounted, _length(outer), _length(inner)
 
 
-def _has(report: Report, names: tuple[str, ...]) -> bool:
-    scope = report.scope.lower()
-    return any(name in scope for name in names)
+@lru_cache(maxsize=256)
+def _is_frameworks(scope: str) -> bool:
+    return any(name in scope.lower() for name in _FRAMEWORKS)
 
 
 def _in_traces_of_their_own(outer: Report, inner: Report) -> bool:
@@ -130,7 +137,7 @@ def _say_the_same(outer: Report, inner: Report) -> bool:
     a, b = outer.call.usage, inner.call.usage
     if a is None or b is None:
         failed = a is b and bool(outer.call.error_type and inner.call.error_type)
-        return outer.trace_id == inner.trace_id and (failed or (a is None and _has(outer, _FRAMEWORKS)))
+        return outer.trace_id == inner.trace_id and (failed or (a is None and _is_frameworks(outer.scope)))
     given, made = _agree_on_input(a, b), _agree_on_output(a, b)
     return False not in (given, made) and True in (given, made)
 

@@ -34,7 +34,7 @@ def _copy(connection: Connection, statement: str, rows: Iterable[tuple[Any, ...]
 
 
 def rows_by_key(
-    connection: Connection, table: str, columns: Sequence[str], key: str, values: Collection[str]
+    connection: Connection, table: str, columns: Sequence[str], key: str, values: Collection[str] | Collection[int]
 ) -> Sequence[Any]:
     """Those columns of the rows whose `key` is one of the values, in any order. All values are one parameter: one each
     takes SQLAlchemy longer to write down than the database to look up, 3 us a span."""

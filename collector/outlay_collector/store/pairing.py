@@ -7,14 +7,15 @@ is what they are looked for by, and what was counted; whether they are one call 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import Final
 
 import orjson
 from sqlalchemy import Connection, select
 
 from outlay_collector.billing import LONGEST_CALL_NS, SELF_REPORTING, SPLIT_STREAMS, Report, Source
-from outlay_collector.echoes import LATE_NS, is_apart, marks
+from outlay_collector.echoes import LATE_NS, is_apart, makes_spans_apart, marks
+from outlay_collector.store.inserting import rows_by_key
 from outlay_collector.store.schema import CALLS, REPORTS
 
 _MOST_CALLS: Final = 500
@@ -82,21 +83,31 @@ def overlapping(connection: Connection, call_ids: Collection[int], reports: Coll
 
 def echoes_near(connection: Connection, reports: Collection[Report]) -> set[int]:
     """The stored calls, in whatever trace, that one of the reports may repeat, or that may repeat one of them: in the
-    first case the report has no response id, in the second the call has none."""
+    first case the report has no response id, in the second the call has none. Another instrumentation told of them."""
     counted = [report for report in reports if report.call.usage is not None]
     apart = [report for report in counted if is_apart(report)]
-    inners, outers = _marked(apart), _marked(counted)
-    found: set[int] = set()
+    inner: set[int] = set()
+    outer: set[int] = set()
+    of_apart, of_any = _marked(apart), _marked(counted)
     for kind, among, longest_ns in (("out", _BY_OUTPUT, LONGEST_CALL_NS), ("in", _BY_INPUT, _LONGEST_EMBEDDING_NS)):
-        if inner := inners[kind]:
+        if counts := of_apart[kind]:
             began, ended = _span_of(apart)
             when = f"started_at_ns BETWEEN {began} AND {ended} AND ended_at_ns <= {ended}"
-            found |= _ids(connection, among, when, inner)
-        if outer := outers[kind]:
+            inner |= _ids(connection, among, when, counts)
+        if counts := of_any[kind]:
             began, ended = _span_of(counted)
             when = f"started_at_ns BETWEEN {began - longest_ns} AND {ended} AND ended_at_ns >= {began}"
-            found |= _ids(connection, among, f"response_id IS NULL AND {when}", outer)
-    return found
+            outer |= _ids(connection, among, f"response_id IS NULL AND {when}", counts)
+    found = _told_by_others(connection, inner, {report.scope for report in apart})
+    return found | _told_by_others(connection, outer, {report.scope for report in counted}, makes_spans_apart)
+
+
+def _told_by_others(
+    connection: Connection, call_ids: set[int], scopes: set[str], of: Callable[[str], bool] = bool
+) -> set[int]:
+    """Those of which an instrumentation of that kind told that is not the only one at hand: most traffic is of one."""
+    told = rows_by_key(connection, "reports", ("call_id", "scope"), "call_id", call_ids)
+    return {call_id for call_id, scope in told if scopes != {scope} and of(scope)}
 
 
 def _marked(reports: Iterable[Report]) -> defaultdict[str, set[int]]:
