@@ -30,6 +30,7 @@ from outlay.model import (
     priced_model,
 )
 from outlay.providers.base import Reader, Reading, Request, StreamReading
+from outlay.providers.foreign import is_mapping
 from outlay.providers.prompt import Prompt
 from outlay.providers.registry import ShapeStream, marked, reader_for
 from outlay.spans import OpenSpan
@@ -277,7 +278,7 @@ class LiveCall:
             fold = self._fold
             return estimated(fold.reading(), self._request, fold.output_characters, fold.finished)
         answer = decoded(self._answer)
-        if isinstance(answer, Mapping):
+        if is_mapping(answer):
             return self.reader.read_response(self._request, answer)
         if status is not None and status < 400:
             return self.reader.read_response(self._request, {})  # speech is billed by what went in
@@ -287,7 +288,7 @@ class LiveCall:
         """The reading by the rules of the provider that left its marks on the answer, if one did."""
         said = {"id": reading.response_id, "usage": reading.usage_raw}
         answer = said if self._fold is not None else decoded(self._answer)
-        found = marked(answer) if isinstance(answer, Mapping) else None
+        found = marked(answer) if is_mapping(answer) else None
         if found is None or found == self.provider:
             return reading
         self.provider, self.reader = found, reader_for(found)

@@ -7,6 +7,7 @@ back from fast mode, and the bill follows what was served. A response that is si
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any, Final
 
 from outlay.model import STANDARD_TERMS, Terms
@@ -49,13 +50,19 @@ def served_terms(
     asked = request.terms if request else STANDARD_TERMS
     if tier is None and speed is None and region is None and not batch:
         return asked
-    served, in_batch = _tier(tier) if text(tier) else (asked.service_tier, False)
-    return Terms(
+    return _served_terms(asked, text(tier), text(speed), text(region), batch)
+
+
+@lru_cache(maxsize=256)
+def _served_terms(asked: Terms, tier: str | None, speed: str | None, region: str | None, batch: bool) -> Terms:
+    served, in_batch = _tier(tier) if tier else (asked.service_tier, False)
+    terms = Terms(
         service_tier=served,
         batch=asked.batch or batch or in_batch,
-        speed=_speed(speed) if text(speed) else asked.speed,
-        region=_region(region) if text(region) else asked.region,
+        speed=_speed(speed) if speed else asked.speed,
+        region=_region(region) if region else asked.region,
     )
+    return STANDARD_TERMS if terms == STANDARD_TERMS else terms
 
 
 def _tier(value: object) -> tuple[str | None, bool]:
