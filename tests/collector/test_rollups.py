@@ -15,7 +15,7 @@ from outlay_collector.periods import INTERVALS, Interval, edges, to_ns
 from outlay_collector.rolling import sum_up_all
 from outlay_collector.store.engine import open_engine
 from outlay_collector.store.migrate import migrate
-from outlay_collector.store.query import UsageQuery
+from outlay_collector.store.query import CallsQuery, UsageQuery
 from outlay_collector.store.rollups import (
     DAY_NS,
     HOUR_NS,
@@ -149,6 +149,10 @@ def test_rollups_equal_calls_at_any_moment(
             assert verify(summed) == []
     for query in asked:
         assert SqlStore(summed).usage(query) == SqlStore(plain).usage(query)
+        listed = CallsQuery(limit=3, from_ns=query.from_ns, to_ns=query.to_ns, filters=query.filters)
+        assert [call["bill_key"] for call in SqlStore(summed).calls(listed)] == [
+            call["bill_key"] for call in SqlStore(plain).calls(listed)
+        ]
 
 
 @BOTH_BACKENDS

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import Connection, and_, func, or_, select
+from sqlalchemy import ColumnElement, Connection, and_, func, or_, select
 
 from outlay_collector.store.dimensions import matches
 from outlay_collector.store.narrowing import newest_ranges
@@ -17,8 +17,9 @@ def read_calls(connection: Connection, query: CallsQuery) -> list[StoredCall]:
     """The latest calls first; calls of one instant, the last to arrive first."""
     if not query.filters:
         return _listed(connection, query, None, query.limit)
-    first, last = connection.execute(select(func.min(CALLS.c.started_at_ns), func.max(CALLS.c.started_at_ns))).one()
-    if first is None:
+    first = first_call_at_ns(connection)
+    last = connection.execute(select(func.max(CALLS.c.started_at_ns))).scalar()  # together, all of the index is read
+    if first is None or last is None:
         return []
     from_ns, to_ns = max(first, query.from_ns or 0), min(last, query.to_ns or last, (query.before or (last, 0))[0]) + 1
     found: list[StoredCall] = []
@@ -31,27 +32,24 @@ def read_calls(connection: Connection, query: CallsQuery) -> list[StoredCall]:
 
 def _listed(connection: Connection, query: CallsQuery, ranges: Sequence[Range] | None, limit: int) -> list[StoredCall]:
     """Within those ranges, the latest first: one after the other, so that each is left as soon as there are enough."""
-    statement = select(CALLS).order_by(CALLS.c.started_at_ns.desc(), CALLS.c.id.desc())
-    statement = statement.where(matches(CALLS, query.filters))
-    if query.from_ns is not None:
-        statement = statement.where(CALLS.c.started_at_ns >= query.from_ns)
-    if query.to_ns is not None:
-        statement = statement.where(CALLS.c.started_at_ns < query.to_ns)
-    if query.before is not None:
-        started_at_ns, call_id = query.before
-        earlier = and_(CALLS.c.started_at_ns == started_at_ns, CALLS.c.id < call_id)
-        statement = statement.where(
-            CALLS.c.started_at_ns <= started_at_ns, or_(CALLS.c.started_at_ns < started_at_ns, earlier)
-        )
     found: list[StoredCall] = []
-    for within in [None] if ranges is None else ranges:
-        some = statement.limit(limit - len(found))
-        if within is not None:
-            some = some.where(CALLS.c.started_at_ns >= within[0], CALLS.c.started_at_ns < within[1])
-        found += [row._asdict() for row in connection.execute(some)]
+    for start, end in [(query.from_ns, query.to_ns)] if ranges is None else ranges:
+        within = _within(query, start, end)
+        some = select(CALLS).order_by(CALLS.c.started_at_ns.desc(), CALLS.c.id.desc()).limit(limit - len(found))
+        found += [row._asdict() for row in connection.execute(some.where(matches(CALLS, query.filters), *within))]
         if len(found) == limit:
             break
     return found
+
+
+def _within(query: CallsQuery, start: int | None, end: int | None) -> list[ColumnElement[bool]]:
+    """One bound on each side: of two on one side SQLite seeks by either, and reads all that is between them."""
+    at, before = CALLS.c.started_at_ns, query.before
+    conditions = [] if start is None else [at >= start]
+    if before is None or (end is not None and end <= before[0]):
+        return conditions if end is None else [*conditions, at < end]
+    earlier = and_(at == before[0], CALLS.c.id < before[1])
+    return [*conditions, at <= before[0], or_(at < before[0], earlier)]
 
 
 def read_call(connection: Connection, call_id: int) -> tuple[StoredCall, list[StoredReport]] | None:
