@@ -12,14 +12,16 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import groupby
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from outlay_alerts.channels import TransportError, send
 from outlay_alerts.config import Channel
 from outlay_alerts.message import compose
 from outlay_alerts.records import Delivery, DeliveryStatus, Outbox
 from outlay_alerts.rules import Rule
 from outlay_alerts.silence import Silence, silenced
+
+if TYPE_CHECKING:
+    from outlay_alerts.channels import TransportError
 
 logger = logging.getLogger(__name__)
 
@@ -72,6 +74,8 @@ class Dispatcher:
 
     def _deliver(self, batch: Sequence[Delivery], silences: Sequence[Silence]) -> bool:
         """One message: the deliveries of one rule to one channel. True where it was taken."""
+        from outlay_alerts.channels import TransportError, send  # brings Apprise, which takes 0.4 s to import
+
         now = self.clock()
         held = self.outbox.claim(batch, now + CLAIM_FOR, now)
         quiet = [delivery for delivery in held if silenced(delivery.transition, silences, now)]

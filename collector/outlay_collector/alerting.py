@@ -16,6 +16,7 @@ from typing import Any, Final
 
 from outlay_alerts.config import Channel
 from outlay_alerts.defaults import default_rules
+from outlay_alerts.dispatch import Dispatcher
 from outlay_alerts.evaluate import Evaluation, evaluate
 from outlay_alerts.measurements import BudgetState, LimitState, Match, Measurement, Percentiles, Window
 from outlay_alerts.rules import Rule
@@ -116,8 +117,6 @@ class Alerting:
 
     def tell(self) -> int:
         """Sends what is due. Returns how many messages were taken."""
-        from outlay_alerts.dispatch import Dispatcher  # brings Apprise, which takes 0.4 s to import
-
         return Dispatcher(self._rules, self._channels, self._store, lambda: from_ns(self._clock())).run()
 
     @contextmanager

@@ -13,6 +13,7 @@ from datetime import timedelta
 from typing import Any, Final
 
 from outlay_alerts.config import Channel
+from outlay_alerts.dispatch import CLAIM_FOR, GIVE_UP_AFTER, retry_after
 from outlay_alerts.message import Message
 from sqlalchemy import Engine, Row
 
@@ -65,8 +66,6 @@ class Reporting:
         return sum(self._send_due(report) for report in self._reports)
 
     def _send_due(self, report: ScheduledReport) -> int:
-        from outlay_alerts.dispatch import CLAIM_FOR  # brings Apprise, which takes 0.4 s to import
-
         now_ns = self._clock()
         period = report.last_period(now_ns - SETTLED_NS)
         first = self._store.first_call_at_ns()
@@ -83,8 +82,7 @@ class Reporting:
         return sum(self._send(channels[row.channel], message, row) for row in due)
 
     def _send(self, channel: Channel, message: Message, row: Row[Any]) -> bool:
-        from outlay_alerts.channels import TransportError, send
-        from outlay_alerts.dispatch import GIVE_UP_AFTER, retry_after
+        from outlay_alerts.channels import TransportError, send  # brings Apprise, which takes 0.4 s to import
 
         try:
             send(channel.url.get_secret_value(), message)
