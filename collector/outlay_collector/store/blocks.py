@@ -215,10 +215,10 @@ def encode_durations(block: Block) -> bytes:
     return b"".join(part for durations in (block.latency, block.ttft) for part in _histograms(durations, rows))
 
 
-def decode_durations(said: bytes, rows: int) -> tuple[Durations, Durations]:
-    """What was encoded, of so many groups."""
-    latency, at = _durations(said, 0, rows)
-    ttft, _ = _durations(said, at, rows)
+def decode_durations(said: bytes, rows: int, only: Numbers | None = None) -> tuple[Durations, Durations]:
+    """What was encoded, of so many groups. `only`: of those rows alone, which are numbered from 0 then."""
+    latency, at = _durations(said, 0, rows, only)
+    ttft, _ = _durations(said, at, rows, only)
     return latency, ttft
 
 
@@ -228,12 +228,17 @@ def _histograms(durations: Durations, rows: int) -> Iterator[bytes]:
     yield _column(durations.calls)
 
 
-def _durations(said: bytes, at: int, rows: int) -> tuple[Durations, int]:
+def _durations(said: bytes, at: int, rows: int, only: Numbers | None) -> tuple[Durations, int]:
     each, at = _values(said, at, rows)
     entries = int(each.sum())
     bins = np.frombuffer(said, np.uint8, entries, at)
     calls, at = _values(said, at + entries, entries)
-    return Durations(np.repeat(np.arange(rows), each), bins, calls), at
+    if only is None:
+        return Durations(np.repeat(np.arange(rows), each), bins, calls), at
+    wanted = each[only].astype(np.int64)
+    starts = np.cumsum(each, dtype=np.int64)[only] - wanted
+    entry = np.repeat(starts - np.cumsum(wanted) + wanted, wanted) + np.arange(wanted.sum())
+    return Durations(np.repeat(np.arange(len(only)), wanted), bins[entry], calls[entry]), at
 
 
 def narrowed(values: Numbers) -> Numbers:

@@ -80,7 +80,7 @@ class _Search:
         if rolled and self._wanted is not None:
             found = read_figures(self._connection, self._grouping, rolled, self._wanted)
             if found is not None:
-                known = summed(found.buckets, found.figures.measures[self._measure], len(ordered)).tolist()
+                known = summed(found.buckets, found.measure(self._measure), len(ordered)).tolist()
         counts = [(*ordered[n], None if n in unknown else known[n]) for n in range(len(ordered) - 1, -1, -1)]
         return [part for part in counts if part[2] != 0]
 

@@ -70,30 +70,30 @@ class _Answer:
         self._rolled = self._read_rolled([segment for segment in segments if segment.length_ns is not None])
         self._calls = Unrolled(connection, query, [segment for segment in segments if segment.length_ns is None])
         self._names: dict[int, str | None] = {NOBODY: None}
-        self._add_up()
+        self._group()
 
     def rows(self) -> list[UsageRow]:
         shown, rank = self._shown()
         if not len(shown):
             return []
-        place = np.full(len(self._figures), -1)
+        place = np.full(len(self._buckets), -1)
         place[shown] = np.arange(len(shown))
-        latency, ttft = (percentiles_of_groups(each, len(shown)) for each in self._durations(place, shown))
-        figures, buckets = self._figures.only(shown), self._buckets[shown]
-        named = [[self._names[id_] for id_ in column.tolist()] for column in figures.ids]
-        groups = list(zip(*named, strict=True)) if named else [()] * len(shown)
-        order = _order(buckets, groups, rank)
-        measures = _columns(figures)
+        groups = place[self._groups]
+        latency, ttft = (percentiles_of_groups(each, len(shown)) for each in self._durations(groups, shown))
+        buckets, ids = self._buckets[shown], [column[shown] for column in self._ids]
+        named = [[self._names[id_] for id_ in column.tolist()] for column in ids]
+        named_groups = list(zip(*named, strict=True)) if named else [()] * len(shown)
+        measures = _columns(self._figures(groups, ids, len(shown)))
         bucketed = self._query.edges is not None
         return [
             UsageRow(
                 bucket=int(buckets[n]) if bucketed else None,
-                group=groups[n],
+                group=named_groups[n],
                 latency_ms=_percentiles(*latency[n]),
                 ttft_ms=_percentiles(*ttft[n]),
                 **{name: values[n] for name, values in measures.items()},
             )
-            for n in order
+            for n in _order(buckets, named_groups, rank)
         ]
 
     def _read_rolled(self, segments: Sequence[Segment]) -> Rolled | None:
@@ -103,21 +103,33 @@ class _Answer:
             return None
         return read_figures(self._connection, grouping, segments, wanted)
 
-    def _add_up(self) -> None:
-        """The groups there are, each with its bucket, ids and figures, and of which group each row is."""
+    def _group(self) -> None:
+        """The groups there are, each with its bucket and ids, and of which group each row is."""
         parts, buckets = [], []
         if self._rolled is not None:
             places = [GROUPINGS[self._rolled.grouping].index(name) for name in self._query.group_by]
-            rolled = self._rolled.figures
-            parts.append(Figures([rolled.ids[place] for place in places], rolled.measures, rolled.known))
+            for part in self._rolled.parts:
+                parts.append(Figures([part.ids[place] for place in places], part.measures, part.known))
             buckets.append(self._rolled.buckets)
-        parts.append(self._calls.figures(self._ids()))
+        parts.append(self._calls.figures(self._named_ids()))
         buckets.append(self._calls.buckets)
-        figures = joined_figures(parts)
-        self._groups, (self._buckets, *ids) = grouped([np.concatenate(buckets), *figures.ids], len(figures))
-        self._figures = added_up(figures, self._groups, ids, len(self._buckets))
+        ids = [np.concatenate(columns) for columns in zip(*(part.ids for part in parts), strict=True)]
+        rows = [np.concatenate(buckets), *ids]
+        self._parts = parts
+        self._groups, (self._buckets, *self._ids) = grouped(rows, len(rows[0]))
 
-    def _ids(self) -> dict[str, int]:
+    def _figures(self, groups: Numbers, ids: list[Numbers], number: int) -> Figures:
+        """The sums of the rows by those groups; -1: of no interest."""
+        rows = np.flatnonzero(groups >= 0)
+        if len(rows) == len(groups):
+            return added_up(joined_figures(self._parts), groups, ids, number)
+        parts, ends = [], np.cumsum([len(part) for part in self._parts])
+        for part, end, some in zip(self._parts, ends, np.split(rows, np.searchsorted(rows, ends[:-1])), strict=True):
+            if len(some):
+                parts.append(part.only(some - (end - len(part))))
+        return added_up(joined_figures(parts), groups[rows], ids, number)
+
+    def _named_ids(self) -> dict[str, int]:
         """Of the names that calls have."""
         names = sorted(self._calls.names())
         if not names:
@@ -135,14 +147,15 @@ class _Answer:
     def _shown(self) -> tuple[Numbers, Numbers]:
         """Which groups the answer has, and the rank of each: the greatest first, those without the figure last, equal
         ones by name. Their names are known from here on."""
-        query, ids = self._query, self._figures.ids
-        everything = np.arange(len(self._figures))
+        query, ids = self._query, self._ids
+        everything = np.arange(len(self._buckets))
         if query.order is None:
             self._name(ids)
             return everything, np.zeros(len(everything), np.int64)
         group, values = grouped(ids, len(everything))
         number = len(values[0]) if values else min(1, len(everything))
-        totals = summed(group, self._figures.measures[MEASURES.index(query.order)], number)
+        measure = np.concatenate([part.measures[MEASURES.index(query.order)] for part in self._parts])
+        totals = summed(group[self._groups], measure, number)
         candidates = np.arange(number)
         if query.limit is not None and query.limit < number:
             least = np.partition(totals, number - query.limit)[number - query.limit]
@@ -161,9 +174,9 @@ class _Answer:
         if ids:
             self._names |= names_of(self._connection, ids)
 
-    def _durations(self, place: Numbers, shown: Numbers) -> tuple[Sequence[Durations], Sequence[Durations]]:
-        """Of latency and of time to first token, by the place of each group in the answer, -1 where it has none."""
-        groups = place[self._groups]
+    def _durations(self, groups: Numbers, shown: Numbers) -> tuple[Sequence[Durations], Sequence[Durations]]:
+        """Of latency and of time to first token, by the place of each row's group in the answer, -1 where it has
+        none."""
         rolled = len(groups) - len(self._calls)
         found = [self._calls.durations(groups[rolled:], self._only(shown))]
         if self._rolled is not None:
@@ -176,7 +189,7 @@ class _Answer:
         query = self._query
         if query.limit is None or len(query.group_by) != 1:
             return {}
-        ids = np.unique(self._figures.ids[0][shown]).tolist()
+        ids = np.unique(self._ids[0][shown]).tolist()
         return {query.group_by[0]: [self._names[id_] or "" for id_ in ids]} if len(ids) <= _MOST_NAMED else {}
 
 

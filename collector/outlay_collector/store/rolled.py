@@ -35,18 +35,26 @@ Wanted = Mapping[str, Sequence[int]]
 
 @dataclass(frozen=True, slots=True)
 class Rolled:
-    """The rows of some blocks. `rows`: for each block how many groups it has and, where not all are wanted, which."""
+    """The rows of some blocks. `rows`: for each block how many groups it has and, where not all are wanted, which;
+    `parts`: the figures of those that are."""
 
     grouping: int
     segments: Sequence[Segment]
     rows: Sequence[tuple[int, Numbers | None]]
     buckets: Numbers
-    figures: Figures
+    parts: Sequence[Figures]
+
+    def measure(self, place: int) -> Numbers:
+        return np.concatenate([part.measures[place] for part in self.parts])
+
+    @property
+    def figures(self) -> Figures:
+        return joined_figures(self.parts)
 
 
 def read_figures(connection: Connection, grouping: int, segments: Sequence[Segment], wanted: Wanted) -> Rolled | None:
     """All rows of those segments, which must be of rollups, that have the wanted ids. None where there are none."""
-    filters = [(GROUPINGS[grouping].index(name), np.array(ids)) for name, ids in wanted.items()]
+    filters = [_Filter(GROUPINGS[grouping].index(name), ids) for name, ids in wanted.items()]
     places = {length: _Places(list(some)) for length, some in groupby(_sorted(segments), lambda s: s.length_ns)}
     rows: list[tuple[int, Numbers | None]] = []
     parts: list[Figures] = []
@@ -55,15 +63,42 @@ def read_figures(connection: Connection, grouping: int, segments: Sequence[Segme
         minutes = int(length_ns == MINUTE_NS)
         figures = decode_figures(said, minutes + len(GROUPINGS[grouping]), groups)
         bucket, mask = places[length_ns].of(start_ns, figures.ids.pop(0) if minutes else None)
-        for place, ids in filters:
-            mask = _and(mask, np.isin(figures.ids[place], ids))
-        chosen = None if mask is None or mask.all() else np.flatnonzero(mask)
+        chosen = _chosen(figures, mask, filters, ordered=not minutes)
         rows.append((groups, chosen))
         parts.append(figures if chosen is None else figures.only(chosen))
         buckets.append(_each(bucket, groups) if chosen is None else _each(bucket, groups)[chosen])
     if not parts:
         return None
-    return Rolled(grouping, segments, rows, np.concatenate(buckets), joined_figures(parts))
+    return Rolled(grouping, segments, rows, np.concatenate(buckets), parts)
+
+
+class _Filter:
+    """Which rows have one of those ids in that column."""
+
+    def __init__(self, place: int, ids: Sequence[int]) -> None:
+        self.place = place
+        self._ids = np.array(sorted(ids), np.int64)
+        self._among = np.zeros(int(self._ids[-1]) + 2, np.bool_)  # the last stands for all above
+        self._among[self._ids] = True
+
+    def mask(self, column: Numbers) -> Mask:
+        return self._among.take(column, mode="clip")
+
+    def rows(self, rising: Numbers) -> Numbers:
+        """Of a column in rising order; looked up in its own type, as another would be a copy of it."""
+        ids = self._ids[self._ids <= np.iinfo(rising.dtype).max].astype(rising.dtype)
+        firsts, ends = np.searchsorted(rising, ids, "left"), np.searchsorted(rising, ids, "right")
+        return np.concatenate([np.arange(*each) for each in zip(firsts, ends, strict=True)] or [firsts])
+
+
+def _chosen(figures: Figures, mask: Mask | None, filters: Sequence[_Filter], *, ordered: bool) -> Numbers | None:
+    """The rows that are wanted, rising; None: all. `ordered`: by their first column."""
+    if mask is None and ordered and [each.place for each in filters] == [0]:
+        rows = filters[0].rows(figures.ids[0])
+        return None if len(rows) == len(figures) else rows
+    for each in filters:
+        mask = _and(mask, each.mask(figures.ids[each.place]))
+    return None if mask is None or mask.all() else np.flatnonzero(mask)
 
 
 def read_durations(connection: Connection, rolled: Rolled, groups: Numbers) -> tuple[Durations, Durations]:
@@ -74,22 +109,13 @@ def read_durations(connection: Connection, rolled: Rolled, groups: Numbers) -> t
     for (rows, chosen), (_, _, _, said) in zip(rolled.rows, blocks, strict=True):
         number = rows if chosen is None else len(chosen)
         mine, at = groups[at : at + number], at + number
-        if (mine < 0).all():
+        shown = np.flatnonzero(mine >= 0)
+        if not len(shown):
             continue
-        if chosen is not None:
-            mine, some = np.full(rows, -1), mine
-            mine[chosen] = some
-        for into, durations in zip(found, decode_durations(said, rows), strict=True):
-            into.append(_of_groups(durations, mine))
+        mine, only = mine[shown], shown if chosen is None else chosen[shown]
+        for into, part in zip(found, decode_durations(said, rows, only if len(only) < rows else None), strict=True):
+            into.append(Durations(mine[part.groups], part.bins, part.calls))
     return _joined(found[0]), _joined(found[1])
-
-
-def _of_groups(durations: Durations, groups: Numbers) -> Durations:
-    by_group = groups[durations.groups]
-    if len(by_group) and by_group.min() < 0:
-        known = np.flatnonzero(by_group >= 0)
-        return Durations(by_group[known], durations.bins[known], durations.calls[known])
-    return Durations(by_group, durations.bins, durations.calls)
 
 
 def _joined(parts: Sequence[Durations]) -> Durations:
