@@ -1,8 +1,10 @@
 """What Outlay adds to a call of an SDK, beside a hand-written span with the same attributes, and beside its peers.
 
 Bare, hand-written and Outlay take turns in short blocks within one process; compared are the lower quartiles of the CPU
-time of all threads, for what else the machine does only adds to it. The provider is the HTTP client's in-memory
-transport, so that nothing but Python is measured; finished spans go to an exporter that throws them away, for all.
+time of all threads, for what else the machine does only adds to it. `by hand` sets attributes that are known before the
+call is made, which nobody can; `by hand, read` is what has to be written to know them (`by_hand.py`). The provider is
+the HTTP client's in-memory transport, so that nothing but Python is measured; finished spans go to an exporter that
+throws them away, for all.
 
     python benchmarks/overhead.py [--rounds 120] [--calls 20] [--traced]
     python benchmarks/overhead.py --peers [--only logfire]
@@ -26,6 +28,7 @@ from typing import Any
 
 import anthropic
 import openai
+from by_hand import reading_by_hand
 from footprint import footprint
 from opentelemetry import trace
 from opentelemetry.sdk.trace import TracerProvider
@@ -43,6 +46,7 @@ from outlay.transport import patch_transport
 from peers import PEERS, Patched, alone, environment, versions
 from sdk_calls import SIZES, Call, all_calls, http
 
+FLOORS = ("by hand", "by hand, read")
 LONG = str(SIZES[-1])
 """Calls that end so take ten times as long as the others, and a quarter of the rounds."""
 
@@ -98,10 +102,10 @@ class Sink(Delivery):
 
 
 class Contenders:
-    """The three ways of making a call."""
+    """The ways of making a call."""
 
     def __init__(self, tracers: TracerProvider, batch: int) -> None:
-        self._tracer = tracers.get_tracer("by hand")
+        self.tracer = tracers.get_tracer("by hand")
         settings = read_settings({"OUTLAY_SPOOL_DIR": "off"})  # `delivery.py` measures what the spool costs
         self._sink = Sink(settings, batch)
         self._runtime = Runtime(settings, PriceBook.bundled(), OpenGate(), self._sink)
@@ -135,7 +139,7 @@ class Contenders:
         name, attributes = span_name(self._sink.last.call), dict(span_attributes(self._sink.last.call))
 
         def spanned() -> Any:
-            with self._tracer.start_as_current_span(name, kind=SpanKind.CLIENT) as span:
+            with self.tracer.start_as_current_span(name, kind=SpanKind.CLIENT) as span:
                 answer = call()
                 span.set_attributes(attributes)
             return answer
@@ -172,8 +176,8 @@ def undisturbed(costs: Sequence[float]) -> float:
 
 
 def report(kind: str, costs: dict[str, list[float]]) -> None:
-    """A line for each way: what it adds in microseconds, and how many hand-written spans that is, each with its 95%
-    interval by resampling rounds."""
+    """A line for each way: what it adds in microseconds, and how many hand-written spans of either kind that is, each
+    with its 95% interval by resampling rounds."""
     rounds, draw = range(len(costs["bare"])), random.Random(1)
     samples = [tuple(rounds), *(draw.choices(rounds, k=len(rounds)) for _ in range(1000))]
     added: dict[str, list[float]] = {name: [] for name in costs}
@@ -182,13 +186,16 @@ def report(kind: str, costs: dict[str, list[float]]) -> None:
         for name, cost in base.items():
             added[name].append(cost - base["bare"])
     for name in costs:
-        if name == "bare":
-            continue
-        times = [
-            ours / floor if floor > 0 else math.inf for ours, floor in zip(added[name], added["by hand"], strict=True)
-        ]
-        figures = f"{_interval(added[name], 1):>26}{_interval(times, 2):>24}"
-        print(f"{kind:24}{undisturbed(costs['bare']):>10.1f}  {name:16}{figures}", flush=True)
+        if name != "bare":
+            figures = f"{_interval(added[name], 1):>26}" + "".join(
+                f"{_interval([_times(ours, floor) for ours, floor in zip(added[name], added[by], strict=True)], 2):>24}"
+                for by in FLOORS
+            )
+            print(f"{kind:24}{undisturbed(costs['bare']):>10.1f}  {name:16}{figures}", flush=True)
+
+
+def _times(ours: float, floor: float) -> float:
+    return ours / floor if floor > 0 else math.inf
 
 
 def _interval(values: list[float], digits: int) -> str:
@@ -213,11 +220,12 @@ def measure(peer: str | None, arguments: argparse.Namespace) -> None:
     if patched is not None:
         patched.take_away()
     contenders = Contenders(tracers, arguments.calls + 1)
-    print(f"{'':24}{'bare us':>10}  {'':16}{'adds us':>26}{'times by hand':>24}")
+    print(f"{'':24}{'bare us':>10}  {'':16}{'adds us':>26}{'times by hand':>24}{'times by hand, read':>24}")
     for kind, call in calls.items():
         ways: dict[str, Way] = {
             "bare": (contenders.bare, call),
             "by hand": (contenders.bare, contenders.by_hand(call)),
+            "by hand, read": (contenders.bare, reading_by_hand(contenders.tracer, call)),
             "outlay": (contenders.outlay if arguments.traced else contenders.outlay_alone, call),
         }
         if peer is not None and patched is not None and _traces(patched, call, exporter):

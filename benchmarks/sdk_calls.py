@@ -10,6 +10,8 @@ import importlib
 import inspect
 import json
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 import anthropic
@@ -22,6 +24,22 @@ SIZES = (10, 110)
 """Of the streams, in chunks of text."""
 
 Call = Callable[[], Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A call as an application makes it: `create` asks, and a stream is read to its end."""
+
+    sdk: str
+    create: Call
+    streamed: bool
+
+    def __call__(self) -> Any:
+        last = self.create()
+        if self.streamed:
+            for chunk in last:
+                last = chunk
+        return last
 
 
 def events(chunks: Iterable[tuple[str | None, dict[str, Any]]], end: bytes = b"") -> Any:
@@ -88,54 +106,33 @@ def anthropic_answer(request: Any) -> Any:
     return events((part["type"], part) for part in parts)
 
 
-def openai_calls() -> dict[str, Call]:
+def openai_calls() -> dict[str, Made]:
     transport = http.MockTransport(openai_answer)
     client = openai.OpenAI(api_key="none", http_client=http.Client(transport=transport))
-
-    def unary() -> Any:
-        return client.chat.completions.create(model="gpt-4o", messages=QUESTION)
-
-    def streamed(chunks: int) -> Call:
-        def call() -> Any:
-            last = None
-            options: Any = {"include_usage": True}
-            for chunk in client.chat.completions.create(
-                model="gpt-4o", messages=QUESTION, stream=True, stream_options=options, seed=chunks
-            ):
-                last = chunk
-            return last
-
-        return call
-
-    return {"unary": unary, **{f"stream of {size}": streamed(size) for size in SIZES}}
+    create = partial(client.chat.completions.create, model="gpt-4o", messages=QUESTION)
+    options: Any = {"include_usage": True}
+    streams = {
+        f"stream of {size}": Made("openai", partial(create, stream=True, stream_options=options, seed=size), True)
+        for size in SIZES
+    }
+    return {"unary": Made("openai", create, False), **streams}
 
 
-def anthropic_calls() -> dict[str, Call]:
+def anthropic_calls() -> dict[str, Made]:
     transport = http.MockTransport(anthropic_answer)
     traces_itself = "open_telemetry" in inspect.signature(anthropic.Anthropic).parameters
     silent: Any = {"open_telemetry": False} if traces_itself else {}
     client = anthropic.Anthropic(api_key="none", http_client=http.Client(transport=transport), **silent)
-
-    def unary() -> Any:
-        return client.messages.create(model="claude-sonnet-4-6", max_tokens=100, messages=QUESTION)
-
-    def streamed(chunks: int) -> Call:
-        def call() -> Any:
-            last = None
-            for event in client.messages.create(
-                model="claude-sonnet-4-6", max_tokens=chunks, messages=QUESTION, stream=True
-            ):
-                last = event
-            return last
-
-        return call
-
-    return {"unary": unary, **{f"stream of {size}": streamed(size) for size in SIZES}}
+    create = partial(client.messages.create, model="claude-sonnet-4-6", messages=QUESTION)
+    streams = {
+        f"stream of {size}": Made("anthropic", partial(create, max_tokens=size, stream=True), True) for size in SIZES
+    }
+    return {"unary": Made("anthropic", partial(create, max_tokens=100), False), **streams}
 
 
-def all_calls() -> dict[str, Call]:
+def all_calls() -> dict[str, Made]:
     return {
-        f"{sdk} {kind}": call
+        f"{sdk} {kind}": made
         for sdk, calls in (("openai", openai_calls()), ("anthropic", anthropic_calls()))
-        for kind, call in calls.items()
+        for kind, made in calls.items()
     }
