@@ -198,7 +198,7 @@ def decimal_text(value: Decimal) -> str:
     text = str(value)
     if "E" in text:
         text = format(value, "f")
-    return text.rstrip("0").rstrip(".") if "." in text else text
+    return text.rstrip("0").rstrip(".") if text[-1] == "0" and "." in text else text
 
 
 _encode: Final = _compact_encoder()

@@ -52,23 +52,21 @@ class Usage:
     quantities: Mapping[str, Quantity]
     inferred: str | None = None
     other_models: Mapping[str, Usage] = field(default_factory=lambda: _NOTHING)
+    _totals: Totals | None = field(default=None, init=False, repr=False, compare=False)
 
     def totals(self) -> Totals:
-        """The sums the properties below give, all at once; None where not one unit of a sum was reported."""
-        sums: list[int | None] = [None] * len(_SUMS)
-        for unit, quantity in self.quantities.items():
-            for place in _PLACES.get(unit, ()):
-                sums[place] = int(quantity) + (sums[place] or 0)
-        return Totals(*sums)
+        """The sums the properties below give, all at once; None where not one unit of a sum was reported. Added up when
+        they are first asked for."""
+        found = self._totals
+        if found is None:
+            found = _added_up(self.quantities)
+            object.__setattr__(self, "_totals", found)
+        return found
 
     @property
     def input_tokens(self) -> int | None:
         """Everything the model was given, cached and tool tokens included."""
-        given: int | None = None
-        for unit, quantity in self.quantities.items():
-            if unit in INPUT_UNITS:
-                given = int(quantity) + (given or 0)
-        return given
+        return self.totals().input_tokens
 
     @property
     def output_tokens(self) -> int | None:
@@ -86,6 +84,14 @@ class Usage:
     @property
     def reasoning_tokens(self) -> int | None:
         return self.totals().reasoning_tokens
+
+
+def _added_up(quantities: Mapping[str, Quantity]) -> Totals:
+    sums: list[int | None] = [None] * len(_SUMS)
+    for unit, quantity in quantities.items():
+        for place in _PLACES.get(unit, ()):
+            sums[place] = int(quantity) + (sums[place] or 0)
+    return Totals(*sums)
 
 
 @record(frozen=True, slots=True)
@@ -150,6 +156,10 @@ class Cost:
     @classmethod
     def unpriced(cls, reason: str) -> Cost:
         return cls(nano_usd=None, status=CostStatus.UNPRICED, reason=reason)
+
+
+NOT_PRICED: Final = Cost.unpriced("the call was not priced")
+"""Of a call that nobody has looked up a price for."""
 
 
 @record(frozen=True, slots=True, kw_only=True)
@@ -247,8 +257,8 @@ class Call:
     usage_raw: Mapping[str, Any] | None = None
     reason_unread: str | None = None
     terms: Terms = STANDARD_TERMS
-    cost: Cost = field(default_factory=lambda: Cost.unpriced("the call was not priced"))
-    attribution: Attribution = field(default_factory=Attribution)
+    cost: Cost = NOT_PRICED
+    attribution: Attribution = NOBODY
     response_cache: ResponseCache | None = None
     avoided_nano_usd: int | None = None
     rate_limits: Mapping[str, RateLimit] = field(default_factory=lambda: _NOTHING)

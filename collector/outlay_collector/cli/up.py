@@ -23,7 +23,7 @@ DASHBOARD_PORT: Final = 8501
 
 app = typer.Typer(add_completion=False)
 
-_OBJECTS_BETWEEN_COLLECTIONS: Final = 50_000
+_OBJECTS_BETWEEN_COLLECTIONS: Final = 250_000
 
 
 @app.command()

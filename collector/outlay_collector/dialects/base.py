@@ -99,6 +99,8 @@ def newest(synonyms: Iterable[str], names: frozenset[str]) -> str:
 
 def text(value: object) -> str | None:
     """A short text, None where there is none. Cut at `LONGEST_TEXT`; without NUL, which Postgres cannot hold."""
+    if value is None:
+        return None
     if isinstance(value, str):
         if len(value) <= LONGEST_TEXT and "\0" not in value:
             return value or None
