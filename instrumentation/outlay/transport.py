@@ -46,9 +46,9 @@ def patch_transport(patches: Patches, module: ModuleType) -> None:
     patches.replace(response, "aiter_bytes", _aiter_bytes)
 
 
-def _is_own(request: Any = None, *_: Any, **__: Any) -> bool:
+def _is_own(request: Any) -> bool:
     """Whether a request is made for an answer of a model. A token is fetched, or exchanged, inside a call."""
-    return request is None or _is_attempt(request.url.raw_path)
+    return _is_attempt(request.url.raw_path)
 
 
 _is_attempt = functools.lru_cache(maxsize=1024)(lambda raw_path: is_attempt(raw_path.decode("latin-1")))
@@ -56,13 +56,13 @@ _is_attempt = functools.lru_cache(maxsize=1024)(lambda raw_path: is_attempt(raw_
 
 def _send(original: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(original)
-    def send(self: Any, *args: Any, **kwargs: Any) -> Any:
+    def send(self: Any, request: Any, **options: Any) -> Any:
         call = under_way.get()
-        if call is None or not _is_own(*args, **kwargs):
-            return original(self, *args, **kwargs)
+        if call is None or not _is_own(request):
+            return original(self, request, **options)
         began_ns = time.perf_counter_ns()
         try:
-            response = original(self, *args, **kwargs)
+            response = original(self, request, **options)
         except BaseException as error:
             _failed(call, error, began_ns)
             raise
@@ -74,13 +74,13 @@ def _send(original: Callable[..., Any]) -> Callable[..., Any]:
 
 def _async_send(original: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(original)
-    async def send(self: Any, *args: Any, **kwargs: Any) -> Any:
+    async def send(self: Any, request: Any, **options: Any) -> Any:
         call = under_way.get()
-        if call is None or not _is_own(*args, **kwargs):
-            return await original(self, *args, **kwargs)
+        if call is None or not _is_own(request):
+            return await original(self, request, **options)
         began_ns = time.perf_counter_ns()
         try:
-            response = await original(self, *args, **kwargs)
+            response = await original(self, request, **options)
         except BaseException as error:
             _failed(call, error, began_ns)
             raise

@@ -168,3 +168,27 @@ async def test_a_call_through_a_platform_of_anthropic_is_one_span_under_its_name
     _check(call, provider, model)
     # $3 in, $0.30 from the cache and $15 out a million: 60 x 3,000 + 40 x 300 + 20 x 15,000 nano-USD.
     assert call["outlay.cost.nano_usd"] == 492_000
+
+
+def test_an_address_that_a_client_works_out_anew_is_the_one_the_call_is_told_with(
+    endpoints: Endpoints, instrumented: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A client that overrides `base_url`, and the module's own client, which looks at `openai.base_url` first."""
+    elsewhere = f"{endpoints.url}/v1".replace("127.0.0.1", "localhost")
+
+    class Rotating(openai.OpenAI):
+        @property
+        def base_url(self) -> Any:
+            return self._enforce_trailing_slash(type(self._base_url)(elsewhere))
+
+        @base_url.setter
+        def base_url(self, url: Any) -> None:
+            raise AttributeError
+
+    monkeypatch.setattr(openai, "api_key", "none")
+    monkeypatch.setattr(openai, "base_url", elsewhere)
+    with Rotating(api_key="none", base_url="http://127.0.0.1:9/v1") as client:
+        client.chat.completions.create(model="gpt-4o-mini", messages=QUESTION)
+    openai.chat.completions.create(model="gpt-4o-mini", messages=QUESTION)
+
+    assert [call["server.address"] for call in instrumented.calls()] == ["localhost", "localhost"]

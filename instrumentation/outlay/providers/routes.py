@@ -10,7 +10,6 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import chain
 from typing import Any, Final
 from urllib.parse import unquote
 
@@ -162,18 +161,23 @@ def _cap(body: Mapping[str, Any]) -> int | None:
     """The most tokens the call may produce, all its alternatives together."""
     if _CAPPING.isdisjoint(body):
         return None
-    for holder in chain((body,), (mapping(body.get(nested)) for nested in _NESTED_CAPS)):
-        if cap := _said_cap(holder):
-            alternatives = body.get("n") or holder.get("candidateCount")
-            return cap * alternatives if type(alternatives) is int and alternatives > 1 else cap
+    if cap := _cap_in(body):
+        return cap * _alternatives(body.get("n"))
+    for holder in (mapping(body.get(nested)) for nested in _NESTED_CAPS):
+        if cap := _cap_in(holder):
+            return cap * _alternatives(body.get("n") or holder.get("candidateCount"))
     return None
 
 
-def _said_cap(holder: Mapping[str, Any]) -> int | None:
+def _cap_in(holder: Mapping[str, Any]) -> int | None:
     for field in _CAPS:
         if type(cap := holder.get(field)) is int and cap > 0:
             return cap
     return None
+
+
+def _alternatives(said: object) -> int:
+    return said if type(said) is int and said > 1 else 1
 
 
 def _attribution(body: Mapping[str, Any]) -> Attribution:
@@ -182,10 +186,7 @@ def _attribution(body: Mapping[str, Any]) -> Attribution:
     if _NAMING.isdisjoint(body):
         return NOBODY
     metadata, conversation = mapping(body.get("metadata")), body.get("conversation")
-    user = first_text(body, "user", "safety_identifier")
-    if not (metadata or user or conversation):  # fields that the SDK leaves in the body to say nothing
-        return NOBODY
-    user = user or first_text(metadata, "user_id", "user")
+    user = first_text(body, "user", "safety_identifier") or first_text(metadata, "user_id", "user")
     session = first_text(metadata, "session_id") or text(conversation) or first_text(mapping(conversation), "id")
     tags = {name: value for name, value in metadata.items() if name not in _KNOWN_METADATA and _is_label(value)}
     if not (user or session or tags or not _KNOWN_METADATA.isdisjoint(metadata)):

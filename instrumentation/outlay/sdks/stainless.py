@@ -37,6 +37,10 @@ if TYPE_CHECKING:
 
 _RAW: Final = "X-Stainless-Raw-Response"
 _REFUSALS: Final = (400, 422)
+_ADDRESS_KEEPERS: Final = ("openai._client", "openai._base_client", "anthropic._base_client")
+"""Modules of the clients whose `base_url` is `_base_url`. That of `openai` itself, for one, looks at a global first."""
+_UNSAID: Final[set[type]] = set()
+"""What the SDKs put where a field was not given."""
 _PLATFORMS: Final = {
     "BaseAzureClient": "azure",
     "BaseBedrockClient": "bedrock",
@@ -56,6 +60,7 @@ def patch(patches: Patches, sdk: Sdk, runtime: Runtime, module: ModuleType) -> N
         websockets.patch(patches, runtime, module)
         return
     point = _ChokePoint(Interception(runtime, sdk.provider), (module.Stream, module.AsyncStream))
+    _UNSAID.update((module.Omit, module.NotGiven))
     for base, wrap in ((module.SyncAPIClient, point.wrap), (module.AsyncAPIClient, point.wrap_async)):
         # Others who wrap `request` leave theirs on a subclass, in front of the base's.
         for client in (base, *_heirs(base)):
@@ -128,9 +133,11 @@ class _ChokePoint:
         url: str = options.url
         if not (is_post or is_fetched(url)) or _is_under_way(client):
             return None
-        host: str = client.base_url.host if url.startswith("/") else urlsplit(url).hostname or client.base_url.host
-        platform = _platform(client)
-        call = self._interception.begin(url, host, _body_of(options), platform) if is_post else None
+        host = None if url.startswith("/") else urlsplit(url).hostname
+        if host is None:
+            host = (client._base_url if _keeps_address(client.__class__) else client.base_url).host
+        platform, body = _platform(client), _body_of(options)
+        call = self._interception.begin(url, host, body, platform) if is_post else None
         if call is None and is_fetched(url):
             streamed = is_mapping(options.params) and options.params.get("stream") is True
             call = self._interception.begin_fetching(url, host, streamed=streamed, provider=platform)
@@ -138,7 +145,7 @@ class _ChokePoint:
             return None
         call.sender = id(client)
         if call.is_asked_to_stream:
-            call.asks_for_usage = host not in self._refusing_usage and _may_ask_for_usage(options)
+            call.asks_for_usage = host not in self._refusing_usage and _may_ask_for_usage(options, body)
         return call
 
     @shielded
@@ -181,18 +188,24 @@ def _platform_of(kind: type) -> str | None:
     return next((_PLATFORMS[base.__name__] for base in kind.__mro__ if base.__name__ in _PLATFORMS), None)
 
 
+@lru_cache(maxsize=256)
+def _keeps_address(kind: type) -> bool:
+    """Whether its `base_url` gives what the client keeps, and nothing else: OpenAI's imports a module to."""
+    return next(base for base in kind.__mro__ if "base_url" in vars(base)).__module__ in _ADDRESS_KEEPERS
+
+
 def _is_under_way(client: Any) -> bool:
     """Whether the client is sending a call already: somebody else's wrapper stands between two of ours."""
     call = under_way.get()
     return call is not None and call.sender == id(client)
 
 
-def _may_ask_for_usage(options: Any) -> bool:
+def _may_ask_for_usage(options: Any, body: Mapping[str, Any]) -> bool:
     """Chat streams of OpenAI's format only say what they used where they are asked to. What is taken raw is not ours
     to add to."""
     if not options.url.endswith("/chat/completions") or _is_raw(options) or not isinstance(options.json_data, Mapping):
         return False
-    asked = _body_of(options).get("stream_options")
+    asked = body.get("stream_options")
     return asked is None or (isinstance(asked, Mapping) and not asked.get("include_usage"))
 
 
@@ -246,12 +259,13 @@ def _silence(original: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _body_of(options: Any) -> Mapping[str, Any]:
+    """What the request says. Anthropic's body has every field there is, and most say nothing."""
     body, extra = options.json_data, options.extra_json
     if extra:
-        return {**body, **extra} if is_mapping(body) else extra
-    return body if is_mapping(body) else {}
+        body = {**body, **extra} if is_mapping(body) else extra
+    return {name: value for name, value in body.items() if type(value) not in _UNSAID} if is_mapping(body) else {}
 
 
 def _is_raw(options: Any) -> bool:
     headers = options.headers
-    return isinstance(headers, Mapping) and _RAW in headers
+    return is_mapping(headers) and _RAW in headers
