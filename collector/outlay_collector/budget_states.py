@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Engine
 
 from outlay_collector.periods import from_ns, to_ns
 from outlay_collector.store import leases
-from outlay_collector.store.budgets import Standing, standings
+from outlay_collector.store.budgets import Standing, standings_in
 from outlay_collector.store.definitions import Definition, definitions
 from outlay_collector.store.engine import reading
 from outlay_collector.store.refusals import HeldBack, held_back
@@ -92,13 +92,15 @@ def project(budget: Budget, window: Window, spent: int, recent: int, recently: t
 
 def _states(connection: Connection, definition: Definition, now_ns: int) -> list[BudgetState]:
     budget = definition.in_force
-    window = budget.window(from_ns(now_ns))
-    found = standings(connection, budget, window, now_ns)
+    now = from_ns(now_ns)
+    window = budget.window(now)
+    recently = _recently(window, now)
+    found, recent = standings_in(connection, budget, [window, Window(now - recently, window.end)], now_ns)
     held = held_back(connection, budget.name, window)
     for scope in held if budget.per else ((),):
         found.setdefault(scope, Standing())
     refusals = leases.refusals(connection, budget.name, to_ns(window.start))
-    projections = _projections(connection, budget, window, found, now_ns)
+    projections = _projections(budget, window, found, recent, recently, now)
     states = []
     for scope, standing in sorted(found.items(), key=lambda item: (-item[1].spent, item[0])):
         room = budget.limit.amount - standing.spent - standing.leased
@@ -117,15 +119,23 @@ def _states(connection: Connection, definition: Definition, now_ns: int) -> list
     return states
 
 
+def _recently(window: Window, now: datetime) -> timedelta:
+    """How much of the window's end the pace is taken from."""
+    return min(((window.end or now) - window.start) / _PACE_SHARE, now - window.start)
+
+
 def _projections(
-    connection: Connection, budget: Budget, window: Window, found: Mapping[Scope, Standing], now_ns: int
+    budget: Budget,
+    window: Window,
+    found: Mapping[Scope, Standing],
+    recent: Mapping[Scope, Standing],
+    recently: timedelta,
+    now: datetime,
 ) -> dict[Scope, Projection]:
-    now = from_ns(now_ns)
-    length = (window.end or now) - window.start
-    recently = min(length / _PACE_SHARE, now - window.start)
-    if recently < length / _TOO_EARLY or not any(standing.spent for standing in found.values()):
+    if recently < ((window.end or now) - window.start) / _TOO_EARLY:
         return {}
-    recent = standings(connection, budget, Window(now - recently, window.end), now_ns)
+    if not any(standing.spent for standing in found.values()):
+        return {}
     return {
         scope: project(budget, window, standing.spent, recent.get(scope, Standing()).spent, recently, now)
         for scope, standing in found.items()

@@ -8,8 +8,7 @@ whatever later repricing or a better report makes of it.
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -122,12 +121,23 @@ def standings(
     connection: Connection, budget: Budget, window: Window, now_ns: int, scope: Scope | None = None
 ) -> dict[Scope, Standing]:
     """Every scope anything stands against in that window, or the one given. Never less than the truth."""
-    leased = _leased(connection, budget, window, now_ns, scope)
-    spent: defaultdict[Scope, int] = defaultdict(int)
-    for some in (_unreported(connection, budget, window, scope), reported(connection, budget, window, now_ns, scope)):
-        for each, amount in some:
-            spent[each] += amount
-    return {each: Standing(spent.get(each, 0), leased.get(each, 0)) for each in spent.keys() | leased.keys()}
+    return standings_in(connection, budget, [window], now_ns, scope)[0]
+
+
+def standings_in(
+    connection: Connection, budget: Budget, windows: Sequence[Window], now_ns: int, scope: Scope | None = None
+) -> list[dict[Scope, Standing]]:
+    """Of each window. They must end alike, the longest first."""
+    leased = [_leased(connection, budget, window, now_ns, scope) for window in windows]
+    unreported = [list(_unreported(connection, budget, window, scope)) for window in windows]
+    spent = reported(connection, budget, windows, now_ns, scope)
+    for amounts, settled in zip(spent, unreported, strict=True):
+        for each, amount in settled:
+            amounts[each] = amounts.get(each, 0) + amount
+    return [
+        {each: Standing(amounts.get(each, 0), lent.get(each, 0)) for each in amounts.keys() | lent.keys()}
+        for amounts, lent in zip(spent, leased, strict=True)
+    ]
 
 
 def outstanding() -> ColumnElement[int]:

@@ -6,7 +6,9 @@ summed up anew for a grant. All else is read from the calls.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from typing import Any, Final
 
 from outlay.budgets.budget import TAG_PREFIX, TRACE, Budget, Scope
@@ -14,12 +16,11 @@ from outlay.budgets.period import Window
 from sqlalchemy import ColumnElement, Connection, Label, and_, case, func, literal, or_, select
 
 from outlay_collector.periods import to_ns
-from outlay_collector.store.blocks import added_up, grouped
+from outlay_collector.store.blocks import grouped, summed
 from outlay_collector.store.names import names_of
 from outlay_collector.store.reading import listing_of, seek_by_key, wanted_ids
 from outlay_collector.store.rolled import read_figures
 from outlay_collector.store.rollups import (
-    ALWAYS_KNOWN,
     DAY_NS,
     GROUPINGS,
     MEASURES,
@@ -29,23 +30,31 @@ from outlay_collector.store.rollups import (
 )
 from outlay_collector.store.schema import CALLS
 from outlay_collector.store.segments import Segment, of_calls, plan
+from outlay_collector.store.unrolled import parts_of
 
 _ROLLED_UP: Final = frozenset({"service", "environment", "provider", "operation", "feature", "tenant", "user"})
 """Not the model: rollups know the one that answered, budgets the one asked for."""
 _FOREVER: Final = 2**63 - 1
 _COST: Final = MEASURES.index("cost_nano_usd")
+_Amount = tuple[int, Scope, int]
+"""The place of a window, a scope and what its calls cost from that window's start to the next one's."""
 
 
 def reported(
-    connection: Connection, budget: Budget, window: Window, now_ns: int, scope: Scope | None
-) -> Iterator[tuple[Scope, int]]:
-    """What the calls of the window cost, by scope; a scope may come several times."""
-    start, end = bounds(window)
-    segments = _segments(connection, budget, start, end, now_ns)
-    for segment in segments:
-        if segment.length_ns is None:
-            yield from _sums(connection, budget, segment, scope)
-    yield from _rolled(connection, budget, [segment for segment in segments if segment.length_ns is not None], scope)
+    connection: Connection, budget: Budget, windows: Sequence[Window], now_ns: int, scope: Scope | None
+) -> list[dict[Scope, int]]:
+    """What the calls of each window cost, by scope. Windows must end alike, the longest first: each is the end of the
+    one before, so that nothing is read twice."""
+    starts, end = [bounds(window)[0] for window in windows], bounds(windows[0])[1]
+    segments = _segments(connection, budget, starts, end, now_ns)
+    found: list[defaultdict[Scope, int]] = [defaultdict(int) for _ in windows]
+    rolled = [segment for segment in segments if segment.length_ns is not None]
+    calls = [segment for segment in segments if segment.length_ns is None]
+    for some in (_sums(connection, budget, calls, scope), _rolled(connection, budget, rolled, scope)):
+        for bucket, each, amount in some:
+            for window in found[: bucket + 1]:
+                window[each] += amount
+    return [dict(window) for window in found]
 
 
 def covered(budget: Budget, window: Window) -> list[ColumnElement[bool]]:
@@ -82,38 +91,45 @@ def reached_a_provider() -> ColumnElement[bool]:
     return or_(CALLS.c.response_cache.is_(None), CALLS.c.response_cache != "hit")
 
 
-def _segments(connection: Connection, budget: Budget, start: int, end: int | None, now_ns: int) -> list[Segment]:
-    """The parts of the window, each read from one table. A window without end has one part more: what calls say that
-    began after tomorrow, by a clock that is ahead."""
+def _segments(
+    connection: Connection, budget: Budget, starts: Sequence[int], end: int | None, now_ns: int
+) -> list[Segment]:
+    """From each start to the next and from the last to the end, each read from one table. A window without end has one
+    part more: what calls say that began after tomorrow, by a clock that is ahead."""
     tomorrow = now_ns - now_ns % DAY_NS + 2 * DAY_NS
     stop = tomorrow if end is None else end
-    rest = [] if end is not None else of_calls([(0, stop, _FOREVER)])
-    buckets = [(0, start, stop)]
+    last = len(starts) - 1
+    rest = [] if end is not None else of_calls([(last, stop, _FOREVER)])
+    buckets = [(n, *part) for n, part in enumerate(pairwise([*starts, stop])) if part[0] < part[1]]
     grouping = _grouping(budget)
     if grouping is None:
         return [*of_calls(buckets), *rest]
     return [*plan(buckets, kind_of(grouping), minutes_of(grouping), listing_of(connection)), *rest]
 
 
-def _sums(connection: Connection, budget: Budget, segment: Segment, scope: Scope | None) -> Iterator[tuple[Scope, int]]:
-    """Of a segment that is read from its calls."""
-    per, at = per_columns(budget), CALLS.c.started_at_ns
-    conditions = [at >= segment.start_ns, at < segment.end_ns, *_counted(budget)]
+def _sums(
+    connection: Connection, budget: Budget, segments: Sequence[Segment], scope: Scope | None
+) -> Iterator[_Amount]:
+    """Of segments that are read from their calls."""
+    if not segments:
+        return
+    per, parts, at = per_columns(budget), parts_of(segments), CALLS.c.started_at_ns
+    conditions = _counted(budget)
     for index, label in enumerate(per):
         conditions.append(label.element != "" if scope is None else label.element == scope[index])
-    names = [label.name for label in per]
-    found = connection.execute(select(*per, func.sum(_amount(budget))).where(and_(*conditions)).group_by(*names))
-    for *named, amount in found:
-        if amount is not None:  # a sum over no rows at all
-            yield tuple(named), int(amount)
+    tables = parts.join(CALLS, and_(at >= parts.c.start_ns, at < parts.c.end_ns))
+    sums = select(parts.c.bucket, *per, func.sum(_amount(budget))).select_from(tables).where(*conditions)
+    seek_by_key(connection)
+    for bucket, *named, amount in connection.execute(sums.group_by("bucket", *(label.name for label in per))):
+        yield bucket, tuple(named), int(amount)
 
 
 def _rolled(
     connection: Connection, budget: Budget, segments: Sequence[Segment], scope: Scope | None
-) -> Iterator[tuple[Scope, int]]:
+) -> Iterator[_Amount]:
     """Of segments that are read from rollups. An answer of the response cache cost nothing: no need to leave it out."""
     grouping = _grouping(budget)
-    said = {name: sorted(value for value in values if value) for name, values in budget.match.items()}
+    said = {name: list(values) for name, values in budget.match.items()}
     for name, value in zip(budget.per, scope or (), strict=False):
         said[name] = [value] if value in said.get(name, [value]) else []
     wanted = wanted_ids(connection, said) if segments else None
@@ -123,15 +139,15 @@ def _rolled(
     rolled = read_figures(connection, grouping, segments, wanted)
     if rolled is None:
         return
-    ids = [rolled.figures.ids[GROUPINGS[grouping].index(dimension)] for dimension in budget.per]
-    groups, values = grouped(ids, len(rolled.figures))
-    sums = added_up(rolled.figures, groups, values, len(values[0]) if values else 1)
+    known = rolled.known(_COST)
+    ids = [rolled.ids(GROUPINGS[grouping].index(dimension))[known] for dimension in budget.per]
+    groups, (buckets, *values) = grouped([rolled.buckets[known], *ids], int(known.sum()))
+    costs = summed(groups, rolled.measure(_COST)[known], len(buckets)).tolist()
     names = names_of(connection, {id_ for column in values for id_ in column.tolist()})
-    costs, known = sums.measures[_COST].tolist(), sums.known[_COST - ALWAYS_KNOWN].tolist()
-    for place, (cost, is_known) in enumerate(zip(costs, known, strict=True)):
+    for place, (bucket, cost) in enumerate(zip(buckets.tolist(), costs, strict=True)):
         named = tuple(names[int(column[place])] or "" for column in values)
-        if is_known and all(named):
-            yield named, cost
+        if all(named):
+            yield bucket, named, cost
 
 
 def _grouping(budget: Budget) -> int | None:

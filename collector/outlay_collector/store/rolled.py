@@ -23,9 +23,8 @@ from outlay_collector.store.blocks import (
     Numbers,
     decode_durations,
     decode_figures,
-    joined_figures,
 )
-from outlay_collector.store.rollups import GROUPINGS, MINUTE_NS, QUARTER_NS, ROLLUPS
+from outlay_collector.store.rollups import ALWAYS_KNOWN, GROUPINGS, MINUTE_NS, QUARTER_NS, ROLLUPS
 from outlay_collector.store.segments import Segment
 
 _PAGE: Final = 100
@@ -47,9 +46,12 @@ class Rolled:
     def measure(self, place: int) -> Numbers:
         return np.concatenate([part.measures[place] for part in self.parts])
 
-    @property
-    def figures(self) -> Figures:
-        return joined_figures(self.parts)
+    def known(self, place: int) -> Mask:
+        """Of a measure that may be unknown: which rows' is not."""
+        return np.concatenate([part.known[place - ALWAYS_KNOWN] for part in self.parts])
+
+    def ids(self, place: int) -> Numbers:
+        return np.concatenate([part.ids[place] for part in self.parts])
 
 
 def read_figures(connection: Connection, grouping: int, segments: Sequence[Segment], wanted: Wanted) -> Rolled | None:

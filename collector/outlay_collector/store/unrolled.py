@@ -76,13 +76,13 @@ class Unrolled:
         ).all()
 
     def _from(self) -> tuple[list[ColumnElement[Any]], FromClause]:
-        parts = _parts(self._segments)
+        parts = parts_of(self._segments)
         within = and_(CALLS.c.started_at_ns >= parts.c.start_ns, CALLS.c.started_at_ns < parts.c.end_ns)
         groups = [dimension(name).label(f"d{n}") for n, name in enumerate(self._query.group_by)]
         return [parts.c.bucket, *groups], parts.join(CALLS, within)
 
 
-def _parts(segments: Sequence[Segment]) -> CTE:
+def parts_of(segments: Sequence[Segment]) -> CTE:
     """The segments as a table. As text: a thousand minutes bound one by one take longer than their sums."""
     rows = ", ".join(f"({s.bucket}, {s.start_ns}, {s.end_ns})" for s in segments)
     names = "column1 AS bucket, column2 AS start_ns, column3 AS end_ns"
