@@ -114,22 +114,33 @@ several reports the nearest to the provider wins: Outlay, the SDK's own span, Op
 others, log records. `GET /api/v1/calls/{{id}}` lists them all and says under `bill` which one was billed, and why.
 
 Between two instrumentations' spans of one call other spans may lie, of a tool, of the application, of HTTP or a proxy;
-or a framework's span stands beside the SDK's, or in a trace of its own. No path of parents is asked of such a pair. They
-are one call where they come from different instrumentations, in one trace, the inner begins within the outer and ends with it,
-both name one model (its edition and its maker's prefix left aside) and count the same: to the token, but for a cache or
-a reasoning that one of them leaves out. Or where they have one response id, whatever providers they name (a gateway and
-its client). In two traces only a framework's or a callback's span without a response id is looked for (LangChain,
-LiteLLM, LlamaIndex, Strands and their like; Langfuse, LangSmith, MLflow), in the same service, where one of the two begins
-its trace. A framework's span that counts nothing joins the call beneath it in its trace: frameworks make none of their
-own. A report joins one call at most.
+or a framework's span stands beside the SDK's, or in a trace of its own. Such a pair is one call where both come from
+different instrumentations, the inner begins within the outer and ends with it, both name one model (its edition and its
+maker's prefix left aside) and count the same: to the token, but for a cache or a reasoning that one of them leaves out.
+Or where they have one response id, whatever providers they name (a gateway and its client). Where the two stand is
+asked of the spans that have come, calls and steps alike:
+
+- one above the other, with whatever between: they are one call;
+- beside each other in one trace (both ways up are known to the span where they meet, or to the top): one call only
+  where the outer is a framework's or a callback's (LangChain, LiteLLM, LlamaIndex, Strands and their like; Langfuse,
+  LangSmith, MLflow), which makes its spans there; two SDKs' spans are two calls;
+- in two traces: one call only where the outer is such a one and has no response id, in the same service, and one of the
+  two begins its trace;
+- not known, because a span between them has not come, or was let go: one call.
+
+In all but the first case the outer must be around the inner: spans of the very same times are not. A framework's span
+that counts nothing joins the call beneath it in its trace: frameworks make none of their own. A report joins one call
+at most, that of the nearest.
 
 So a call that a tool makes within a call is a second call: it counts other tokens, asks another model or has another
 response id. Where evidence is lacking this errs as follows. Calls that one instrumentation tells of, neither directly
-inside the other, stay apart, even where they count the same: billed twice, should it tell of one call twice. Two
-instrumentations' calls of one model, the one within the other in time, are one where they count the same to the token
-and have not two response ids: billed once, should two calls ever do that. Where one of two counts and the other does
-not, and is no framework's, both stand, the other `unpriced`: no money is billed twice, the call is counted twice. Spans directly inside one
-another are one call even where their counts differ, since frameworks estimate.
+inside the other, stay apart, even where they count the same: billed twice, should it tell of one call twice. So do two
+SDKs' calls beside each other without a common response id. Billed once are two calls that count the same to the token
+and have not two response ids, the one within the other in time: a framework's and an SDK's at once, should the
+framework's own SDK call be told of by nobody; and two SDKs' where the spans that would tell them apart have not come or
+are not kept. What was joined is not parted when they come later. Where one of two counts and the other does not, and is
+no framework's, both stand, the other `unpriced`: no money is billed twice, the call is counted twice. Spans directly
+inside one another are one call even where their counts differ, since frameworks estimate.
 
 An answer that counts no input, or 0, did not see it: it is what a total leaves, else the output alone is billed, and
 the cost is `estimated`.

@@ -2,10 +2,11 @@
 
 Between a framework's span of a call and an SDK's span of the same call other spans may lie (of the application, of a
 tool, of HTTP, of a proxy), kept or let go, come or yet to come; a framework that makes its spans in callbacks has them
-beside the SDK's, or in a trace of their own where the application has none. So no path of parents is looked for. What
-tells is what both say: one model, counts that agree, and that one began within the other and did not outlast it. A call
-that a tool makes within a call counts other tokens, asks another model, or has another response id, and is a call of
-its own; so is one that the same instrumentation tells of twice. Pure; which calls are looked at is `store.pairing`'s.
+beside the SDK's, or in a trace of their own where the application has none. What tells is what both say (one model,
+counts that agree), that one began within the other and did not outlast it, and where they stand (`paths`): of two that
+are known to stand beside each other the outer is made in callbacks, or they are two calls. A call that a tool makes
+within a call counts other tokens, asks another model, or has another response id, and is a call of its own; so is one
+that the same instrumentation tells of twice. Pure; which calls are looked at is `store.pairing`'s.
 """
 
 from __future__ import annotations
@@ -20,12 +21,14 @@ from typing import Final
 from outlay.model import Usage
 
 from outlay_collector.billing import CHATS, REUSED_RESPONSE_IDS, Report, Source
+from outlay_collector.paths import Parents, Place, place_of
 
 SLACK_NS: Final = 1_000_000
 """Spans made of a callback's times are cut to microseconds or milliseconds."""
 LATE_NS: Final = 250_000_000
 """The inner of two that follow one stream may end after the outer, by what finishing it takes: 46 ms were seen."""
 _MOST_ALIKE: Final = 256
+Pair = tuple[Report, Report]
 _FRAMEWORKS: Final = (
     *("agno", "autogen", "crewai", "dspy", "haystack", "langchain", "litellm", "llama_index", "llamaindex"),
     *("openai_agents", "pydantic-ai", "pydantic_ai", "semantic_kernel", "smolagents", "strands"),
@@ -54,7 +57,7 @@ def is_echo(outer: Report, inner: Report) -> bool:
     a, b = outer.call, inner.call
     if outer.scope == inner.scope or Source.RECORD in (outer.source, inner.source):
         return False
-    if a.started_at_ns > b.started_at_ns + SLACK_NS or b.ended_at_ns > a.ended_at_ns + LATE_NS:
+    if not a.started_at_ns - SLACK_NS <= b.started_at_ns < a.ended_at_ns or b.ended_at_ns > a.ended_at_ns + LATE_NS:
         return False
     if outer.trace_id != inner.trace_id and not _in_traces_of_their_own(outer, inner):
         return False
@@ -65,16 +68,32 @@ def is_echo(outer: Report, inner: Report) -> bool:
     return not _models(outer).isdisjoint(_models(inner)) and _say_the_same(outer, inner)
 
 
-def echoes(reports: Iterable[Report]) -> Iterator[tuple[Report, Report]]:
-    """Pairs of an outer and an inner report: those of one trace first, and the nearest to each other."""
-    pairs = [
+def pairs(reports: Iterable[Report]) -> list[Pair]:
+    """Those that say the same, an outer and an inner report each; whether they are one is told by where they stand."""
+    return [
         (outer, inner)
         for alike in _alike(reports)
         for one, other in combinations(sorted(alike, key=_length), 2)
         for outer, inner in ((other, one), (one, other))
         if is_echo(outer, inner)
     ]
-    yield from sorted(pairs, key=_doubt)
+
+
+def traces_to_look_up(said: Iterable[Pair], parents: Parents) -> set[str]:
+    """The traces of which more has to be known, to know where the two of a pair stand."""
+    return {
+        outer.trace_id
+        for outer, inner in said
+        if not makes_spans_apart(outer.scope) and _place(outer, inner, parents) is Place.UNKNOWN
+    }
+
+
+def echoes(said: Iterable[Pair], parents: Parents) -> Iterator[Pair]:
+    """Of `pairs` those that may be one call: the nearest to each other first, in their traces and in time."""
+    placed = [(_place(*pair, parents), pair) for pair in said]
+    fit = [(place, *pair) for place, pair in placed if _may_stand(place, *pair)]
+    for _, outer, inner in sorted(fit, key=_doubt):
+        yield outer, inner
 
 
 def marks(report: Report) -> set[tuple[str, object]]:
@@ -106,11 +125,24 @@ def _alike(reports: Iterable[Report]) -> Iterator[list[Report]]:
             yield from (alike[at : at + _MOST_ALIKE] for at in range(0, len(alike), _MOST_ALIKE))
 
 
-def _doubt(pair: tuple[Report, Report]) -> tuple[object, ...]:
+def _doubt(placed: tuple[Place, Report, Report]) -> tuple[object, ...]:
     """Of one trace before two, counted before uncounted, the nearest to each other first."""
-    outer, inner = pair
+    place, outer, inner = placed
     uncounted = outer.call.usage is None or inner.call.usage is None
-    return outer.trace_id != inner.trace_id, uncounted, _length(outer), _length(inner)
+    return place is Place.APART, uncounted, place, _length(outer), _length(inner)
+
+
+def _place(outer: Report, inner: Report, parents: Parents) -> Place:
+    return place_of((outer.trace_id, outer.span_id), (inner.trace_id, inner.span_id), parents)
+
+
+def _may_stand(place: Place, outer: Report, inner: Report) -> bool:
+    """Whether two that say the same may be one call, standing so."""
+    a, b = outer.call, inner.call
+    if place is Place.ABOVE or (a.response_id and b.response_id):
+        return True
+    around = (a.started_at_ns, -a.ended_at_ns) < (b.started_at_ns, -b.ended_at_ns)
+    return around and (place is not Place.BESIDE or makes_spans_apart(outer.scope))
 
 
 @lru_cache(maxsize=256)

@@ -143,15 +143,26 @@ async def receive(
     try:
         batch = await asyncio.get_running_loop().run_in_executor(collector.decoders, decode)
         _count(collector.metrics, batch)
-        if batch.reports:
-            await asyncio.wrap_future(collector.writer.submit(batch.reports))
-        if batch.steps:
-            await asyncio.wrap_future(collector.steps.submit(batch.steps))
+        await _store(collector, batch)
         if batch.losses:
             await asyncio.to_thread(_note_losses, collector, batch, caller)
     except REFUSALS as error:
         raise refused(error) from None
     return batch
+
+
+async def _store(collector: Running, batch: Batch) -> None:
+    """Steps first: they tell which of two spans is above the other. Calls are stored though steps may not be."""
+    refusal: Exception | None = None
+    try:
+        if batch.steps:
+            await asyncio.wrap_future(collector.steps.submit(batch.steps))
+    except REFUSALS as error:
+        refusal = error
+    if batch.reports:
+        await asyncio.wrap_future(collector.writer.submit(batch.reports))
+    if refusal is not None:
+        raise refusal
 
 
 def _note_losses(collector: Running, batch: Batch, caller: Caller) -> None:

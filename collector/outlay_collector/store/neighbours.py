@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
+from itertools import islice
+from typing import Final
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, select
 
 from outlay_collector.billing import Report
+from outlay_collector.paths import SpanKey
 from outlay_collector.store.inserting import rows_by_key
+from outlay_collector.store.schema import STEPS
 
-SpanKey = tuple[str, str]
+_MOST_TRACES: Final = 500
 
 
 class Neighbours:
@@ -18,11 +22,13 @@ class Neighbours:
 
     def __init__(self, connection: Connection, traces: set[str]) -> None:
         self.calls: dict[SpanKey, int] = {}
+        self.parents: dict[SpanKey, str | None] = {}
         self.under: defaultdict[SpanKey, list[int]] = defaultdict(list)
         self.scopes: defaultdict[str, set[str]] = defaultdict(set)
         wanted = ("trace_id", "span_id", "parent_span_id", "call_id", "scope")
         for trace_id, span_id, parent, call_id, scope in rows_by_key(connection, "reports", wanted, "trace_id", traces):
             self.calls[trace_id, span_id] = call_id
+            self.parents[trace_id, span_id] = parent
             self.scopes[trace_id].add(scope)
             if parent:
                 self.under[trace_id, parent].append(call_id)
@@ -40,3 +46,14 @@ class Neighbours:
                 several.add(report.trace_id)
         stored = self.scopes
         return several | {trace_id for trace_id, scope in scopes.items() if stored.get(trace_id, {scope}) != {scope}}
+
+
+def parents_of_steps(connection: Connection, traces: Collection[str]) -> dict[SpanKey, str | None]:
+    """The parent of each step of these traces; None where it begins one."""
+    found: dict[SpanKey, str | None] = {}
+    ids = iter([bytes.fromhex(trace_id) for trace_id in traces])
+    while some := list(islice(ids, _MOST_TRACES)):
+        wanted = select(STEPS.c.trace_id, STEPS.c.span_id, STEPS.c.parent_span_id).where(STEPS.c.trace_id.in_(some))
+        for trace_id, span_id, parent in connection.execute(wanted):
+            found[bytes(trace_id).hex(), bytes(span_id).hex()] = None if parent is None else bytes(parent).hex()
+    return found

@@ -19,8 +19,8 @@ from outlay_collector.store.engine import reading
 from outlay_collector.store.limits import LIMITS, forget_limits
 from outlay_collector.store.refusals import REFUSALS
 from outlay_collector.store.rollups import DAY_NS
-from outlay_collector.store.schema import CALLS, REPORTS
-from outlay_collector.store.steps import STEPS, count_steps, prune_steps
+from outlay_collector.store.schema import CALLS, REPORTS, STEPS
+from outlay_collector.store.steps import count_steps, prune_steps
 
 BATCH: Final = 1_000
 

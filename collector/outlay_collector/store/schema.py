@@ -1,4 +1,4 @@
-"""The tables of calls and of the reports they were made from.
+"""The tables of calls, of the reports they were made from, and of the steps around them.
 
 A call is one row of `calls`: what the reports of it say together. A report is one span that described the call; most
 calls have one, and then the call's row is all there is to know of it. Times are nanoseconds since the epoch, UTC; money
@@ -9,7 +9,19 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from sqlalchemy import JSON, BigInteger, Column, ForeignKey, Index, Integer, text
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    String,
+    Table,
+    text,
+)
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field, SQLModel
 
@@ -122,3 +134,18 @@ class ReportRow(SQLModel, table=True):
 
 CALLS: Final = SQLModel.metadata.tables["calls"]
 REPORTS: Final = SQLModel.metadata.tables["reports"]
+STEPS: Final = Table(
+    "steps",
+    SQLModel.metadata,
+    Column("trace_id", LargeBinary, primary_key=True),
+    Column("span_id", LargeBinary, primary_key=True),
+    Column("parent_span_id", LargeBinary),
+    Column("kind", String, nullable=False),
+    Column("name", String, nullable=False),
+    Column("started_at_ns", BigInteger, nullable=False),
+    Column("ended_at_ns", BigInteger, nullable=False),
+    Column("failed", Boolean, nullable=False),
+    Index("ix_steps_started_at_ns", "started_at_ns"),
+    sqlite_with_rowid=False,
+)
+"""One b-tree, in the order it is read in. Ids are bytes, which are half as long as hex."""

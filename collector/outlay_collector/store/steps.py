@@ -1,7 +1,6 @@
 """Steps of traces: written once, read a trace at a time, removed with the spans.
 
-One b-tree holds them, in the order they are read in; ids are bytes, which are half as long as hex. They have a writer
-of their own, which commits what waits for it together.
+They have a writer of their own, which commits what waits for it together.
 """
 
 from __future__ import annotations
@@ -10,46 +9,17 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from sqlalchemy import (
-    BigInteger,
-    Boolean,
-    Column,
-    Connection,
-    Engine,
-    Index,
-    LargeBinary,
-    String,
-    Table,
-    delete,
-    func,
-    select,
-    tuple_,
-)
-from sqlmodel import SQLModel
+from sqlalchemy import Connection, Engine, delete, func, select, tuple_
 
 from outlay_collector.steps import Step
 from outlay_collector.store.engine import reading
 from outlay_collector.store.inserting import insert_new
-from outlay_collector.store.schema import REPORTS
+from outlay_collector.store.schema import REPORTS, STEPS
 from outlay_collector.store.writing import Written
 from outlay_collector.tree import Spans
 
 MOST_OF_A_TRACE: Final = 5_000
 _BATCH: Final = 400
-STEPS: Final = Table(
-    "steps",
-    SQLModel.metadata,
-    Column("trace_id", LargeBinary, primary_key=True),
-    Column("span_id", LargeBinary, primary_key=True),
-    Column("parent_span_id", LargeBinary),
-    Column("kind", String, nullable=False),
-    Column("name", String, nullable=False),
-    Column("started_at_ns", BigInteger, nullable=False),
-    Column("ended_at_ns", BigInteger, nullable=False),
-    Column("failed", Boolean, nullable=False),
-    Index("ix_steps_started_at_ns", "started_at_ns"),
-    sqlite_with_rowid=False,
-)
 
 
 class StepStore:

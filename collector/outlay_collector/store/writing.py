@@ -24,11 +24,12 @@ from outlay_collector.billing import (
     is_stream_of,
     merge,
 )
-from outlay_collector.echoes import echoes, is_apart
+from outlay_collector.echoes import echoes, is_apart, pairs, traces_to_look_up
+from outlay_collector.paths import SpanKey
 from outlay_collector.store.engine import json_text
 from outlay_collector.store.ids import take_ids
 from outlay_collector.store.inserting import insert_rows, rows_by_key
-from outlay_collector.store.neighbours import Neighbours, SpanKey
+from outlay_collector.store.neighbours import Neighbours, parents_of_steps
 from outlay_collector.store.pairing import (
     echoes_near,
     is_lonely,
@@ -123,6 +124,7 @@ class _Grouping:
     """Puts fresh reports and stored calls together, call by call."""
 
     def __init__(self, connection: Connection, fresh: dict[SpanKey, Report], neighbours: Neighbours) -> None:
+        self._connection = connection
         self._fresh = fresh
         self._neighbours = neighbours
         self._mixed = neighbours.told_of_by_several(fresh.values())
@@ -194,10 +196,14 @@ class _Grouping:
         told = (*self._fresh.values(), *(r for group in self._of_call.values() for r in group.members))
         if not any(map(is_apart, told)):
             told = tuple(r for r in told if r.trace_id in self._mixed)
-        if not told:
+        said = pairs(told)
+        if not said:
             return
+        parents = self._neighbours.parents | {key: report.parent_span_id for key, report in self._fresh.items()}
+        if traces := traces_to_look_up(said, parents):
+            parents = parents_of_steps(self._connection, traces) | parents
         groups = {(r.trace_id, r.span_id): group for group in self._roots() for r in group.members}
-        for outer, inner in echoes(told):
+        for outer, inner in echoes(said, parents):
             one, other = (groups[r.trace_id, r.span_id].root() for r in (outer, inner))
             known = one.fresh or other.fresh
             if known and {r.scope for r in one.members}.isdisjoint(r.scope for r in other.members):
