@@ -174,7 +174,7 @@ SIDE_BY_SIDE: dict[str, tuple[Sent, ...]] = {
 async def test_two_sdks_calls_beside_each_other_are_two_though_they_say_the_same(
     collector: httpx2.AsyncClient, spans: tuple[Sent, ...], at_once: bool
 ) -> None:
-    """An agent that asks the same twice at once, in two ways: by the spans that have come neither is above the other."""
+    """An agent that asks the same twice at once, in two ways: by what has come neither is above the other."""
     for sent in [spans] if at_once else [(span,) for span in spans]:
         await send(collector, *sent)
     assert await bills(collector) == [("0.0035", 1)] * 2
