@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
-from typing import Any, Final, NamedTuple, Protocol
+from typing import Any, Final, Protocol
 
 from outlay.model import Attribution, Terms
 from outlay.providers.tiers import served_terms
@@ -47,6 +47,15 @@ _SESSION: Final = (
 )
 _FEATURE: Final = ("outlay.feature", "ai.telemetry.functionId")
 _TENANT: Final = ("outlay.tenant", "metadata.user_api_key_team_alias", "metadata.user_api_key_team_id")
+_WHO: Final = {
+    "service": ("service.name",),
+    "environment": _ENVIRONMENT,
+    "feature": _FEATURE,
+    "user": _USER,
+    "tenant": _TENANT,
+    "session": _SESSION,
+}
+"""Under which names each part of an attribution stands, the newest first."""
 TAG: Final = "outlay.tag."
 
 SHARED_KEYS: Final = frozenset((*_TIER, *_ENVIRONMENT, *_USER, *_SESSION, *_FEATURE, *_TENANT, "service.name"))
@@ -135,54 +144,35 @@ def milliseconds(seconds: object) -> float | None:
     return None
 
 
-class _Names(NamedTuple):
-    """Under which name a span or resource says each; empty where it does not."""
-
-    service: str
-    environment: str
-    feature: str
-    user: str
-    tenant: str
-    session: str
-
-
-def _names(names: frozenset[str]) -> _Names:
-    synonyms = (("service.name",), _ENVIRONMENT, _FEATURE, _USER, _TENANT, _SESSION)
-    return _Names(*(newest(each, names) for each in synonyms))
+def _names(names: frozenset[str]) -> tuple[tuple[str, str], ...]:
+    """What a span or resource says of who made the call, and under which name, the newest where there are several."""
+    return tuple((field, name) for field, synonyms in _WHO.items() if (name := newest(synonyms, names)))
 
 
 def attribution_of(span: Span) -> Attribution:
     """Who made the call, from the span and, for what it leaves out, its resource."""
-    attributes, resource = span.attributes, _of_resource(span.origin)
-    get, names = attributes.named.get, attributes.shape.known(_names)
-    tags = resource.tags
+    attributes, said = span.attributes, _of_resource(span.origin).copy()
+    for field, name in attributes.shape.known(_names):
+        if found := text(attributes.named[name]):
+            said[field] = found
     if attributes.families:
-        tags = dict(tags)
-        _add_tags(tags, attributes.families)
-    return Attribution(
-        service=text(get(names.service)) or resource.service,
-        environment=text(get(names.environment)) or resource.environment,
-        feature=text(get(names.feature)) or resource.feature,
-        user=text(get(names.user)),
-        tenant=text(get(names.tenant)) or resource.tenant,
-        session=text(get(names.session)),
-        tags=tags,
-    )
+        said["tags"] = dict(said["tags"])
+        _add_tags(said["tags"], attributes.families)
+    return Attribution(**said)
 
 
 @lru_cache(maxsize=8)
-def _of_resource(origin: Origin) -> Attribution:
-    """What a resource says for all its spans: 1.5 us less for each."""
-    get, names = origin.resource.named.get, origin.resource.shape.known(_names)
-    tags: dict[str, str] = {}
-    _add_tags(tags, origin.resource.families)
-    return Attribution(
-        service=text(get(names.service)),
-        environment=text(get(names.environment)),
-        feature=text(get(names.feature)),
-        tenant=text(get(names.tenant)),
-        tags=tags,
-    )
+def _of_resource(origin: Origin) -> dict[str, Any]:
+    """What a resource says for all its spans; whose user and session it was is only a span's to say."""
+    resource = origin.resource
+    said: dict[str, Any] = {
+        field: text(resource.named[name])
+        for field, name in resource.shape.known(_names)
+        if field not in ("user", "session")
+    }
+    said["tags"] = {}
+    _add_tags(said["tags"], resource.families)
+    return said
 
 
 def _add_tags(tags: dict[str, str], families: Mapping[str, Any]) -> None:
@@ -193,7 +183,12 @@ def _add_tags(tags: dict[str, str], families: Mapping[str, Any]) -> None:
 
 def terms_of(span: Span) -> Terms:
     """The terms the provider says it served the call under."""
-    return served_terms(None, first(span.attributes.named, _TIER))
+    attributes = span.attributes
+    return served_terms(None, attributes.named.get(attributes.shape.known(_tier)))
+
+
+def _tier(names: frozenset[str]) -> str:
+    return newest(_TIER, names)
 
 
 def error_of(span: Span) -> str | None:

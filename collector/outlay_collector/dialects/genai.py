@@ -256,7 +256,7 @@ def counted(span: Span, provider: str, operation: str, *, exclusive: bool = Fals
         values["total"] = None
     found = read_counts(Counts(**values), exclusive=exclusive, has_output=operation not in _WITHOUT_OUTPUT)
     reading = Reading(usage=found.usage, usage_raw=raw_counts or None, reason_unread=found.reason)
-    if raw := json_object(attributes.get(RAW)):
+    if RAW in attributes and (raw := json_object(attributes[RAW])):
         return agreeing(read_usage_object(provider, text(first(attributes, (SERVED, MODEL))), raw), reading)
     return reading
 
@@ -279,7 +279,7 @@ def _provider(named: str | None, asked: str | None, served: str | None, host: st
 
 def finish_reasons(value: Any) -> tuple[str, ...]:
     values = value if isinstance(value, list) else [value]
-    return tuple(reason for item in values[:8] if (reason := text(item)))
+    return tuple([reason for item in values[:8] if (reason := text(item))])
 
 
 def _first_chunk_ms(value: Any, customs: Customs) -> float | None:

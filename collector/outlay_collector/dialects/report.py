@@ -16,6 +16,8 @@ from outlay_collector.dialects.base import MOST_RETRIES, attribution_of, count, 
 from outlay_collector.otlp.span import Span
 
 _MOST_USD: Final = 10**6
+_STANDARD: Final = (STANDARD_TERMS,)
+"""To look for terms in: nearly all are the very same object, which a comparison would take apart."""
 
 
 def report_of(
@@ -63,7 +65,7 @@ def report_of(
         usage=reading.usage,
         usage_raw=_writable(reading.usage_raw) if reading.usage or reading.reason_unread else None,
         reason_unread=reading.reason_unread,
-        terms=reading.terms if reading.terms != STANDARD_TERMS else terms_of(span),
+        terms=terms_of(span) if reading.terms in _STANDARD else reading.terms,
         attribution=attribution_of(span),
     )
     return Report(
