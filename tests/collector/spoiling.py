@@ -16,5 +16,5 @@ def add_to_rollups(engine: Engine, measure: str, amount: int, length_ns: int | N
             figures = decode_figures(row.figures, dimensions, row.groups)
             place = MEASURES.index(measure)
             figures.measures[place] = figures.measures[place].astype("int64") + amount
-            key = [ROLLUPS.c[name] == getattr(row, name) for name in ("grouping", "length_ns", "start_ns")]
+            key = [ROLLUPS.c[name] == getattr(row, name) for name in ("grouping", "length_ns", "start_ns", "part")]
             connection.execute(update(ROLLUPS).where(*key).values(figures=encode_figures(figures)))

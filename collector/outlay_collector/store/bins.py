@@ -45,25 +45,27 @@ def percentiles_of_groups(parts: Sequence[Durations], number: int) -> list[tuple
     found: list[tuple[float | None, ...]] = []
     for first in range(0, number, _AT_ONCE):
         groups = min(_AT_ONCE, number - first)
-        counts = np.zeros(groups * BINS)
+        cells, weights = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
         for part in parts:
             groups_, bins, calls = part.groups, part.bins, part.calls
             if number > _AT_ONCE:
                 here = np.flatnonzero((groups_ >= first) & (groups_ < first + groups))
                 groups_, bins, calls = groups_[here], bins[here], calls[here]
-            cells = (groups_.astype(np.int64) - first) * BINS + bins
-            counts += np.bincount(cells, calls, groups * BINS)
-        found += _percentiles_ms(counts.astype(np.int64), groups)
+            cells.append((groups_.astype(np.int64) - first) * BINS + bins)
+            weights.append(calls)
+        counts = np.bincount(np.concatenate(cells), np.concatenate(weights), groups * BINS)
+        found += _percentiles_ms(np.cumsum(counts), groups)
     return found
 
 
-def _percentiles_ms(counts: NDArray[np.int64], groups: int) -> list[tuple[float | None, ...]]:
-    up_to = np.cumsum(counts)
-    totals = counts.reshape(groups, BINS).sum(axis=1)
-    before = np.cumsum(totals) - totals
+def _percentiles_ms(up_to: NDArray[np.float64], groups: int) -> list[tuple[float | None, ...]]:
+    """`up_to`: how many calls there are up to each bin of each group, which a float holds exactly."""
+    after = up_to[BINS - 1 :: BINS]
+    before = np.concatenate((np.zeros(1), after[:-1]))
+    totals = after - before
     columns = []
     for share in SHARES:
-        cells = np.searchsorted(up_to, before + np.ceil(share * totals).astype(np.int64), "left")
+        cells = np.searchsorted(up_to, before + np.ceil(share * totals), "left")
         bins = (cells - np.arange(groups) * BINS).tolist()
         columns.append([_MIDDLES_MS[b] if calls else None for b, calls in zip(bins, totals.tolist(), strict=True)])
     return list(zip(*columns, strict=True))

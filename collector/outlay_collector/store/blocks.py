@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, Final
 
 import numpy as np
@@ -96,6 +97,22 @@ def joined(blocks: Sequence[Block]) -> Block:
         _joined_durations([block.latency for block in blocks], starts),
         _joined_durations([block.ttft for block in blocks], starts),
     )
+
+
+def cut(block: Block, ids: int) -> Iterator[tuple[int, Block]]:
+    """The block in parts of so many ids of its first dimension, by which it must stand, each with its number."""
+    numbers = block.figures.ids[0] // ids
+    edges = [0, *(np.flatnonzero(np.diff(numbers)) + 1).tolist(), len(numbers)]
+    for start, end in pairwise(edges if len(numbers) else ()):
+        figures = block.figures.only(np.arange(start, end))
+        latency, ttft = (_between(each, start, end) for each in (block.latency, block.ttft))
+        yield int(numbers[start]), Block(figures, latency, ttft)
+
+
+def _between(durations: Durations, start: int, end: int) -> Durations:
+    """Of those groups, numbered anew."""
+    here = slice(*np.searchsorted(durations.groups, (start, end)))
+    return Durations(durations.groups[here] - start, durations.bins[here], durations.calls[here])
 
 
 def joined_figures(parts: Sequence[Figures]) -> Figures:

@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from outlay.records import record
+
 DIMENSIONS: Final = (
     "service",
     "environment",
@@ -51,7 +53,7 @@ class UsageQuery:
     limit: int | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class Percentiles:
     """Milliseconds; None where no call has the figure."""
 
@@ -60,7 +62,7 @@ class Percentiles:
     p99: float | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class UsageRow:
     """One bucket and group that has calls. `bucket` is the place of the bucket in `edges`.
 

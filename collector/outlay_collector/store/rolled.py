@@ -7,7 +7,7 @@ figures, and the histograms of those few.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any, Final
@@ -23,23 +23,26 @@ from outlay_collector.store.blocks import (
     Numbers,
     decode_durations,
     decode_figures,
+    joined,
 )
-from outlay_collector.store.rollups import ALWAYS_KNOWN, GROUPINGS, MINUTE_NS, QUARTER_NS, ROLLUPS
+from outlay_collector.store.rollups import ALWAYS_KNOWN, GROUPINGS, MINUTE_NS, QUARTER_NS, ROLLUPS, parts_with
 from outlay_collector.store.segments import Segment
 
 _PAGE: Final = 100
+_Key = tuple[int, int, int]
+"""Length, start and part."""
 Wanted = Mapping[str, Sequence[int]]
 """Dimension to the ids it may have, any of them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rolled:
-    """The rows of some blocks. `rows`: for each block how many groups it has and, where not all are wanted, which;
-    `parts`: the figures of those that are."""
+    """The rows of some blocks. `rows`: for each block its key, how many groups it has and, where not all are wanted,
+    which; `parts`: the figures of those that are."""
 
     grouping: int
     segments: Sequence[Segment]
-    rows: Sequence[tuple[int, Numbers | None]]
+    rows: Sequence[tuple[_Key, int, Numbers | None]]
     buckets: Numbers
     parts: Sequence[Figures]
 
@@ -58,15 +61,16 @@ def read_figures(connection: Connection, grouping: int, segments: Sequence[Segme
     """All rows of those segments, which must be of rollups, that have the wanted ids. None where there are none."""
     filters = [_Filter(GROUPINGS[grouping].index(name), ids) for name, ids in wanted.items()]
     places = {length: _Places(list(some)) for length, some in groupby(_sorted(segments), lambda s: s.length_ns)}
-    rows: list[tuple[int, Numbers | None]] = []
+    rows: list[tuple[_Key, int, Numbers | None]] = []
     parts: list[Figures] = []
     buckets: list[Numbers] = []
-    for length_ns, start_ns, groups, said in _blocks(connection, grouping, segments, "figures"):
+    some = parts_with(grouping, wanted)
+    for length_ns, start_ns, part, groups, said in _blocks(connection, grouping, segments, some, "figures"):
         minutes = int(length_ns == MINUTE_NS)
         figures = decode_figures(said, minutes + len(GROUPINGS[grouping]), groups)
         bucket, mask = places[length_ns].of(start_ns, figures.ids.pop(0) if minutes else None)
         chosen = _chosen(figures, mask, filters, ordered=not minutes)
-        rows.append((groups, chosen))
+        rows.append(((length_ns, start_ns, part), groups, chosen))
         parts.append(figures if chosen is None else figures.only(chosen))
         buckets.append(_each(bucket, groups) if chosen is None else _each(bucket, groups)[chosen])
     if not parts:
@@ -106,18 +110,25 @@ def _chosen(figures: Figures, mask: Mask | None, filters: Sequence[_Filter], *, 
 def read_durations(connection: Connection, rolled: Rolled, groups: Numbers) -> tuple[Durations, Durations]:
     """Latency and time to first token of the rows, by the groups given for each of them; -1: of no interest."""
     found: tuple[list[Durations], list[Durations]] = ([], [])
-    at = 0
-    blocks = _blocks(connection, rolled.grouping, rolled.segments, "durations")
-    for (rows, chosen), (_, _, _, said) in zip(rolled.rows, blocks, strict=True):
+    at, wanted = 0, {}
+    for key, rows, chosen in rolled.rows:
         number = rows if chosen is None else len(chosen)
         mine, at = groups[at : at + number], at + number
-        shown = np.flatnonzero(mine >= 0)
-        if not len(shown):
-            continue
-        mine, only = mine[shown], shown if chosen is None else chosen[shown]
-        for into, part in zip(found, decode_durations(said, rows, only if len(only) < rows else None), strict=True):
-            into.append(Durations(mine[part.groups], part.bins, part.calls))
+        if len(shown := np.flatnonzero(mine >= 0)):
+            only = shown if chosen is None else chosen[shown]
+            wanted[key] = mine[shown], rows, only if len(only) < rows else None
+    for *key, _, said in _blocks(connection, rolled.grouping, rolled.segments, _parts(rolled, wanted), "durations"):
+        if block := wanted.get(tuple(key)):
+            mine, rows, only_ = block
+            for into, part in zip(found, decode_durations(said, rows, only_), strict=True):
+                into.append(Durations(mine[part.groups], part.bins, part.calls))
     return _joined(found[0]), _joined(found[1])
+
+
+def _parts(rolled: Rolled, wanted: Collection[_Key]) -> Collection[int] | None:
+    """Those of the wanted blocks; None: all there are."""
+    parts = {part for _, _, part in wanted}
+    return None if parts == {part for (_, _, part), _, _ in rolled.rows} else sorted(parts)
 
 
 def _joined(parts: Sequence[Durations]) -> Durations:
@@ -180,18 +191,18 @@ def _ranges(segments: Sequence[Segment]) -> Iterator[tuple[int, int, int]]:
 
 
 def _blocks(
-    connection: Connection, grouping: int, segments: Sequence[Segment], column: str
-) -> Iterator[tuple[int, int, int, bytes]]:
-    """Length, start, number of groups and that column of the blocks, always in one order."""
+    connection: Connection, grouping: int, segments: Sequence[Segment], parts: Collection[int] | None, column: str
+) -> Sequence[Any]:
+    """Length, start, part, number of groups and that column of the blocks; of those parts, where some are named."""
     ranges = ", ".join(f"({length}, {start}, {end})" for length, start, end in _ranges(segments))
-    if not ranges:
-        return iter(())
+    if not ranges or (parts is not None and not parts):
+        return ()
+    some = "" if parts is None else f" AND part IN ({', '.join(map(str, parts))})"
     statement = (
-        f"SELECT length_ns, start_ns, groups, {column} FROM (VALUES {ranges}) AS parts CROSS JOIN rollups "
-        f"WHERE grouping = {grouping} AND length_ns = column1 AND start_ns >= column2 AND start_ns < column3"
+        f"SELECT length_ns, start_ns, part, groups, {column} FROM (VALUES {ranges}) AS parts CROSS JOIN rollups "
+        f"WHERE grouping = {grouping} AND length_ns = column1 AND start_ns >= column2 AND start_ns < column3{some}"
     )
-    rows = _all(connection, statement)
-    return iter(sorted(rows, key=lambda row: (row[0], row[1])))  # a database would move the blocks about
+    return _all(connection, statement)
 
 
 def _all(connection: Connection, statement: str) -> Sequence[Any]:
@@ -207,12 +218,16 @@ def _all(connection: Connection, statement: str) -> Sequence[Any]:
 def read_blocks(
     connection: Connection, grouping: int, length_ns: int, from_ns: int, to_ns: int
 ) -> Iterator[tuple[int, Block]]:
-    """The blocks of one length that begin then, whole, each with its start."""
+    """The blocks of one length that begin then, all parts together, each with its start."""
     columns = ROLLUPS.c.start_ns, ROLLUPS.c.groups, ROLLUPS.c.figures, ROLLUPS.c.durations
     begin = ROLLUPS.c.start_ns >= from_ns, ROLLUPS.c.start_ns < to_ns
     here = select(*columns).where(ROLLUPS.c.grouping == grouping, ROLLUPS.c.length_ns == length_ns, *begin)
-    rows = connection.execute(here.order_by(ROLLUPS.c.start_ns), execution_options={"yield_per": _PAGE})
-    for start_ns, groups, figures, durations in rows:
-        latency, ttft = decode_durations(durations, groups)
-        dimensions = len(GROUPINGS[grouping]) + (length_ns == MINUTE_NS)
-        yield start_ns, Block(decode_figures(figures, dimensions, groups), latency, ttft)
+    ordered = here.order_by(ROLLUPS.c.start_ns, ROLLUPS.c.part)
+    dimensions = len(GROUPINGS[grouping]) + (length_ns == MINUTE_NS)
+    rows = connection.execute(ordered, execution_options={"yield_per": _PAGE})
+    for start_ns, parts in groupby(rows, lambda row: int(row.start_ns)):
+        yield start_ns, joined([_block(dimensions, *part[1:]) for part in parts])
+
+
+def _block(dimensions: int, groups: int, figures: bytes, durations: bytes) -> Block:
+    return Block(decode_figures(figures, dimensions, groups), *decode_durations(durations, groups))

@@ -12,7 +12,7 @@ are one row (`store.blocks`). The last days have their minutes as well. Sessions
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from enum import IntFlag
 from typing import Any, Final
 
@@ -22,6 +22,7 @@ from sqlalchemy import (
     Column,
     ColumnElement,
     Connection,
+    Integer,
     Label,
     LargeBinary,
     SmallInteger,
@@ -50,6 +51,7 @@ DIMENSIONS: Final = ("service", "environment", "provider", "model", "operation",
 USER: Final = "user"
 GROUPINGS: Final[tuple[tuple[str, ...], ...]] = ((), *((name,) for name in DIMENSIONS), DIMENSIONS, (USER,))
 """What is summed up by; a rollup names the place of its grouping here."""
+PART_IDS: Final = 4_096
 
 
 class Kept(IntFlag):
@@ -92,7 +94,8 @@ class PeriodRow(SQLModel, table=True):
 
 
 class RollupRow(SQLModel, table=True):
-    """The groups of one period and grouping, as `store.blocks` packs them: a row is read whole or not at all.
+    """The groups of one period and grouping, as `store.blocks` packs them: a row is read whole or not at all, and
+    users, of whom there may be more than anybody wants to read, are cut into parts by their ids.
 
     The minutes of a quarter are one block, whose first dimension is the minute, 0 to 14.
     """
@@ -102,6 +105,8 @@ class RollupRow(SQLModel, table=True):
     grouping: int = Field(sa_column=Column(SmallInteger, primary_key=True, autoincrement=False))
     length_ns: int = Field(sa_column=Column(BigInteger, primary_key=True, autoincrement=False))
     start_ns: int = Field(sa_column=Column(BigInteger, primary_key=True, autoincrement=False))
+    part: int = Field(default=0, sa_column=Column(Integer, primary_key=True, autoincrement=False))
+    """The user's id over `PART_IDS`; of all else there is one part, 0."""
     groups: int
     """How many there are."""
     figures: bytes = Field(sa_type=LargeBinary)
@@ -170,6 +175,12 @@ def grouping_for(names: Collection[str]) -> int | None:
     wanted = set(names)
     places = [place for place, grouping in enumerate(GROUPINGS) if wanted <= set(grouping)]
     return min(places, key=lambda place: len(GROUPINGS[place])) if places else None
+
+
+def parts_with(place: int, wanted: Mapping[str, Collection[int]]) -> Collection[int] | None:
+    """The parts of that grouping that have those ids of a dimension; None: any may."""
+    cut = GROUPINGS[place] == (USER,) and USER in wanted
+    return sorted({id_ // PART_IDS for id_ in wanted[USER]}) if cut else None
 
 
 def kind_of(place: int) -> Kept:

@@ -8,14 +8,14 @@ written in between, which the writer says by taking the claim away.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from secrets import randbits
 from typing import Final
 
 from sqlalchemy import ColumnElement, Connection, Engine, and_, func, or_, select, text, update
 
-from outlay_collector.store.blocks import Block, encode_durations, encode_figures, joined, regrouped
+from outlay_collector.store.blocks import Block, cut, encode_durations, encode_figures, joined, regrouped
 from outlay_collector.store.columns import read_columns
 from outlay_collector.store.engine import reading
 from outlay_collector.store.inserting import insert_rows
@@ -28,6 +28,7 @@ from outlay_collector.store.rollups import (
     HOUR_NS,
     LENGTHS_NS,
     MINUTE_NS,
+    PART_IDS,
     PERIODS,
     QUARTER_NS,
     SIX_HOURS_NS,
@@ -42,8 +43,9 @@ from outlay_collector.store.schema import CALLS
 
 Period = tuple[int, int]
 """Its length and start."""
-Summed = Sequence[tuple[int, int, int, int, bytes, bytes]]
-"""Rows of `rollups`."""
+Row = tuple[int, int, int, int, int, bytes, bytes]
+"""Of `rollups`."""
+Summed = Sequence[Row]
 
 DETAILS_FOR_NS: Final = 3 * DAY_NS
 """How long quarters have their minutes, and their sums by all dimensions together."""
@@ -61,7 +63,7 @@ _REMOVE_LARGE: Final = text(
     f"DELETE FROM rollups WHERE grouping IN ({', '.join(map(str, _LARGE))}) "
     "AND length_ns = :length AND start_ns >= :start AND start_ns < :end"
 )
-_COLUMNS: Final = ("grouping", "length_ns", "start_ns", "groups", "figures", "durations")
+_COLUMNS: Final = ("grouping", "length_ns", "start_ns", "part", "groups", "figures", "durations")
 _ALL_THERE_IS: Final = (*DIMENSIONS, USER)
 
 
@@ -252,15 +254,15 @@ def _of_calls(connection: Connection, names: _Names, period: Period, kept: Kept,
         if len(users.figures) * a_user > len(calls.figures):
             kept &= ~Kept.USERS
     full = _by(calls, _ALL_THERE_IS, DIMENSIONS)
-    summed = []
+    summed: list[Row] = []
     for place, names_ in enumerate(GROUPINGS):
         if kept & kind_of(place):
             block = users if names_ == (USER,) else full if names_ == DIMENSIONS else _by(full, DIMENSIONS, names_)
-            summed.append(_row(place, length_ns, start_ns, block))
+            summed += _rows(place, length_ns, start_ns, block)
         if (minutes := minutes_of(place)) and kept & minutes:
             minute = (calls.started_at_ns - start_ns) // MINUTE_NS
             ids = [calls.figures.ids[_ALL_THERE_IS.index(name)] for name in names_]
-            summed.append(_row(place, MINUTE_NS, start_ns, regrouped(calls, [minute, *ids])))
+            summed += _rows(place, MINUTE_NS, start_ns, regrouped(calls, [minute, *ids]))
     return kept, summed
 
 
@@ -275,13 +277,13 @@ def _of_parts(connection: Connection, period: Period) -> tuple[Kept, Summed] | N
     kept = Kept.ONE | Kept.ALL | Kept.USERS | Kept.FINAL
     for part in parts:
         kept &= Kept(part.kept)
-    summed = []
+    summed: list[Row] = []
     for place in range(len(GROUPINGS)):
         if kept & kind_of(place) and (
             blocks := [each for _, each in read_blocks(connection, place, part_ns, start_ns, end_ns)]
         ):
             block = joined(blocks)
-            summed.append(_row(place, length_ns, start_ns, regrouped(block, block.figures.ids)))
+            summed += _rows(place, length_ns, start_ns, regrouped(block, block.figures.ids))
     return kept, summed
 
 
@@ -289,5 +291,7 @@ def _by(block: Block, has: Sequence[str], wanted: Sequence[str]) -> Block:
     return regrouped(block, [block.figures.ids[has.index(name)] for name in wanted])
 
 
-def _row(grouping: int, length_ns: int, start_ns: int, block: Block) -> tuple[int, int, int, int, bytes, bytes]:
-    return grouping, length_ns, start_ns, len(block.figures), encode_figures(block.figures), encode_durations(block)
+def _rows(grouping: int, length_ns: int, start_ns: int, block: Block) -> Iterator[Row]:
+    for part, some in cut(block, PART_IDS) if kind_of(grouping) is Kept.USERS else [(0, block)]:
+        figures, durations = encode_figures(some.figures), encode_durations(some)
+        yield grouping, length_ns, start_ns, part, len(some.figures), figures, durations

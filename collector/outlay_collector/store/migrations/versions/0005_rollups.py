@@ -27,6 +27,7 @@ def upgrade() -> None:
         sa.Column("grouping", sa.SmallInteger, primary_key=True, autoincrement=False),
         sa.Column("length_ns", sa.BigInteger, primary_key=True, autoincrement=False),
         sa.Column("start_ns", sa.BigInteger, primary_key=True, autoincrement=False),
+        sa.Column("part", sa.Integer, primary_key=True, autoincrement=False),
         sa.Column("groups", sa.Integer, nullable=False),
         sa.Column("figures", sa.LargeBinary, nullable=False),
         sa.Column("durations", sa.LargeBinary, nullable=False),
