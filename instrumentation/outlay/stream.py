@@ -31,12 +31,17 @@ def _manner(error: BaseException | None) -> StreamEnd:
 
 def body_closed(call: LiveCall) -> None:
     """The response of a stream is closing: by its consumer, unless it is being read, or dropped."""
-    if call.is_reading:
+    if _is_read(call):
         return
     if _is_dropped(call):
         collected(call)
     else:
         call.end(None, StreamEnd.CLOSED)
+
+
+def _is_read(call: LiveCall) -> bool:
+    """Whether the next piece is being read just now: the body has then ended by itself."""
+    return call.is_reading or (call.tap is not None and getattr(call.tap(), "gi_running", False))
 
 
 def _is_dropped(call: LiveCall) -> bool:
@@ -67,42 +72,36 @@ class Watch:
         return type(None), ()
 
 
-class Tap(Watch):
-    """Stands before the iterator of a stream and passes on what comes, but for the chunk the caller did not ask for."""
+def tap(chunks: Iterator[Any], call: LiveCall) -> Iterator[Any]:
+    """What a stream is to iterate over instead: all that comes, but for the chunk the caller did not ask for.
 
-    __slots__ = ("_chunks",)
+    It has been run up to where it asks for the first: a generator that was never begun is not told that it is dropped.
+    """
+    tapped = _tap(chunks, call)
+    next(tapped)
+    call.tap = weakref.ref(tapped)
+    return tapped
 
-    def __init__(self, chunks: Iterator[Any], call: LiveCall) -> None:
-        super().__init__(call)
-        self._chunks = chunks
 
-    def __iter__(self) -> Tap:
-        return self
-
-    def __next__(self) -> Any:
-        call = self._call
-        call.is_reading = True
-        try:
-            chunk = next(self._chunks)
-            while call.hides_next:
+def _tap(chunks: Iterator[Any], call: LiveCall) -> Iterator[Any]:
+    try:
+        yield
+        for chunk in chunks:
+            if call.hides_next:
                 call.hides_next = False
-                chunk = next(self._chunks)
-            return chunk
-        except StopIteration:
-            ended(call)
-            raise
-        except BaseException as error:
-            ended(call, error)
-            raise
-        finally:
-            call.is_reading = False
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._chunks, name)
+            else:
+                yield chunk
+    except GeneratorExit:  # nobody has it to close it
+        collected(call)
+        raise
+    except BaseException as error:
+        ended(call, error)
+        raise
+    ended(call)
 
 
 class AsyncTap(Watch):
-    """`Tap` for asynchronous streams."""
+    """`tap` for asynchronous streams. An asynchronous generator would be closed by the event loop, some time later."""
 
     __slots__ = ("_chunks",)
 

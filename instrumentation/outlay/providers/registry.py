@@ -231,11 +231,13 @@ class ShapeStream:
         return self._fold.output_characters if self._fold else 0
 
     def _tell(self, event: Body) -> None:
-        told_by = _format_of_event(event) if is_mapping(event) else None
-        if told_by is not None and told_by.stream is not None:
-            self._fold = fold = told_by.stream(self._asked)
-            self.feed = fold.feed
-            fold.feed(event)
+        if self._fold is None:
+            told_by = _format_of_event(event) if is_mapping(event) else None
+            if told_by is None or told_by.stream is None:
+                return
+            self._fold = told_by.stream(self._asked)
+            self.feed = self._fold.feed
+        self._fold.feed(event)
 
     def ask_as(self, provider: str) -> None:
         """Read what has been folded as that provider's: it has only now been told by its marks."""

@@ -25,7 +25,7 @@ from outlay.live import LiveCall
 from outlay.patches import Patches
 from outlay.providers.foreign import is_mapping, mapping
 from outlay.runtime import Runtime
-from outlay.stream import Tap, Watch, body_closed, ended
+from outlay.stream import Watch, body_closed, ended, tap
 from outlay.transport import MARK
 from outlay.under_way import under_way
 
@@ -141,7 +141,7 @@ def _answered(call: LiveCall, answer: Any) -> None:
     if hasattr(stream, "_event_generator"):
         call.start_stream()
         setattr(stream, MARK, call)
-        stream._event_generator = Tap(stream._event_generator, call)
+        stream._event_generator = tap(stream._event_generator, call)
     elif hasattr(stream, "_raw_stream"):
         _Reading(call, stream, mapping(answer.get("ResponseMetadata", {}).get("HTTPHeaders")))
     else:

@@ -13,7 +13,7 @@ import copy
 import functools
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
@@ -26,7 +26,7 @@ from outlay.patches import Patches
 from outlay.providers.foreign import NOTHING, is_mapping, mapping, mappings, text
 from outlay.runtime import Runtime
 from outlay.sdks import google_interactions
-from outlay.stream import AsyncTap, Tap, Watch, ended
+from outlay.stream import AsyncTap, Watch, ended, tap
 from outlay.under_way import under_way
 
 if TYPE_CHECKING:
@@ -190,7 +190,7 @@ def _wrap_chunks(original: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(original)
     def segments(response: Any) -> Any:
         call = getattr(response, _CALL, None)
-        return original(response) if call is None else _Chunks(original(response), call)
+        return original(response) if call is None else _chunks(tap(original(response), call), call)
 
     return segments
 
@@ -208,19 +208,15 @@ def _wrap_async_chunks(original: Callable[..., Any]) -> Callable[..., Any]:
     return async_segments
 
 
-class _Chunks(Tap):
-    """The decoded chunks of a stream."""
-
-    __slots__ = ()
-
-    def __next__(self) -> Any:
-        chunk = super().__next__()
-        _look_at(self._call, chunk)
-        return chunk
+def _chunks(decoded: Iterator[Any], call: LiveCall) -> Iterator[Any]:
+    """The decoded chunks of a stream, each looked at."""
+    for chunk in decoded:
+        _look_at(call, chunk)
+        yield chunk
 
 
 class _AsyncChunks(AsyncTap):
-    """`_Chunks` for asynchronous streams."""
+    """`_chunks` for asynchronous streams."""
 
     __slots__ = ()
 

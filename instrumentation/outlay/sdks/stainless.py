@@ -16,7 +16,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
-from outlay.guard import shielded
+from outlay.guard import report, shielded
 from outlay.intercept import Interception, Sending
 from outlay.live import LiveCall
 from outlay.model import StreamEnd
@@ -28,7 +28,7 @@ from outlay.providers.sse import decode_sse
 from outlay.runtime import Runtime
 from outlay.sdks import websockets
 from outlay.sdks.undecoded import read
-from outlay.stream import AsyncTap, Tap
+from outlay.stream import AsyncTap, tap
 from outlay.transport import MARK
 from outlay.under_way import under_way
 
@@ -166,8 +166,8 @@ class _ChokePoint:
         if isinstance(result, self._streams):
             call.start_stream()
             chunks: Any = result
-            tap = AsyncTap if isinstance(result, self._streams[1]) else Tap
-            chunks._iterator = tap(chunks._iterator, call)
+            tapped = AsyncTap if isinstance(result, self._streams[1]) else tap
+            chunks._iterator = tapped(chunks._iterator, call)
         elif not call.was_sent:
             call.abandon()  # answered by the application's own middleware
         elif isinstance(result, str) and call.is_asked_to_stream:
@@ -241,8 +241,14 @@ def _wrap_decoder(original: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(original)
     def decode(client: Any, *, data: Any, cast_to: Any, response: Any, **rest: Any) -> Any:
         call = getattr(response, MARK, None)
-        if call is not None and call.body is None:
-            call.payload(data)
+        if call is not None:
+            if call.feed is not None and type(data) is dict:
+                try:
+                    call.feed(data)
+                except Exception as error:  # noqa: BLE001 - guarded here: a wrapper more would be felt at every chunk
+                    report("feed", error)
+            elif call.body is None:
+                call.payload(data)
         if rest:
             return original(client, data=data, cast_to=cast_to, response=response, **rest)
         return original(client, data=data, cast_to=cast_to, response=response)
