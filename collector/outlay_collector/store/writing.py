@@ -39,13 +39,14 @@ from outlay_collector.store.pairing import (
     streams_near,
 )
 from outlay_collector.store.rollups import mark_stale
-from outlay_collector.store.rows import COLUMNS, columns_of, report_of
+from outlay_collector.store.rows import COLUMNS, columns_of, report_of, values_of
 from outlay_collector.store.schema import CALLS, REPORTS
 
 T = TypeVar("T")
 
 _MOST_PARAMETERS: Final = 500
 _DOCUMENTS: Final = tuple(n for n, column in enumerate(CALLS.columns) if isinstance(column.type, JSON))
+_BILL_KEY: Final = [column.name for column in CALLS.columns].index("bill_key")
 _REPORT_COLUMNS: Final = tuple(column.name for column in REPORTS.columns)
 
 
@@ -267,7 +268,8 @@ def _columns(group: _Group, received_at_ns: int) -> dict[str, Any]:
 
 def _call_row(group: _Group, received_at_ns: int) -> tuple[Any, ...]:
     (call_id,) = group.call_ids
-    row = [call_id, *_columns(group, received_at_ns).values()]
+    row = [call_id, *values_of(merge(group.members), received_at_ns)]
+    row[_BILL_KEY] = bill_key_of(group.members)
     for place in _DOCUMENTS:
         if (document := row[place]) is not None:
             row[place] = json_text(document)
