@@ -102,11 +102,17 @@ def marks(report: Report) -> set[tuple[str, object]]:
     call, usage = report.call, report.call.usage
     found: set[tuple[str, object]] = {("id", call.response_id)} if call.response_id else set()
     if usage is None:
-        return found | ({("failed", None)} if call.error_type else set())
+        if call.error_type:
+            found.add(("failed", None))
+        return found
     totals = usage.totals()
     if made := totals.output_tokens:
-        return found | {("out", made), ("out", made - (totals.reasoning_tokens or 0))}
-    return found | {("in", totals.input_tokens)}
+        found.add(("out", made))
+        if totals.reasoning_tokens:
+            found.add(("out", made - totals.reasoning_tokens))
+    else:
+        found.add(("in", totals.input_tokens))
+    return found
 
 
 def _alike(reports: Iterable[Report]) -> Iterator[list[Report]]:
