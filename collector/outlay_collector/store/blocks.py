@@ -38,6 +38,9 @@ _UNKNOWN: Final = 32
 _EXACT: Final = 2.0**53
 """Below this a float holds every whole number, and sums of them are exact in any order."""
 _ROOM: Final = 1 << 17
+_NOTHING: Final = np.zeros(_ROOM, np.uint8)
+_ONES: Final = np.ones(_ROOM, np.uint8)
+"""Columns of a block are these, where all values are alike: nobody writes into a block."""
 
 
 @dataclass(slots=True)
@@ -280,7 +283,7 @@ def _column(values: Numbers) -> bytes:
 def _values(said: bytes, at: int, rows: int) -> tuple[Numbers, int]:
     width = said[at]
     if not width:
-        return np.zeros(rows, np.uint8), at + 1
+        return _NOTHING[:rows] if rows <= _ROOM else np.zeros(rows, np.uint8), at + 1
     return np.frombuffer(said, _TYPES[width], rows, at + 1), at + 1 + width * rows
 
 
@@ -295,6 +298,7 @@ def _maybe_known(values: Numbers, known: Mask) -> bytes:
 def _mask(said: bytes, at: int, rows: int) -> tuple[Mask, int]:
     kind = said[at]
     if kind != _PARTLY_KNOWN:
-        return np.full(rows, kind != _UNKNOWN, np.bool_), at + 1
+        alike = _NOTHING if kind == _UNKNOWN else _ONES
+        return (alike[:rows].view(np.bool_) if rows <= _ROOM else np.full(rows, kind != _UNKNOWN, np.bool_)), at + 1
     packed = np.frombuffer(said, np.uint8, -(-rows // 8), at + 1)
     return np.unpackbits(packed, count=rows).astype(np.bool_), at + 1 + len(packed)

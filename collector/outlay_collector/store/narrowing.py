@@ -2,7 +2,8 @@
 all of a month.
 
 A list takes the newest calls first. The newest days that have enough of them are narrowed down to their hours, and
-these to quarters, as far as rollups know; what they do not know is looked through. A user's calls stand in an index.
+these to quarters, as far as rollups know; what they do not know is looked through, in an index that has the user, the
+tenant and the status.
 """
 
 from __future__ import annotations
@@ -14,11 +15,12 @@ from typing import Final
 from sqlalchemy import Connection
 
 from outlay_collector.store.blocks import summed
-from outlay_collector.store.query import CallsQuery
+from outlay_collector.store.query import CallsQuery, Filters
 from outlay_collector.store.reading import listing_of, seek_by_key, wanted_ids
 from outlay_collector.store.rolled import read_figures
 from outlay_collector.store.rollups import (
     DAY_NS,
+    DIMENSIONS,
     HOUR_NS,
     MEASURES,
     QUARTER_NS,
@@ -29,11 +31,12 @@ from outlay_collector.store.rollups import (
 )
 from outlay_collector.store.segments import Range, plan
 
-_NOT_ROLLED_UP: Final = "cost_status"
 _UNPRICED: Final = "unpriced"
 _MOST_RANGES: Final = 64
+_INDEXED: Final = frozenset({USER, "tenant", "status"})
+"""What the index of calls by time has: an hour of it is looked through sooner than its quarters are looked up."""
 _Counted = tuple[int, int, int | None]
-"""Start and end of a part, and how many wanted calls it has; None where that is unknown."""
+"""Start and end of a part, and how many wanted calls it has at most; None where that is unknown."""
 
 
 def newest_ranges(connection: Connection, query: CallsQuery, from_ns: int, to_ns: int) -> Iterator[list[Range]]:
@@ -44,25 +47,34 @@ def newest_ranges(connection: Connection, query: CallsQuery, from_ns: int, to_ns
     if not search.helps:
         yield [(from_ns, to_ns)]
         return
+    lengths_ns = (HOUR_NS,) if query.filters.keys() <= _INDEXED else (HOUR_NS, QUARTER_NS)
     days: Sequence[_Counted] = search.counted(_cut(from_ns, to_ns, DAY_NS))
     while days:
         some, days = _enough(days, query.limit)
-        for length_ns in (HOUR_NS, QUARTER_NS):
+        for length_ns in lengths_ns:
             some = search.counted([part for start, end, _ in some for part in _cut(start, end, length_ns)])
         for place in range(0, len(some), _MOST_RANGES):
             yield [(start, end) for start, end, _ in some[place : place + _MOST_RANGES]]
 
 
+def _best_known(filters: Filters) -> Filters:
+    """Those that one grouping knows together. The user alone, of whom there are more than of all else."""
+    for names in ({USER}, set(DIMENSIONS)):
+        if known := {name: values for name, values in filters.items() if name in names}:
+            return known
+    return {}
+
+
 class _Search:
-    """How many of the wanted calls there are, by what rollups tell."""
+    """How many of the wanted calls there are at most, by what rollups tell."""
 
     def __init__(self, connection: Connection, query: CallsQuery) -> None:
-        filters = {name: values for name, values in query.filters.items() if name != _NOT_ROLLED_UP}
-        unpriced = list(query.filters.get(_NOT_ROLLED_UP, ())) == [_UNPRICED]
+        filters = _best_known(query.filters)
+        unpriced = list(query.filters.get("cost_status", ())) == [_UNPRICED]
         self._connection = connection
         self._grouping = grouping_for(filters)
         self._measure = MEASURES.index("unpriced_calls" if unpriced else "calls")
-        self.helps = self._grouping is not None and USER not in filters and bool(filters or unpriced)
+        self.helps = bool(filters or unpriced)
         if self.helps:
             seek_by_key(connection)
             self._wanted = wanted_ids(connection, filters)
@@ -92,7 +104,7 @@ def _cut(start: int, end: int, length_ns: int) -> list[Range]:
 
 
 def _enough(parts: Sequence[_Counted], limit: int) -> tuple[list[_Counted], Sequence[_Counted]]:
-    """The first that are known to have so many calls, and the others."""
+    """The first that may have so many calls, and the others."""
     known = 0
     for place, (_, _, calls) in enumerate(parts, start=1):
         known += calls or 0

@@ -34,8 +34,7 @@ class CallRow(SQLModel, table=True):
 
     __tablename__ = "calls"
     __table_args__ = (
-        Index("ix_calls_started_at_ns", "started_at_ns"),
-        Index("ix_calls_user", "user", "started_at_ns"),
+        Index("ix_calls_time", "started_at_ns", "user", "tenant", "status"),
         Index(
             "ix_calls_without_id",
             "output_tokens",
