@@ -90,8 +90,8 @@ class Sending:
         self._call = call
 
     def __enter__(self) -> None:
-        if isinstance(self._call.reservation, Asking):
-            _ask(self._call)
+        if isinstance(asking := self._call.reservation, Asking):
+            _ask(self._call, asking)
         self._under_way = under_way.set(self._call)
         self._context = otel_context.attach(context_while_sending(self._call.span.span))
 
@@ -104,8 +104,8 @@ class Sending:
             _failed(self._call, error)
 
     async def __aenter__(self) -> None:
-        if isinstance(self._call.reservation, Asking):
-            await _ask_in_thread(self._call)
+        if isinstance(asking := self._call.reservation, Asking):
+            await _ask_in_thread(self._call, asking)
         self.__enter__()
 
     async def __aexit__(
@@ -114,22 +114,29 @@ class Sending:
         self.__exit__(kind, error, trace_)
 
 
-@shielded
-def _ask(call: LiveCall) -> None:
-    asking, call.reservation = call.reservation, FREE
-    if isinstance(asking, Asking):
-        call.reservation = asking.ask()
-
-
-async def _ask_in_thread(call: LiveCall) -> None:
-    asking, call.reservation = call.reservation, FREE
+def _ask(call: LiveCall, asking: Asking) -> None:
+    call.reservation = FREE
     try:
-        if isinstance(asking, Asking):
-            call.reservation = await in_thread(asking.ask)
-    except BudgetExceeded:
-        raise
-    except Exception as error:  # noqa: BLE001 - as `shielded` does
+        call.reservation = asking.ask()
+    except BaseException as error:
+        _not_asked(call, error)
+
+
+async def _ask_in_thread(call: LiveCall, asking: Asking) -> None:
+    call.reservation = FREE
+    try:
+        call.reservation = await in_thread(asking.ask)
+    except BaseException as error:
+        _not_asked(call, error)
+
+
+def _not_asked(call: LiveCall, error: BaseException) -> None:
+    """A failure of ours lets the call pass. Where it is refused, or whoever waits is cancelled, there is no call."""
+    if isinstance(error, Exception) and not isinstance(error, BudgetExceeded):
         report("asking for budgets", error)
+        return
+    call.abandon()
+    raise error
 
 
 _failed = shielded(LiveCall.end)

@@ -15,6 +15,7 @@ import openai
 import outlay
 import pytest
 from outlay.budgets.waiting import in_thread
+from outlay.installation import runtime
 from outlay.model import Cost, Usage
 from outlay_collector.app import create_app
 from outlay_collector.serving import Server
@@ -79,6 +80,42 @@ async def test_other_tasks_of_the_loop_go_on_while_the_collector_thinks(
         with pytest.raises(outlay.BudgetExceeded):
             await client.chat.completions.create(model="gpt-4o", messages=MESSAGES)
     assert len(fake_provider.log.entries) == 1
+
+
+async def test_a_call_that_is_refused_after_waiting_is_not_told_as_lost(collector: str, fake_provider: Any) -> None:
+    put(collector, limit={"calls": 1}, when_unreachable="closed")
+    outlay.instrument("openai", endpoint=collector)
+    running = runtime()
+    assert running is not None
+    options: dict[str, Any] = {"base_url": fake_provider.openai, "api_key": "sk-test", "max_retries": 0}
+    async with openai.AsyncOpenAI(**options) as client:
+        await client.chat.completions.create(model="gpt-4o", messages=MESSAGES)
+        with pytest.raises(outlay.BudgetExceeded):
+            await client.chat.completions.create(model="gpt-4o", messages=MESSAGES)
+    with openai.OpenAI(**options) as blocking, pytest.raises(outlay.BudgetExceeded):
+        blocking.chat.completions.create(model="gpt-4o", messages=MESSAGES)
+    outlay.uninstrument()
+
+    assert running.delivery.tally.losses() == {}
+
+
+async def test_nor_is_one_that_is_cancelled_while_it_waits(hold: Hold, collector: str, fake_provider: Any) -> None:
+    put(collector, limit={"calls": 1}, when_unreachable="closed")
+    hold.nth = 1
+    outlay.instrument("openai", endpoint=collector)
+    running = runtime()
+    assert running is not None
+    async with openai.AsyncOpenAI(base_url=fake_provider.openai, api_key="sk-test", max_retries=0) as client:
+        waiting = asyncio.create_task(client.chat.completions.create(model="gpt-4o", messages=MESSAGES))
+        while not hold.asked.is_set():
+            await asyncio.sleep(0)
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+    hold.may_answer.set()
+    outlay.uninstrument()
+
+    assert running.delivery.tally.losses() == {}
 
 
 class Kept:
