@@ -118,7 +118,7 @@ def _ask(call: LiveCall, asking: Asking) -> None:
     call.reservation = FREE
     try:
         call.reservation = asking.ask()
-    except BaseException as error:
+    except BaseException as error:  # noqa: BLE001 - told apart there
         _not_asked(call, error)
 
 
@@ -126,7 +126,7 @@ async def _ask_in_thread(call: LiveCall, asking: Asking) -> None:
     call.reservation = FREE
     try:
         call.reservation = await in_thread(asking.ask)
-    except BaseException as error:
+    except BaseException as error:  # noqa: BLE001 - told apart there
         _not_asked(call, error)
 
 
