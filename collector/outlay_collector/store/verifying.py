@@ -11,7 +11,7 @@ from itertools import product
 from typing import Any, Final
 
 import numpy as np
-from sqlalchemy import ColumnElement, Connection, Engine, select
+from sqlalchemy import Connection, Engine, func, select
 
 from outlay_collector.periods import rfc3339
 from outlay_collector.store.blocks import Figures, regrouped
@@ -48,15 +48,17 @@ _CLOSABLE_NS: Final = tuple(length for length in LENGTHS_NS if length <= DAY_NS)
 def verify(engine: Engine) -> list[str]:
     """What is wrong, a line each, by length and time; empty where all is right."""
     with reading(engine) as connection:
-        closed = _closed_days(connection)
-        found = [line for length_ns in LENGTHS_NS for line in _differences(connection, length_ns, closed)]
+        closed, quarters = _closed_days(connection), _quarters(connection)
+        found = [
+            line
+            for length_ns in LENGTHS_NS
+            for line in _differences(connection, length_ns, _by_period(quarters, length_ns), closed)
+        ]
         return [*found, *_closed_differences(connection, closed)]
 
 
-def _differences(connection: Connection, length_ns: int, closed: set[int]) -> Iterator[str]:
-    """Of the periods whose calls are all there."""
-    start = CALLS.c.started_at_ns - CALLS.c.started_at_ns % length_ns
-    truth = _truth(connection, length_ns, None)
+def _differences(connection: Connection, length_ns: int, truth: Mapping[int, _Sums], closed: set[int]) -> Iterator[str]:
+    """Of the periods whose calls are all there; `truth` is what these come to."""
     wanted = select(PERIODS.c.start_ns, PERIODS.c.stale, PERIODS.c.closed, PERIODS.c.kept)
     listed = {row.start_ns: row for row in connection.execute(wanted.where(PERIODS.c.length_ns == length_ns))}
     for begin in sorted(truth.keys() - listed.keys()):
@@ -67,10 +69,10 @@ def _differences(connection: Connection, length_ns: int, closed: set[int]) -> It
         for begin in sorted(begin for begin, kept in fresh.items() if kept & kind_of(place)):
             yield from _wrong(length_ns, begin, truth.get(begin, _NOTHING), theirs.get(begin))
     if length_ns == QUARTER_NS:
-        yield from _wrong_minutes(connection, {begin: kept for begin, kept in fresh.items() if kept}, start)
+        yield from _wrong_minutes(connection, {begin: kept for begin, kept in fresh.items() if kept})
 
 
-def _wrong_minutes(connection: Connection, fresh: Mapping[int, int], start: ColumnElement[int]) -> Iterator[str]:
+def _wrong_minutes(connection: Connection, fresh: Mapping[int, int]) -> Iterator[str]:
     """Of the quarters that have minutes."""
     for place in range(len(GROUPINGS)):
         kind = minutes_of(place)
@@ -78,7 +80,7 @@ def _wrong_minutes(connection: Connection, fresh: Mapping[int, int], start: Colu
         if not quarters:
             continue
         theirs = _rollups(connection, MINUTE_NS, place)
-        truth = _truth(connection, MINUTE_NS, start.between(min(quarters), max(quarters)))
+        truth = _truth(connection, MINUTE_NS, min(quarters), max(quarters) + QUARTER_NS)
         for begin in sorted(truth.keys() | theirs.keys()):
             if begin - begin % QUARTER_NS in quarters:
                 yield from _wrong(MINUTE_NS, begin, truth.get(begin, _NOTHING), theirs.get(begin))
@@ -94,10 +96,35 @@ def _wrong(length_ns: int, begin: int, calls: _Sums, rollup: _Sums | None) -> It
         yield f"{name}: {counted} calls in the histogram, {calls['calls']} in calls"
 
 
-def _truth(connection: Connection, length_ns: int, where: ColumnElement[bool] | None) -> dict[int, _Sums]:
-    start = (CALLS.c.started_at_ns - CALLS.c.started_at_ns % length_ns).label("start")
-    sums = select(start, *measures_of_calls()).group_by(start)
-    return {begin: _named(row) for begin, *row in connection.execute(sums if where is None else sums.where(where))}
+def _quarters(connection: Connection) -> dict[int, _Sums]:
+    """What the calls of each quarter of an hour come to: read day by day, as a database would hold all of them to sort
+    them."""
+    at = CALLS.c.started_at_ns
+    found: dict[int, _Sums] = {}
+    begin = connection.scalar(select(func.min(at)))
+    while begin is not None:
+        end = begin - begin % DAY_NS + DAY_NS
+        found |= _truth(connection, QUARTER_NS, begin, end)
+        begin = connection.scalar(select(func.min(at)).where(at >= end))
+    return found
+
+
+def _truth(connection: Connection, length_ns: int, from_ns: int, to_ns: int) -> dict[int, _Sums]:
+    at = CALLS.c.started_at_ns
+    start = (at - at % length_ns).label("start")
+    sums = select(start, *measures_of_calls()).where(at >= from_ns, at < to_ns).group_by(start)
+    return {begin: _named(row) for begin, *row in connection.execute(sums)}
+
+
+def _by_period(quarters: Mapping[int, _Sums], length_ns: int) -> Mapping[int, _Sums]:
+    """The quarters added up to longer periods."""
+    if length_ns == QUARTER_NS:
+        return quarters
+    found: dict[int, _Sums] = {}
+    for start_ns, sums in quarters.items():
+        so_far = found.get(begin := start_ns - start_ns % length_ns, _NOTHING)
+        found[begin] = {name: _plus(so_far[name], sums[name]) for name in MEASURES}
+    return found
 
 
 def _rollups(connection: Connection, length_ns: int, place: int, within: tuple[int, int] = _EVER) -> dict[int, _Sums]:
