@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from outlay.budgets.budget import TAG_PREFIX, TRACE, Budget, Scope
 from outlay.budgets.period import Window
-from sqlalchemy import ColumnElement, Connection, Label, and_, case, func, literal, or_, select
+from sqlalchemy import ColumnElement, Connection, Label, case, func, literal, or_
 
 from outlay_collector.periods import to_ns
 from outlay_collector.store.blocks import grouped, summed
@@ -30,7 +30,7 @@ from outlay_collector.store.rollups import (
 )
 from outlay_collector.store.schema import CALLS
 from outlay_collector.store.segments import Segment, of_calls, plan
-from outlay_collector.store.unrolled import parts_of
+from outlay_collector.store.unrolled import select_within
 
 _ROLLED_UP: Final = frozenset({"service", "environment", "provider", "operation", "feature", "tenant", "user"})
 """Not the model: rollups know the one that answered, budgets the one asked for."""
@@ -113,12 +113,11 @@ def _sums(
     """Of segments that are read from their calls."""
     if not segments:
         return
-    per, parts, at = per_columns(budget), parts_of(segments), CALLS.c.started_at_ns
+    per = per_columns(budget)
     conditions = _counted(budget)
     for index, label in enumerate(per):
         conditions.append(label.element != "" if scope is None else label.element == scope[index])
-    tables = parts.join(CALLS, and_(at >= parts.c.start_ns, at < parts.c.end_ns))
-    sums = select(parts.c.bucket, *per, func.sum(_amount(budget))).select_from(tables).where(*conditions)
+    sums = select_within(connection, segments, [*per, func.sum(_amount(budget))], conditions)
     seek_by_key(connection)
     for bucket, *named, amount in connection.execute(sums.group_by("bucket", *(label.name for label in per))):
         yield bucket, tuple(named), int(amount)

@@ -6,7 +6,21 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from sqlalchemy import CTE, BigInteger, ColumnElement, Connection, FromClause, Integer, and_, func, select, text
+from sqlalchemy import (
+    CTE,
+    BigInteger,
+    ColumnElement,
+    Connection,
+    Integer,
+    Label,
+    Select,
+    and_,
+    func,
+    select,
+    text,
+    true,
+)
+from sqlalchemy.sql.util import ClauseAdapter
 
 from outlay_collector.store.blocks import Durations, Figures, Numbers, narrowed
 from outlay_collector.store.dimensions import dimension, matches
@@ -62,27 +76,40 @@ class Unrolled:
         return _durations((g, b, n) for g, b, _, n in shown), _durations((g, b, n) for g, _, b, n in shown)
 
     def _sums(self) -> Sequence[Any]:
-        keys, tables = self._from()
-        statement = select(*keys, *measures_of_calls()).select_from(tables).where(matches(CALLS, self._query.filters))
-        return self._connection.execute(statement.group_by(*keys)).all()
+        keys = self._keyed_by()
+        chosen = matches(CALLS, self._query.filters)
+        sums = select_within(self._connection, self._segments, [*keys, *measures_of_calls()], [chosen])
+        return self._connection.execute(sums.group_by("bucket", *(key.name for key in keys))).all()
 
     def _bins(self, only: Filters) -> Sequence[Any]:
         """How many calls of each key fell into which bins."""
-        keys, tables = self._from()
-        both = [*keys, CALLS.c.latency_bin, CALLS.c.ttft_bin]
-        chosen = and_(matches(CALLS, self._query.filters), matches(CALLS, only))
-        return self._connection.execute(
-            select(*both, func.count()).select_from(tables).where(chosen).group_by(*both)
-        ).all()
+        both = [*self._keyed_by(), CALLS.c.latency_bin.label("bin"), CALLS.c.ttft_bin.label("other_bin")]
+        chosen = [matches(CALLS, self._query.filters), matches(CALLS, only)]
+        counts = select_within(self._connection, self._segments, [*both, func.count()], chosen)
+        return self._connection.execute(counts.group_by("bucket", *(key.name for key in both))).all()
 
-    def _from(self) -> tuple[list[ColumnElement[Any]], FromClause]:
-        parts = parts_of(self._segments)
-        within = and_(CALLS.c.started_at_ns >= parts.c.start_ns, CALLS.c.started_at_ns < parts.c.end_ns)
-        groups = [dimension(name).label(f"d{n}") for n, name in enumerate(self._query.group_by)]
-        return [parts.c.bucket, *groups], parts.join(CALLS, within)
+    def _keyed_by(self) -> list[Label[Any]]:
+        return [dimension(name).label(f"d{n}") for n, name in enumerate(self._query.group_by)]
 
 
-def parts_of(segments: Sequence[Segment]) -> CTE:
+def select_within(
+    connection: Connection,
+    segments: Sequence[Segment],
+    columns: Sequence[ColumnElement[Any]],
+    conditions: Sequence[ColumnElement[bool]],
+) -> Select[Any]:
+    """Those columns of the calls in the segments that meet the conditions, after the segment's `bucket`."""
+    parts, at = _parts(segments), CALLS.c.started_at_ns
+    within = and_(at >= parts.c.start_ns, at < parts.c.end_ns, *conditions)
+    if connection.dialect.name != "postgresql":
+        return select(parts.c.bucket, *columns).select_from(parts.join(CALLS, within))
+    # Segment by segment: it would rather look through the index of all calls for those that meet the conditions
+    calls = select(CALLS).where(within).offset(0).lateral()
+    seen = ClauseAdapter(calls)
+    return select(parts.c.bucket, *map(seen.traverse, columns)).select_from(parts.join(calls, true()))
+
+
+def _parts(segments: Sequence[Segment]) -> CTE:
     """The segments as a table. As text: a thousand minutes bound one by one take longer than their sums."""
     rows = ", ".join(f"({s.bucket}, {s.start_ns}, {s.end_ns})" for s in segments)
     names = "column1 AS bucket, column2 AS start_ns, column3 AS end_ns"
