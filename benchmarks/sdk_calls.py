@@ -109,7 +109,10 @@ def anthropic_answer(request: Any) -> Any:
 def openai_calls() -> dict[str, Made]:
     transport = http.MockTransport(openai_answer)
     client = openai.OpenAI(api_key="none", http_client=http.Client(transport=transport))
-    create = partial(client.chat.completions.create, model="gpt-4o", messages=QUESTION)
+
+    def create(**asked: Any) -> Any:  # looked up at every call: instrumentations replace it
+        return client.chat.completions.create(model="gpt-4o", messages=QUESTION, **asked)
+
     options: Any = {"include_usage": True}
     streams = {
         f"stream of {size}": Made("openai", partial(create, stream=True, stream_options=options, seed=size), True)
@@ -123,7 +126,10 @@ def anthropic_calls() -> dict[str, Made]:
     traces_itself = "open_telemetry" in inspect.signature(anthropic.Anthropic).parameters
     silent: Any = {"open_telemetry": False} if traces_itself else {}
     client = anthropic.Anthropic(api_key="none", http_client=http.Client(transport=transport), **silent)
-    create = partial(client.messages.create, model="claude-sonnet-4-6", messages=QUESTION)
+
+    def create(**asked: Any) -> Any:
+        return client.messages.create(model="claude-sonnet-4-6", messages=QUESTION, **asked)
+
     streams = {
         f"stream of {size}": Made("anthropic", partial(create, max_tokens=size, stream=True), True) for size in SIZES
     }
