@@ -2,7 +2,8 @@
 
     python application.py COLLECTOR PROVIDER ACT [COUNT]
 
-It prints the id of every answer as soon as it has it. Settings come from the environment.
+It prints the id of every answer as soon as it has it. Settings come from the environment. One that waits makes as many
+calls more as each line of its input says, and ends with its input.
 """
 
 from __future__ import annotations
@@ -36,7 +37,9 @@ def call(provider: str, count: int) -> None:
 def call_and_wait(provider: str, count: int) -> None:
     call(provider, count)
     tell("waiting")
-    sys.stdin.read()
+    for line in sys.stdin:
+        call(provider, int(line))
+        tell("waiting")
 
 
 def call_without_end(provider: str, count: int) -> None:
