@@ -14,12 +14,13 @@ from __future__ import annotations
 import random
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import accumulate, pairwise
 from typing import Final
 
-from outlay.model import Attempt, Attribution, Call, RateLimit, StreamEnd, Usage
+from outlay.model import Attribution, Call
 from outlay.prices import PriceBook
+from traffic import drawn
 
 HOUR_NS: Final = 3600 * 1_000_000_000
 MODELS: Final = (
@@ -70,44 +71,16 @@ def templates(number: int, at_ns: int, seed: int = 7) -> Iterator[Call]:
     for _ in range(number):
         feature = chance.choices(range(FEATURES), _skewed(FEATURES))[0]
         provider, model = chance.choice(models[feature])
-        yield _call(feature, provider, model, at_ns, book, chance)
+        who = Attribution(
+            service=f"service-{feature % SERVICES}",
+            feature=f"feature-{feature}",
+            tags={"tier": chance.choice(("free", "paid"))},
+        )
+        yield replace(drawn(provider, model, at_ns, book, chance), attribution=who)
 
 
 def _skewed(number: int) -> list[int]:
     return [max(1, round(100 / (n + 1))) for n in range(number)]
-
-
-def _call(feature: int, provider: str, model: str, at_ns: int, book: PriceBook, chance: random.Random) -> Call:
-    given, cached, made = chance.randint(20, 4_000), chance.choice((0, 0, 1024, 2048)), chance.randint(5, 900)
-    embedding = "embedding" in model
-    usage = Usage({"input": given} if embedding else {"input": given, "cache_read": cached, "output": made})
-    failed, streamed = chance.random() < 0.02, not embedding and chance.random() < 0.4
-    took_ms = chance.lognormvariate(4.5 if embedding else 6.8, 0.7)
-    return Call(
-        provider=provider,
-        operation="embeddings" if embedding else "chat",
-        model_requested=model,
-        model_served=model,
-        server_address=f"api.{provider}.com",
-        started_at_ns=at_ns,
-        ended_at_ns=at_ns + int(took_ms * 1e6),
-        streamed=streamed,
-        stream_end=StreamEnd.DRAINED if streamed else None,
-        time_to_first_chunk_ms=took_ms / 5 if streamed else None,
-        finish_reasons=("stop",),
-        http_status=429 if failed else 200,
-        error_type="RateLimitError" if failed else None,
-        attempts=(Attempt(status=429 if failed else 200, duration_ms=took_ms),),
-        usage=usage,
-        usage_raw={"prompt_tokens": given + cached, "completion_tokens": made, "total_tokens": given + cached + made},
-        cost=book.cost(usage, provider=provider, model=model, at_ns=at_ns),
-        attribution=Attribution(
-            service=f"service-{feature % SERVICES}",
-            feature=f"feature-{feature}",
-            tags={"tier": chance.choice(("free", "paid"))},
-        ),
-        rate_limits={"requests": RateLimit(limit=500, remaining=chance.randrange(500), reset_s=1.5)},
-    )
 
 
 class Times:

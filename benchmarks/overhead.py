@@ -2,9 +2,9 @@
 
 Bare, hand-written and Outlay take turns in short blocks within one process; compared are the lower quartiles of the CPU
 time of all threads, for what else the machine does only adds to it. `by hand` sets attributes that are known before the
-call is made, which nobody can; `by hand, read` is what has to be written to know them (`by_hand.py`). The provider is
-the HTTP client's in-memory transport, so that nothing but Python is measured; finished spans go to an exporter that
-throws them away, for all.
+call is made, the least a span costs; `by hand, read` is what has to be written to know them (`by_hand.py`). The
+provider is the HTTP client's in-memory transport, so that nothing but Python is measured; finished spans go to an
+exporter that throws them away, for all.
 
     python benchmarks/overhead.py [--rounds 120] [--calls 20] [--traced]
     python benchmarks/overhead.py --peers [--only logfire]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Final
 
 from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
@@ -44,18 +45,31 @@ def calls(number: int, from_ns: int, to_ns: int, seed: int = 7) -> Iterator[Call
 
 
 def _call(n: int, provider: str, model: str, at_ns: int, book: PriceBook, chance: random.Random) -> Call:
+    who = Attribution(
+        service=chance.choice(_SERVICES),
+        environment="prod" if chance.random() < 0.8 else "staging",
+        feature=chance.choice(_FEATURES),
+        user=f"user-{chance.randrange(_USERS)}",
+        tenant=f"tenant-{chance.randrange(12)}",
+        session=f"session-{n // 5}",
+        tags={"tier": chance.choice(("free", "paid"))},
+    )
+    made = drawn(provider, model, at_ns, book, chance)
+    return replace(made, response_id=f"resp_{n:024x}", request_id=f"req_{n:020x}", attribution=who)
+
+
+def drawn(provider: str, model: str, at_ns: int, book: PriceBook, chance: random.Random) -> Call:
+    """A call as chance has it, by nobody."""
     given, cached, made = chance.randint(20, 4_000), chance.choice((0, 0, 1024, 2048)), chance.randint(5, 900)
-    usage = Usage({"input": given, "cache_read": cached, "output": made})
-    failed, streamed = chance.random() < 0.02, chance.random() < 0.4
-    took_ms = chance.lognormvariate(6.8, 0.7)
-    tenant = f"tenant-{chance.randrange(12)}"
+    embedding = "embedding" in model
+    usage = Usage({"input": given} if embedding else {"input": given, "cache_read": cached, "output": made})
+    failed, streamed = chance.random() < 0.02, not embedding and chance.random() < 0.4
+    took_ms = chance.lognormvariate(4.5 if embedding else 6.8, 0.7)
     return Call(
         provider=provider,
-        operation="chat",
+        operation="embeddings" if embedding else "chat",
         model_requested=model,
         model_served=model,
-        response_id=f"resp_{n:024x}",
-        request_id=f"req_{n:020x}",
         server_address=f"api.{provider}.com",
         started_at_ns=at_ns,
         ended_at_ns=at_ns + int(took_ms * 1e6),
@@ -69,15 +83,6 @@ def _call(n: int, provider: str, model: str, at_ns: int, book: PriceBook, chance
         usage=usage,
         usage_raw={"prompt_tokens": given + cached, "completion_tokens": made, "total_tokens": given + cached + made},
         cost=book.cost(usage, provider=provider, model=model, at_ns=at_ns),
-        attribution=Attribution(
-            service=chance.choice(_SERVICES),
-            environment="prod" if chance.random() < 0.8 else "staging",
-            feature=chance.choice(_FEATURES),
-            user=f"user-{chance.randrange(_USERS)}",
-            tenant=tenant,
-            session=f"session-{n // 5}",
-            tags={"tier": chance.choice(("free", "paid"))},
-        ),
         rate_limits={"requests": RateLimit(limit=500, remaining=chance.randrange(500), reset_s=1.5)},
     )
 

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
 
-from outlay.model import Call, Cost, CostStatus, priced_model
+from outlay.model import Call, Cost, CostStatus
 from outlay.prices import PriceBook, nano_usd
+from outlay.prices.match import priced_model
 
 from outlay_collector.billing import Report
 from outlay_collector.dialects.records import EVENTS, RECORDS, read_record

@@ -12,8 +12,9 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
-from outlay.model import CostStatus, ResponseCache, priced_model
+from outlay.model import CostStatus, ResponseCache
 from outlay.prices import PriceBook
+from outlay.prices.match import priced_model
 from sqlalchemy import Connection, Engine, Row
 
 from outlay_collector.periods import from_ns as moment

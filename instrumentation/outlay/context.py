@@ -19,16 +19,29 @@ from typing import Any, Final, TypeVar, cast
 from opentelemetry import context as otel_context
 
 from outlay import baggage
-from outlay.model import Attribution
+from outlay.model import NOBODY, Attribution
 
 F = TypeVar("F", bound=Callable[..., Any])
 _Entered = tuple[Token[Attribution], Token[otel_context.Context] | None]
 
-_NOBODY: Final = Attribution()
-_current: Final[ContextVar[Attribution]] = ContextVar("outlay_attribution", default=_NOBODY)
+_current: Final[ContextVar[Attribution]] = ContextVar("outlay_attribution", default=NOBODY)
 
 current = _current.get
 """The attribution in force here; the same object as long as it does not change."""
+
+
+def completed(said: Attribution, request: Attribution) -> Attribution:
+    """What the application says, and what the request itself says where the application said nothing."""
+    if request is NOBODY or request == NOBODY:
+        return said
+    return replace(
+        said,
+        user=said.user or request.user,
+        session=said.session or request.session,
+        feature=said.feature or request.feature,
+        tenant=said.tenant or request.tenant,
+        tags={**request.tags, **said.tags} if request.tags else said.tags,
+    )
 
 
 class context:

@@ -98,13 +98,14 @@ def _add_stream(found: dict[str, AttributeValue | None], call: Call) -> None:
 
 
 def _add_usage(found: dict[str, AttributeValue | None], usage: Usage) -> None:
-    given, made, read, written, thought = usage.totals()
+    totals = usage.totals()
+    given, made, read, written, thought = totals
     found[at.INPUT_TOKENS] = given
     found[at.OUTPUT_TOKENS] = made
     found[at.CACHE_READ_TOKENS] = read
     found[at.CACHE_WRITE_TOKENS] = written
     found[at.REASONING_TOKENS] = thought
-    found[at.PROMPT_CACHE_STATUS] = "hit" if read else "write" if written else "none"
+    found[at.PROMPT_CACHE_STATUS] = totals.prompt_cache
     found[at.USAGE] = _encode(usage.quantities if _is_plain(usage) else usage_json(usage))
 
 

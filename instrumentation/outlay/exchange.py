@@ -81,7 +81,7 @@ class _Plain(HTTPConnection):
     def __init__(self, until: float, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._until = until
-        self.response_class = functools.partial(_response, until)  # type: ignore[assignment]
+        self.response_class = functools.partial(_response, until)  # type: ignore[assignment]  # it is only called
 
     def connect(self) -> None:
         super().connect()
@@ -93,7 +93,7 @@ class _Encrypted(_Plain, HTTPSConnection):
 
 
 def _response(until: float, sock: socket.socket, *args: Any, **kwargs: Any) -> HTTPResponse:
-    return HTTPResponse(_Readable(sock, until), *args, **kwargs)  # type: ignore[arg-type]
+    return HTTPResponse(_Readable(sock, until), *args, **kwargs)  # type: ignore[arg-type]  # of a socket it takes that one method
 
 
 def _left_s(until: float) -> float:

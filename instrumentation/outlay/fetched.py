@@ -15,8 +15,9 @@ from collections import OrderedDict
 from collections.abc import Mapping
 from typing import Any, Final
 
+from outlay.concluded import decoded
 from outlay.guard import shielded
-from outlay.live import LiveCall, decoded
+from outlay.live import LiveCall
 from outlay.providers.foreign import text
 
 _DONE: Final = frozenset({"completed", "incomplete", "failed", "cancelled"})
@@ -47,17 +48,17 @@ class FetchedCall(LiveCall):
     @shielded
     def conclude(self) -> None:
         if self.is_streaming:
-            answer = self._fold.reading().response_id if self._fold is not None and self._fold.finished else None
+            answer = self.fold.reading().response_id if self.fold is not None and self.fold.finished else None
             is_new = answer is not None and self.runtime.told.is_first(answer)
         else:
-            self._answer = decoded(self._answer)
-            is_new = self._is_left_for_later(self._answer) and self.runtime.told.is_first(self._answer["id"])
+            self.answer = decoded(self.answer)
+            is_new = self._is_left_for_later(self.answer) and self.runtime.told.is_first(self.answer["id"])
             if is_new:
-                self._take_times(self._answer)
+                self._take_times(self.answer)
         if is_new:
             super().conclude()
         else:
-            self._answer = self._fold = None
+            self.answer = self.fold = None
             self.runtime.delivery.tally.forget(self.ticket)
 
     @staticmethod
@@ -70,7 +71,7 @@ class FetchedCall(LiveCall):
         """The call was made when it was asked for, and its price is the one of then."""
         began_s, ended_s = answer.get("created_at"), answer.get("completed_at")
         if isinstance(began_s, int | float) and began_s > 0:
-            fetched_at_ns = self.started_at_ns + self._ended_after_ns
+            fetched_at_ns = self.started_at_ns + self.ended_after_ns
             self.started_at_ns = int(began_s * 1e9)
             done_at_ns = int(ended_s * 1e9) if isinstance(ended_s, int | float) else fetched_at_ns
-            self._ended_after_ns = max(0, done_at_ns - self.started_at_ns)
+            self.ended_after_ns = max(0, done_at_ns - self.started_at_ns)

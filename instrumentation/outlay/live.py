@@ -7,32 +7,24 @@ response holds the call, and a cycle would keep what the application drops from 
 
 from __future__ import annotations
 
-import json
 import threading
 import time
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 from weakref import ReferenceType
 
+from outlay.concluded import concluded
 from outlay.guard import report, shielded
-from outlay.headers import RawHeaders, read_headers, retry_after_s
-from outlay.interrupted import estimated
+from outlay.headers import RawHeaders, retry_after_s
 from outlay.model import (
     Attempt,
     Attribution,
-    Call,
-    Content,
     Cost,
-    CostStatus,
     ResponseCache,
     StreamEnd,
-    completed_attribution,
-    priced_model,
 )
-from outlay.providers.base import Reader, Reading, Request, StreamReading
-from outlay.providers.foreign import is_mapping
+from outlay.providers.base import Reader, Request, StreamReading
 from outlay.providers.prompt import Prompt
-from outlay.providers.registry import ShapeStream, marked, reader_for
 from outlay.spans import OpenSpan
 from outlay.tally import Loss
 
@@ -41,14 +33,6 @@ if TYPE_CHECKING:
     from outlay.budgets.gate import Reservation
     from outlay.content import Recorder
     from outlay.runtime import Runtime
-
-_UNSENT: Final = frozenset(
-    {"ConnectError", "ConnectTimeout", "PoolTimeout", "UnsupportedProtocol", "ProxyError"}
-    | {"EndpointConnectionError", "ConnectTimeoutError", "ProxyConnectionError"}
-    | {"ClientConnectorError", "ClientConnectorDNSError", "DefaultCredentialsError", "RefreshError"}
-)
-"""Errors of httpx, of botocore, of aiohttp and of Google's credentials that mean that no request reached anybody."""
-_NEVER_SENT: Final = "no request reached the provider"
 
 
 class LiveCall:
@@ -75,13 +59,18 @@ class LiveCall:
     feed: Callable[[dict[str, Any]], None] | None = None
     """Takes the next event of a stream as `payload` does, in half the time: once there is nothing left to do but that.
     May raise."""
-    _recorder: Recorder | None = None
-    _error_type: str | None = None
-    _stream_end: StreamEnd | None = None
-    _headers: RawHeaders = ()
-    _answer: Any = None
-    _fold: StreamReading | None = None
-    _first_chunk_after_ns: int | None = None
+    recorder: Recorder | None = None
+    """Takes down what is said, where that was asked for."""
+    error_type: str | None = None
+    stream_end: StreamEnd | None = None
+    """As far as whoever ended it could tell."""
+    headers: RawHeaders = ()
+    """Of the last answer."""
+    answer: Any = None
+    """The body of a whole answer: decoded, or text."""
+    fold: StreamReading | None = None
+    """Of a streamed one what its events have said so far."""
+    first_chunk_after_ns: int | None = None
 
     def __init__(
         self,
@@ -105,42 +94,42 @@ class LiveCall:
         self.server_address = server_address
         self.ticket = runtime.delivery.tally.begin()
         """That of this call at the tally of calls at risk."""
-        self._request = request
-        self._attempts: list[Attempt] = []
+        self.request = request
+        self.attempts: list[Attempt] = []
         self._ended = threading.Lock()
-        self._ended_after_ns = 0
+        self.ended_after_ns = 0
         self._began_ns = time.perf_counter_ns()
 
     # What happens to it.
 
     def take_down(self, body: Mapping[str, Any]) -> None:
         """Keep what is said from here on, as far as it was asked for. `body` is the request's."""
-        self._recorder = recorder = self.runtime.settings.content.recorder()
+        self.recorder = recorder = self.runtime.settings.content.recorder()
         if recorder is not None:
             recorder.asked(body)
 
     def attempt_failed(self, error: BaseException, began_ns: int) -> None:
-        self._attempts.append(Attempt(status=None, duration_ms=_ms_since(began_ns), error=type(error).__name__))
+        self.attempts.append(Attempt(status=None, duration_ms=_ms_since(began_ns), error=type(error).__name__))
 
     def attempt_answered(self, status: int, headers: Mapping[str, str], raw: RawHeaders, began_ns: int) -> None:
         """A try came back with a status. `headers` finds a header by its lower-case name, `raw` are all of them."""
         wait = retry_after_s(headers, time.time_ns()) if status >= 400 else None
-        self._attempts.append(Attempt(status=status, duration_ms=_ms_since(began_ns), retry_after_s=wait))
-        self._headers = raw
+        self.attempts.append(Attempt(status=status, duration_ms=_ms_since(began_ns), retry_after_s=wait))
+        self.headers = raw
 
     def start_stream(self) -> None:
-        fold = self.reader.start_stream(self._request)
-        self._fold = fold if self._recorder is None else self._recorder.overhearing(fold)
+        fold = self.reader.start_stream(self.request)
+        self.fold = fold if self.recorder is None else self.recorder.overhearing(fold)
 
     def payload(self, data: Any) -> None:
         """A body, or the next decoded event of a stream. A body still in text is decoded when the call is read, off the
         application's time. Raises nothing: it runs in the SDK's own decoding."""
-        fold = self._fold
+        fold = self.fold
         if fold is None:
-            self._answer = data
+            self.answer = data
             return
-        if self._first_chunk_after_ns is None:
-            self._first_chunk_after_ns = time.perf_counter_ns() - self._began_ns
+        if self.first_chunk_after_ns is None:
+            self.first_chunk_after_ns = time.perf_counter_ns() - self._began_ns
         if type(data) is dict:
             if self.asks_for_usage:
                 self._hide_usage(data)
@@ -162,16 +151,16 @@ class LiveCall:
     @property
     def is_asked_to_stream(self) -> bool:
         """Whether the request asks for a stream; an error is answered whole all the same."""
-        return self._request.streamed
+        return self.request.streamed
 
     @property
     def is_streaming(self) -> bool:
-        return self._fold is not None
+        return self.fold is not None
 
     @property
     def is_read_on_the_way(self) -> bool:
         """Whether its answer is read as the application takes it, and the call over once it has."""
-        return self._fold is not None or self.body is not None
+        return self.fold is not None or self.body is not None
 
     def end(
         self,
@@ -184,16 +173,16 @@ class LiveCall:
         may do at any point of the program, inside any lock. An `error` may be only the name of one."""
         if not self._ended.acquire(blocking=False):
             return
-        self._ended_after_ns = time.perf_counter_ns() - self._began_ns
-        self._error_type = error if error is None or isinstance(error, str) else type(error).__name__
-        self._stream_end = stream_end
+        self.ended_after_ns = time.perf_counter_ns() - self._began_ns
+        self.error_type = error if error is None or isinstance(error, str) else type(error).__name__
+        self.stream_end = stream_end
         self._let_go()
         self.runtime.over(self, is_collecting=is_collecting)
 
     def _let_go(self) -> None:
         """The text that went in matters where no answer says what it came to, and is what speech is billed by: keep its
         length, not the body."""
-        request, answer, fold = self._request, type(self._answer), self._fold
+        request, answer, fold = self.request, type(self.answer), self.fold
         is_told = answer is dict or answer is str if fold is None else fold.counted
         if not is_told or request.operation == "speech":
             _measure(request.prompt)
@@ -203,13 +192,13 @@ class LiveCall:
     def conclude(self) -> None:
         """Once, after the end: read the call, price it, settle it and report it."""
         try:
-            call = self._call()
+            call = concluded(self)
         except BaseException:
             self.reservation.settle(Cost.unpriced("the call could not be read"))
             self.runtime.delivery.tally.lose(Loss.UNREADABLE, self.ticket)
             raise
         finally:
-            self._answer = self._fold = None
+            self.answer = self.fold = None
         self.runtime.report_live(self, call)
 
     def abandon(self) -> None:
@@ -228,125 +217,12 @@ class LiveCall:
 
     @property
     def was_sent(self) -> bool:
-        return bool(self._attempts) or self._answer is not None
-
-    # What it was.
-
-    def _call(self) -> Call:
-        ended_at_ns = self.started_at_ns + self._ended_after_ns
-        status = self._attempts[-1].status if self._attempts else None
-        reading = self._reading(status)
-        if self.is_guessed:
-            reading = self._by_marks(reading, status)
-        request_id, rate_limits = read_headers(self._headers, ended_at_ns)
-        request = self._request
-        call = Call(
-            provider=self.provider,
-            operation=request.operation,
-            model_requested=request.model,
-            started_at_ns=self.started_at_ns,
-            ended_at_ns=ended_at_ns,
-            model_served=reading.model_served,
-            response_id=reading.response_id,
-            request_id=request_id,
-            server_address=self.server_address,
-            streamed=request.streamed or self.is_streaming,
-            stream_end=self._how_it_ended(),
-            time_to_first_chunk_ms=None if self._first_chunk_after_ns is None else self._first_chunk_after_ns / 1e6,
-            finish_reasons=reading.finish_reasons,
-            http_status=status,
-            error_type=self._error_type or _refusal(status),
-            attempts=tuple(self._attempts),
-            usage=reading.usage,
-            usage_raw=reading.usage_raw,
-            reason_unread=reading.reason_unread,
-            terms=reading.terms,
-            cost=self._cost(reading, status) or Cost.unpriced("pricing the call failed"),
-            response_cache=self.response_cache,
-            content=None if self._recorder is None else self._content(self._recorder),
-            attribution=completed_attribution(self.attribution, request.attribution),
-            rate_limits=rate_limits,
-        )
-        return call.as_cache_hit() if self.response_cache is ResponseCache.HIT else call
-
-    @shielded
-    def _content(self, recorder: Recorder) -> Content:
-        return recorder.content(self._answer)
-
-    def _how_it_ended(self) -> StreamEnd | None:
-        """A stream left after its last event was drained, whatever its consumer did with the rest of the body."""
-        left = self._stream_end in (StreamEnd.CLOSED, StreamEnd.COLLECTED)
-        return StreamEnd.DRAINED if left and self._fold is not None and self._fold.finished else self._stream_end
-
-    def _reading(self, status: int | None) -> Reading:
-        if self._fold is not None:
-            fold = self._fold
-            return estimated(fold.reading(), self._request, fold.output_characters, fold.finished)
-        answer = decoded(self._answer)
-        if is_mapping(answer):
-            return self.reader.read_response(self._request, answer)
-        if status is not None and status < 400:
-            return self.reader.read_response(self._request, {})  # speech is billed by what went in
-        return Reading(terms=self._request.terms)
-
-    def _by_marks(self, reading: Reading, status: int | None) -> Reading:
-        """The reading by the rules of the provider that left its marks on the answer, if one did."""
-        said = {"id": reading.response_id, "usage": reading.usage_raw}
-        answer = said if self._fold is not None else decoded(self._answer)
-        found = marked(answer) if is_mapping(answer) else None
-        if found is None or found == self.provider:
-            return reading
-        self.provider, self.reader = found, reader_for(found)
-        if isinstance(self._fold, ShapeStream):
-            self._fold.ask_as(found)
-        return self._reading(status)
-
-    @shielded
-    def _cost(self, reading: Reading, status: int | None) -> Cost:
-        was_answered = status is not None or self._answer is not None
-        if reading.usage is None and (not was_answered or (status is not None and status >= 400)):
-            if not all(map(_is_unbilled, self._attempts)):
-                return Cost.unpriced("an attempt got no answer: whether the provider billed it is unknown")
-            reason = f"the provider answered {status}, which it does not bill" if status else _NEVER_SENT
-            return Cost(nano_usd=0, status=CostStatus.EXACT, reason=reason)
-        return self.runtime.book.cost(
-            reading.usage,
-            provider=self.provider,
-            model=priced_model(reading.model_served, self._request.model),
-            at_ns=self.started_at_ns,
-            terms=reading.terms,
-            provider_cost_usd=reading.provider_cost_usd,
-            reason_unread=reading.reason_unread,
-        )
-
-
-def decoded(answer: Any) -> Any:
-    """The body, decoded if it is text; as it is where that is no JSON."""
-    if not isinstance(answer, str):
-        return answer
-    try:
-        return json.loads(answer)
-    except ValueError:
-        return answer
+        return bool(self.attempts) or self.answer is not None
 
 
 @shielded
 def _measure(prompt: Prompt) -> None:
     _ = prompt.characters
-
-
-def _refusal(status: int | None) -> str | None:
-    """A refusal by its status, where the SDK makes an error of it only later, out of sight."""
-    return str(status) if status is not None and status >= 400 else None
-
-
-def is_free(cost: Cost) -> bool:
-    """Whether the call is known to have cost nothing."""
-    return cost.nano_usd == 0 and not cost.lines
-
-
-def _is_unbilled(attempt: Attempt) -> bool:
-    return attempt.error in _UNSENT if attempt.status is None else attempt.status >= 400
 
 
 def _ms_since(began_ns: int) -> float:

@@ -36,6 +36,11 @@ class Totals(NamedTuple):
     cache_write_tokens: int | None
     reasoning_tokens: int | None
 
+    @property
+    def prompt_cache(self) -> str:
+        """What the provider's prompt cache did: `hit`, `write` or `none`."""
+        return "hit" if self.cache_read_tokens else "write" if self.cache_write_tokens else "none"
+
 
 @record(frozen=True, slots=True)
 class Usage:
@@ -286,28 +291,3 @@ class Call:
     def model(self) -> str | None:
         """The model to bill and to show: what was served, else what was asked for."""
         return self.model_served or self.model_requested
-
-
-def priced_model(served: str | None, requested: str | None) -> str | None:
-    """The name a price is looked up by: what was served, else what was asked for.
-
-    Claude on Bedrock answers with its bare name, and what it costs depends on the inference profile it was asked
-    through (`global.anthropic.claude-...`): a requested name that holds the one served says more.
-    """
-    if served and requested and "anthropic." in requested and served in requested:
-        return requested
-    return served or requested
-
-
-def completed_attribution(said: Attribution, request: Attribution) -> Attribution:
-    """What the application says, and what the request itself says where the application said nothing."""
-    if request is NOBODY or request == NOBODY:
-        return said
-    return replace(
-        said,
-        user=said.user or request.user,
-        session=said.session or request.session,
-        feature=said.feature or request.feature,
-        tenant=said.tenant or request.tenant,
-        tags={**request.tags, **said.tags} if request.tags else said.tags,
-    )

@@ -8,7 +8,8 @@ from typing import Any, Final
 
 from outlay.guard import shielded
 from outlay.installation import runtime
-from outlay.model import Call, Usage, priced_model
+from outlay.model import Call, Usage
+from outlay.prices.match import priced_model
 from outlay.providers.registry import canonical_provider, reader_for, sniff
 from outlay.runtime import Runtime
 from outlay.spans import identify

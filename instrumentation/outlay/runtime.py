@@ -14,12 +14,13 @@ from outlay.context import current
 from outlay.export import Delivery, Finished
 from outlay.fetched import Told
 from outlay.guard import shielded
-from outlay.live import LiveCall, is_free
+from outlay.live import LiveCall
 from outlay.model import Attribution, Call
 from outlay.prices import PriceBook
 from outlay.settings import Settings
 from outlay.spans import SpanIds
 from outlay.tally import NO_TICKET
+from outlay.unbilled import is_free
 
 _MOST_UNREAD: Final = 64
 """How many answers may wait in memory to be read."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from outlay_collector.store.blocks import decode_figures, encode_figures
+from outlay_collector.store.packing import decode_figures, encode_figures
 from outlay_collector.store.rollups import GROUPINGS, MEASURES, MINUTE_NS, ROLLUPS
 from sqlalchemy import Engine, select, update
 

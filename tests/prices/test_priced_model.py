@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from outlay.model import priced_model
+from outlay.prices.match import priced_model
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,7 @@
 """OpenTelemetry's GenAI conventions, of every vintage, and the instrumentations that keep to them.
 
-Names changed over time (`gen_ai.system`, `prompt_tokens`, `cache_creation` for `cache_write`) and stand here newest
-first. What an instrumentation does in its own way, and still in these names, is said by its `Customs` (in `customs`).
-Source: open-telemetry/semantic-conventions-genai; opentelemetry-semantic-conventions 0.66b2 for the older names.
+Names changed over time (`gen_ai.system`, `prompt_tokens`, `cache_creation` for `cache_write`): `vocabulary` has them.
+What an instrumentation does in its own way, and still in these names, is said by its `Customs` (in `customs`).
 """
 
 from __future__ import annotations
@@ -10,99 +9,39 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from outlay.providers.base import Reading
 from outlay.providers.registry import provider_of_host
 
 from outlay_collector.billing import Report, Source
-from outlay_collector.dialects.base import SHARED_KEYS, count, first, milliseconds, newest, text
+from outlay_collector.dialects.base import SHARED_KEYS, count, first, milliseconds, text
 from outlay_collector.dialects.carried import agreeing, json_object, printed_object, read_usage_object
 from outlay_collector.dialects.counts import Counts, read_counts
 from outlay_collector.dialects.makers import provider_named
 from outlay_collector.dialects.report import report_of
+from outlay_collector.dialects.vocabulary import (
+    COUNTS,
+    DETAILS,
+    FINISH,
+    FIRST_CHUNK,
+    HOST,
+    INPUT_DETAILS,
+    MODEL,
+    OPERATION,
+    OUTPUT_DETAILS,
+    PROVIDER,
+    RAW,
+    REQUEST_ID,
+    SERVED,
+    STATED_COST,
+    STEPS,
+    STREAMED,
+    Names,
+    names_of,
+)
 from outlay_collector.otlp.span import Span
 
-PROVIDER: Final = ("gen_ai.provider.name", "gen_ai.system")
-OPERATION: Final = ("gen_ai.operation.name", "llm.request.type")
-MODEL: Final = "gen_ai.request.model"
-SERVED: Final = "gen_ai.response.model"
-HOST: Final = ("server.address", "gen_ai.openai.api_base")
-STREAMED: Final = ("gen_ai.request.stream", "gen_ai.request.is_stream", "gen_ai.is_streaming", "llm.is_streaming")
-REQUEST_ID: Final = ("anthropic.request.id", "openai.request.id", "aws.request_id")
-FIRST_CHUNK: Final = ("gen_ai.response.time_to_first_chunk", "gen_ai.server.time_to_first_token")
-FINISH: Final = ("gen_ai.response.finish_reasons", "gen_ai.response.finish_reason", "anthropic.message.stop_reason")
-RAW: Final = "gen_ai.usage.raw"
-INPUT_DETAILS: Final = "gen_ai.usage.input_token_details"
-OUTPUT_DETAILS: Final = "gen_ai.usage.output_token_details"
-STATED_COST: Final = (
-    "gen_ai.usage.cost.amount",
-    "gen_ai.usage.cost",
-    "gen_ai.usage.total_cost",
-    "gen_ai.cost.total_cost",
-    "operation.cost",
-)
-_U: Final = "gen_ai.usage."
-COUNTS: Final[dict[str, tuple[str, ...]]] = {
-    "input": (f"{_U}input_tokens", f"{_U}prompt_tokens", "llm.usage.prompt_tokens"),
-    "output": (f"{_U}output_tokens", f"{_U}completion_tokens", "llm.usage.completion_tokens"),
-    "total": (f"{_U}total_tokens", "llm.usage.total_tokens"),
-    "cache_read": (
-        f"{_U}cache_read.input_tokens",
-        f"{_U}cache_read_input_tokens",
-        f"{_U}cache_read_tokens",
-        f"{_U}details.cache_read_tokens",
-        f"{_U}details.cache_read_input_tokens",
-        f"{_U}input_tokens.cached",
-        f"{_U}cached_input_tokens",
-        f"{_U}cached_tokens",
-        f"{_U}details.cached_tokens",
-    ),
-    "cache_write": (
-        f"{_U}cache_write.input_tokens",
-        f"{_U}cache_creation.input_tokens",
-        f"{_U}cache_creation_input_tokens",
-        f"{_U}cache_write_input_tokens",
-        f"{_U}cache_write_tokens",
-        f"{_U}details.cache_write_tokens",
-        f"{_U}details.cache_creation_input_tokens",
-        f"{_U}input_tokens.cache_write",
-    ),
-    "cache_write_5m": ("anthropic.usage.cache_creation.ephemeral_5m_input_tokens",),
-    "cache_write_1h": ("anthropic.usage.cache_creation.ephemeral_1h_input_tokens",),
-    "reasoning": (
-        f"{_U}reasoning.output_tokens",
-        f"{_U}reasoning_tokens",
-        f"{_U}details.reasoning_tokens",
-        f"{_U}output_tokens.reasoning",
-        f"{_U}experimental.reasoning_tokens",
-    ),
-    "input_audio": (f"{_U}audio.input_tokens", f"{_U}details.input_audio_tokens"),
-    "input_image": (f"{_U}image.input_tokens",),
-    "cache_read_audio": (f"{_U}audio.cache_read.input_tokens", f"{_U}details.cache_audio_read_tokens"),
-    "output_audio": (f"{_U}audio.output_tokens", f"{_U}details.output_audio_tokens"),
-    "output_image": (f"{_U}image.output_tokens",),
-}
-DETAILS: Final[dict[str, tuple[str, str]]] = {
-    "cache_read": (INPUT_DETAILS, "cache_read"),
-    "cache_write": (INPUT_DETAILS, "cache_creation"),
-    "cache_write_5m": (INPUT_DETAILS, "ephemeral_5m_input_tokens"),
-    "cache_write_1h": (INPUT_DETAILS, "ephemeral_1h_input_tokens"),
-    "input_audio": (INPUT_DETAILS, "audio"),
-    "reasoning": (OUTPUT_DETAILS, "reasoning"),
-    "output_audio": (OUTPUT_DETAILS, "audio"),
-}
-"""LangChain's breakdowns, printed into one attribute each."""
-_COUNTED: Final = frozenset(name for names in COUNTS.values() for name in names)
-STEPS: Final[dict[str, str]] = {
-    **dict.fromkeys(("agent", "create_agent", "invoke_agent", "handoff", "plan", "execute_task"), "agent"),
-    **dict.fromkeys(("workflow", "invoke_workflow", "task", "chain", "framework", "prompt", "parser"), "chain"),
-    **dict.fromkeys(("tool", "execute_tool", "guardrail"), "tool"),
-    **dict.fromkeys(("retrieval", "retriever", "retrieve", "vectordb", "query"), "retrieval"),
-    **dict.fromkeys(("create_memory", "search_memory", "update_memory", "delete_memory"), "retrieval"),
-    **dict.fromkeys(("evaluate", "fetch_response"), "chain"),
-}
-"""Operations that are no call, and what kind of step each is in a trace."""
 _CALLS: Final = frozenset({"chat", "text_completion", "generate_content", "embeddings"})
 _OPERATIONS: Final = {
     "completion": "text_completion",
@@ -113,29 +52,6 @@ _OPERATIONS: Final = {
 _WITHOUT_OUTPUT: Final = frozenset({"embeddings", "rerank", "moderation"})
 _LEAVE_CACHE_OUT: Final = frozenset({"anthropic", "bedrock"})
 """Providers whose own input count leaves the cache out."""
-
-
-class Names(NamedTuple):
-    """Under which name a span says each thing, the newest where there are several; empty where it does not."""
-
-    counts: tuple[tuple[str, str], ...]
-    """Units and the name each is counted under."""
-    counted: tuple[str, ...]
-    """All names that count something."""
-    provider: str
-    operation: str
-    host: str
-    streamed: str
-    request_id: str
-    first_chunk: str
-    finish: str
-    stated_cost: str
-
-
-def _names(names: frozenset[str]) -> Names:
-    synonyms = (PROVIDER, OPERATION, HOST, STREAMED, REQUEST_ID, FIRST_CHUNK, FINISH, STATED_COST)
-    counts = tuple((unit, newest(each, names)) for unit, each in COUNTS.items() if not names.isdisjoint(each))
-    return Names(counts, tuple(sorted(names & _COUNTED)), *(newest(each, names) for each in synonyms))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -212,7 +128,7 @@ def operation_of(span: Span) -> str | None:
     attributes = span.attributes.named
     if "traceloop.span.kind" in attributes:
         return None
-    said = (text(attributes.get(span.attributes.shape.known(_names).operation)) or "").lower()
+    said = (text(attributes.get(span.attributes.shape.known(names_of).operation)) or "").lower()
     if said in STEPS:
         return None
     operation = _OPERATIONS.get(said, said)
@@ -223,7 +139,7 @@ def operation_of(span: Span) -> str | None:
 
 def read_call(span: Span, customs: Customs, operation: str, **overriding: Any) -> Report:
     """The report of a span in these names. `overriding` goes to `report_of` instead of what would be read."""
-    get, names = span.attributes.named.get, span.attributes.shape.known(_names)
+    get, names = span.attributes.named.get, span.attributes.shape.known(names_of)
     provider = overriding.pop("provider", None) or customs.provider or provider_of(span)
     read: dict[str, Any] = {
         "reading": counted(span, provider, operation, exclusive=customs.exclusive),
@@ -246,7 +162,7 @@ def read_call(span: Span, customs: Customs, operation: str, **overriding: Any) -
 def counted(span: Span, provider: str, operation: str, *, exclusive: bool = False) -> Reading:
     """The usage by the span's own counts or, where it carries the provider's usage object, by that."""
     attributes = span.attributes.named
-    values, raw_counts = _counts(attributes, span.attributes.shape.known(_names))
+    values, raw_counts = _counts(attributes, span.attributes.shape.known(names_of))
     if INPUT_DETAILS in attributes or OUTPUT_DETAILS in attributes:
         printed = {name: printed_object(attributes.get(name)) for name in (INPUT_DETAILS, OUTPUT_DETAILS)}
         for unit, (holder, key) in DETAILS.items():
@@ -264,7 +180,7 @@ def counted(span: Span, provider: str, operation: str, *, exclusive: bool = Fals
 def provider_of(span: Span) -> str:
     """The host knows better than the SDK's name: forty providers are called through OpenAI's. Where nobody is named, or
     a framework, the model tells."""
-    get, names = span.attributes.named.get, span.attributes.shape.known(_names)
+    get, names = span.attributes.named.get, span.attributes.shape.known(names_of)
     return _provider(text(get(names.provider)), text(get(MODEL)), text(get(SERVED)), text(get(names.host)))
 
 

@@ -11,7 +11,8 @@ from typing import Final
 
 from outlay_collector.billing import Report
 from outlay_collector.dialects.base import text
-from outlay_collector.dialects.genai import STEPS, Customs, GenAI, read_call
+from outlay_collector.dialects.genai import Customs, GenAI, read_call
+from outlay_collector.dialects.vocabulary import STEPS
 from outlay_collector.otlp.span import Span
 
 _KIND: Final = "langsmith.span.kind"

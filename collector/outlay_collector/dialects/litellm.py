@@ -15,7 +15,8 @@ from outlay.providers.foreign import mapping
 from outlay_collector.billing import Report
 from outlay_collector.dialects.base import text
 from outlay_collector.dialects.carried import agreeing, printed_object, read_usage_object
-from outlay_collector.dialects.genai import MODEL, SERVED, Customs, GenAI, counted, operation_of, provider_of, read_call
+from outlay_collector.dialects.genai import Customs, GenAI, counted, operation_of, provider_of, read_call
+from outlay_collector.dialects.vocabulary import MODEL, SERVED
 from outlay_collector.otlp.span import Span
 
 _SCOPE: Final = "litellm"

@@ -11,18 +11,9 @@ from typing import Final
 
 from outlay_collector.billing import Report
 from outlay_collector.dialects.base import first, text
-from outlay_collector.dialects.genai import (
-    MODEL,
-    OPERATION,
-    PROVIDER,
-    SERVED,
-    Customs,
-    GenAI,
-    operation_of,
-    provider_of,
-    read_call,
-)
+from outlay_collector.dialects.genai import Customs, GenAI, operation_of, provider_of, read_call
 from outlay_collector.dialects.makers import provider_named
+from outlay_collector.dialects.vocabulary import MODEL, OPERATION, PROVIDER, SERVED
 from outlay_collector.otlp.span import ERROR, Span
 
 _SCOPE: Final = "openlit"

@@ -19,9 +19,9 @@ from outlay_collector.billing import Report
 from outlay_collector.dialects.base import SHARED_KEYS, count, first, milliseconds, text
 from outlay_collector.dialects.carried import agreeing, json_object, read_usage_object
 from outlay_collector.dialects.counts import Counts, read_counts
-from outlay_collector.dialects.genai import COUNTS as GENAI_COUNTS
 from outlay_collector.dialects.genai import finish_reasons
 from outlay_collector.dialects.report import report_of
+from outlay_collector.dialects.vocabulary import COUNTS as GENAI_COUNTS
 from outlay_collector.otlp.span import Span
 
 _OPERATION: Final = "ai.operationId"

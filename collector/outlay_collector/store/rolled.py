@@ -15,16 +15,8 @@ from typing import Any, Final
 import numpy as np
 from sqlalchemy import Connection, select
 
-from outlay_collector.store.blocks import (
-    Block,
-    Durations,
-    Figures,
-    Mask,
-    Numbers,
-    decode_durations,
-    decode_figures,
-    joined,
-)
+from outlay_collector.store.blocks import Block, Durations, Figures, Mask, Numbers, joined
+from outlay_collector.store.packing import decode_durations, decode_figures
 from outlay_collector.store.rollups import ALWAYS_KNOWN, GROUPINGS, MINUTE_NS, QUARTER_NS, ROLLUPS, parts_with
 from outlay_collector.store.segments import Segment
 

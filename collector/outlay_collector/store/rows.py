@@ -84,7 +84,7 @@ def values_of(report: Report, received_at_ns: int) -> tuple[Any, ...]:
         lines_column(cost.lines),
         cost.price_id,
         call.response_cache and call.response_cache.value,
-        _prompt_cache(totals) if usage else None,
+        totals.prompt_cache if usage else None,
         call.avoided_nano_usd,
         call.streamed,
         call.stream_end and call.stream_end.value,
@@ -159,10 +159,3 @@ def _rate_limited(call: Call) -> int:
     if call.attempts:
         return [attempt.status for attempt in call.attempts].count(TOO_MANY_REQUESTS)
     return int(call.http_status == TOO_MANY_REQUESTS)
-
-
-def _prompt_cache(totals: Totals) -> str:
-    """What the provider's prompt cache did."""
-    if totals.cache_read_tokens:
-        return "hit"
-    return "write" if totals.cache_write_tokens else "none"

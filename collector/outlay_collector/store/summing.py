@@ -15,11 +15,12 @@ from typing import Final
 
 from sqlalchemy import ColumnElement, Connection, Engine, and_, func, or_, select, text, update
 
-from outlay_collector.store.blocks import Block, cut, encode_durations, encode_figures, joined, regrouped
+from outlay_collector.store.blocks import Block, cut, joined, regrouped
 from outlay_collector.store.columns import read_columns
 from outlay_collector.store.engine import reading
 from outlay_collector.store.inserting import insert_rows
 from outlay_collector.store.names import add_names, ids_of
+from outlay_collector.store.packing import encode_durations, encode_figures
 from outlay_collector.store.rolled import read_blocks
 from outlay_collector.store.rollups import (
     DAY_NS,

@@ -22,9 +22,10 @@ from sqlalchemy import (
 )
 from sqlalchemy.sql.util import ClauseAdapter
 
-from outlay_collector.store.blocks import Durations, Figures, Numbers, narrowed
+from outlay_collector.store.blocks import Durations, Figures, Numbers
 from outlay_collector.store.dimensions import dimension, matches
 from outlay_collector.store.names import NOBODY
+from outlay_collector.store.packing import narrowed
 from outlay_collector.store.query import Filters, UsageQuery
 from outlay_collector.store.rollups import ALWAYS_KNOWN, MEASURES, measures_of_calls
 from outlay_collector.store.schema import CALLS

@@ -28,10 +28,11 @@ from outlay.budgets.held_back import HeldBack, Kind
 from outlay.budgets.keeper import ASK_TIMEOUT_S, Clock, Keeper, steady_s
 from outlay.budgets.ledger import HeldReservation, Ledger
 from outlay.budgets.remote import Remote
+from outlay.context import completed
 from outlay.ending import Ending
 from outlay.errors import BudgetExceeded
 from outlay.guard import shielded
-from outlay.model import Attribution, completed_attribution
+from outlay.model import Attribution
 from outlay.prices import PriceBook
 from outlay.providers.base import Request
 
@@ -123,7 +124,7 @@ class LeasedGate:
             if self._required and not self._keeper.is_told:
                 raise refusal.untold(self._keeper.down_why)
             return FREE
-        attribution = completed_attribution(attribution, request.attribution)
+        attribution = completed(attribution, request.attribution)
         coverage = ledger.coverage
         trace = _trace_id() if coverage.asks_for_trace else None
         accounts = coverage.of(provider, request.operation, request.model, attribution, trace)

@@ -79,7 +79,6 @@ class Size:
     file_tokens: int = 0
     open_ended: bool = False
     has_audio: bool = False
-    has_video: bool = False
     has_cache_mark: bool = False
     has_hour_mark: bool = False
     is_plain: bool = True
@@ -230,7 +229,7 @@ def _add_bytes(size: Size, kind: str, length: int) -> None:
         size.has_audio = True
     elif kind == "video":
         size.video += int(length * _VIDEO_TOKENS_PER_BYTE) + 1
-        size.has_audio = size.has_video = True
+        size.has_audio = True
     elif kind == "text":
         size.file_tokens += length
     else:
@@ -245,7 +244,6 @@ def _add_remote(size: Size, kind: str) -> None:
         return
     size.open_ended = True
     size.has_audio |= kind in ("audio", "video")
-    size.has_video |= kind == "video"
 
 
 def _schema_weight(tools: object) -> float:

@@ -77,3 +77,14 @@ def _leaves_nothing(rule: Rule, name: str) -> bool:
         return True
     before, _, after = name.partition(text)
     return bool(_HARMLESS_BEFORE.fullmatch(before) and _HARMLESS_AFTER.fullmatch(after))
+
+
+def priced_model(served: str | None, requested: str | None) -> str | None:
+    """The name a price is looked up by: what was served, else what was asked for.
+
+    Claude on Bedrock answers with its bare name, and what it costs depends on the inference profile it was asked
+    through (`global.anthropic.claude-...`): a requested name that holds the one served says more.
+    """
+    if served and requested and "anthropic." in requested and served in requested:
+        return requested
+    return served or requested

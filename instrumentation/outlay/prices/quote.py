@@ -12,9 +12,10 @@ from decimal import Decimal
 from typing import Any, Final
 
 from outlay.emit import decimal_text
-from outlay.model import Cost, priced_model
+from outlay.model import Cost
 from outlay.prices.book import PriceBook
 from outlay.prices.entry import EXACTLY, BadRate, read_rates
+from outlay.prices.match import priced_model
 from outlay.prices.overrides import Override
 from outlay.providers.registry import batch_result, canonical_provider, reader_for, sniff
 from outlay.providers.sse import decode_sse

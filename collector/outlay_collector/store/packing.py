@@ -1,0 +1,125 @@
+"""Blocks as bytes.
+
+Column after column, each a byte that says how wide its values are, then the values, little-endian. A column
+of zeros is that byte alone; so is one of values nobody knows. Histograms: how many bins each group has, then the bins,
+then the calls in each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Final
+
+import numpy as np
+
+from outlay_collector.store.blocks import Block, Durations, Figures, Mask, Numbers
+from outlay_collector.store.rollups import ALWAYS_KNOWN, MEASURES
+
+_WIDTHS: Final = ((1 << 8, 1), (1 << 16, 2), (1 << 32, 4))
+_TYPES: Final[dict[int, np.dtype[Any]]] = {
+    1: np.dtype("<u1"),
+    2: np.dtype("<u2"),
+    4: np.dtype("<u4"),
+    8: np.dtype("<i8"),
+}
+_PARTLY_KNOWN: Final = 16
+_UNKNOWN: Final = 32
+_ROOM: Final = 1 << 17
+_NOTHING: Final = np.zeros(_ROOM, np.uint8)
+_ONES: Final = np.ones(_ROOM, np.uint8)
+"""Columns of a block are these, where all values are alike: nobody writes into a block."""
+
+
+def encode_figures(figures: Figures) -> bytes:
+    """Ids, then `MEASURES`."""
+    always, unsure = figures.measures[:ALWAYS_KNOWN], figures.measures[ALWAYS_KNOWN:]
+    said = (_maybe_known(*column) for column in zip(unsure, figures.known, strict=True))
+    return b"".join((*map(_column, figures.ids), *map(_column, always), *said))
+
+
+def decode_figures(said: bytes, dimensions: int, rows: int) -> Figures:
+    """What was encoded, of so many dimensions and groups. The arrays are views of the bytes."""
+    at, columns, known = 0, [], []
+    for place in range(dimensions + len(MEASURES)):
+        mask = None
+        if place >= dimensions + ALWAYS_KNOWN:
+            mask, at = _mask(said, at, rows)
+            known.append(mask)
+        column, at = _values(said, at, rows)
+        columns.append(column)
+    return Figures(columns[:dimensions], columns[dimensions:], known)
+
+
+def encode_durations(block: Block) -> bytes:
+    """Latency, then time to first token. They must stand by group, and each group's by bin."""
+    rows = len(block.figures)
+    return b"".join(part for durations in (block.latency, block.ttft) for part in _histograms(durations, rows))
+
+
+def decode_durations(said: bytes, rows: int, only: Numbers | None = None) -> tuple[Durations, Durations]:
+    """What was encoded, of so many groups. `only`: of those rows alone, which are numbered from 0 then."""
+    latency, at = _durations(said, 0, rows, only)
+    ttft, _ = _durations(said, at, rows, only)
+    return latency, ttft
+
+
+def _histograms(durations: Durations, rows: int) -> Iterator[bytes]:
+    yield _column(np.bincount(durations.groups.astype(np.int64), minlength=rows))
+    yield durations.bins.astype("<u1").tobytes()
+    yield _column(durations.calls)
+
+
+def _durations(said: bytes, at: int, rows: int, only: Numbers | None) -> tuple[Durations, int]:
+    each, at = _values(said, at, rows)
+    entries = int(each.sum())
+    bins = np.frombuffer(said, np.uint8, entries, at)
+    calls, at = _values(said, at + entries, entries)
+    if only is None:
+        return Durations(np.repeat(np.arange(rows), each), bins, calls), at
+    wanted = each[only].astype(np.int64)
+    starts = np.cumsum(each, dtype=np.int64)[only] - wanted
+    entry = np.repeat(starts - np.cumsum(wanted) + wanted, wanted) + np.arange(wanted.sum())
+    return Durations(np.repeat(np.arange(len(only)), wanted), bins[entry], calls[entry]), at
+
+
+def narrowed(values: Numbers) -> Numbers:
+    """The same, no wider than they have to be."""
+    if not len(values):
+        return values.astype(_TYPES[1])
+    most = int(values.max())
+    if values.min() >= 0:
+        for end, width in _WIDTHS:
+            if most < end:
+                return values.astype(_TYPES[width])
+    return values.astype(_TYPES[8])
+
+
+def _column(values: Numbers) -> bytes:
+    if not len(values) or not values.any():
+        return b"\0"
+    narrow = narrowed(values)
+    return bytes((narrow.itemsize,)) + narrow.tobytes()
+
+
+def _values(said: bytes, at: int, rows: int) -> tuple[Numbers, int]:
+    width = said[at]
+    if not width:
+        return _NOTHING[:rows] if rows <= _ROOM else np.zeros(rows, np.uint8), at + 1
+    return np.frombuffer(said, _TYPES[width], rows, at + 1), at + 1 + width * rows
+
+
+def _maybe_known(values: Numbers, known: Mask) -> bytes:
+    if known.all():
+        return b"\0" + _column(values)
+    if not known.any():
+        return bytes((_UNKNOWN,)) + _column(values[:0])
+    return bytes((_PARTLY_KNOWN,)) + np.packbits(known).tobytes() + _column(values)
+
+
+def _mask(said: bytes, at: int, rows: int) -> tuple[Mask, int]:
+    kind = said[at]
+    if kind != _PARTLY_KNOWN:
+        alike = _NOTHING if kind == _UNKNOWN else _ONES
+        return (alike[:rows].view(np.bool_) if rows <= _ROOM else np.full(rows, kind != _UNKNOWN, np.bool_)), at + 1
+    packed = np.frombuffer(said, np.uint8, -(-rows // 8), at + 1)
+    return np.unpackbits(packed, count=rows).astype(np.bool_), at + 1 + len(packed)

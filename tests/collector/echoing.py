@@ -1,0 +1,50 @@
+"""Spans of two instrumentations that tell of one call, or seem to, and what they are billed as."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import httpx2
+
+from tests.collector.sending import NOW_NS, Sent, chat, stored
+
+STARTED = NOW_NS - 60_000_000_000
+FRAMEWORK = "openinference.instrumentation.langchain"
+SDK = "opentelemetry.instrumentation.openai_v2"
+ANOTHER_SDK = "some.vendor.sdk"
+TOOL = {"gen_ai.operation.name": "execute_tool", "gen_ai.tool.name": "ask"}
+CHAIN = {"gen_ai.operation.name": "chain"}
+OWN = {"app.step": "anything"}
+
+
+def at(
+    span: int, parent: int | None, from_ms: int, to_ms: int, attributes: dict[str, Any], scope: str, trace: int = 1
+) -> Sent:
+    return Sent(
+        span=span,
+        parent=parent,
+        trace=trace,
+        attributes=attributes,
+        scope=scope,
+        started_at_ns=STARTED + from_ms * 1_000_000,
+        duration_ms=to_ms - from_ms,
+    )
+
+
+def around(between: dict[str, Any], inner: dict[str, Any], outer: dict[str, Any] | None = None) -> tuple[Sent, ...]:
+    """A framework's call, a span in it that is no call, and in that an SDK's call."""
+    return (
+        at(1, None, 0, 100, outer or chat(), FRAMEWORK),
+        at(2, 1, 10, 90, between, "app"),
+        at(3, 2, 20, 80, inner, SDK),
+    )
+
+
+def moved(span: Sent, trace: int) -> Sent:
+    """The same in another trace, seconds from all others."""
+    return Sent(**{**vars(span), "trace": trace, "started_at_ns": span.started_at_ns - trace * 2_000_000_000})
+
+
+async def bills(client: httpx2.AsyncClient) -> list[tuple[str | None, int]]:
+    """The cost of each call, and how many reports tell of it."""
+    return sorted((call["cost_usd"], len(call["reports"])) for call in await stored(client))
