@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import gc
 import os
 import statistics
 import tempfile
@@ -28,6 +29,7 @@ import bulk
 import httpx2
 from outlay.budgets.definition import read_budget
 from outlay_collector.app import create_app
+from outlay_collector.garbage import collect_garbage_seldom
 from outlay_collector.periods import from_ns
 from outlay_collector.settings import Settings, Store
 from outlay_collector.store.definitions import put_definition
@@ -160,6 +162,7 @@ def measure(database: Sqlite | Postgres, question: Question, times: int, *, cool
         database.cool()
     asked = Asked(database)
     asked.get("/healthz", {})
+    collect_garbage_seldom()  # as `outlay up` does once it has started
     took, cpu, size = [], [], 0
     for _ in range(times + 1):
         began, used = time.perf_counter(), time.process_time()
@@ -167,6 +170,8 @@ def measure(database: Sqlite | Postgres, question: Question, times: int, *, cool
         took.append((time.perf_counter() - began) * 1000)
         cpu.append((time.process_time() - used) * 1000)
     asked.close()
+    gc.unfreeze()  # the next question has an application of its own
+    gc.collect()
     return Took(took[0], took[1:], cpu[1:], size)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import ipaddress
 import secrets
 from pathlib import Path
@@ -15,6 +14,7 @@ from outlay_collector.cli import CommandError
 from outlay_collector.cli.house import GrpcDoor, house, stop_on_signal
 from outlay_collector.cli.output import console
 from outlay_collector.dashboard_process import is_installed
+from outlay_collector.garbage import collect_garbage_seldom
 from outlay_collector.logs import write_logs
 from outlay_collector.security import has_keys
 from outlay_collector.settings import Settings, read_settings
@@ -22,8 +22,6 @@ from outlay_collector.settings import Settings, read_settings
 DASHBOARD_PORT: Final = 8501
 
 app = typer.Typer(add_completion=False)
-
-_OBJECTS_BETWEEN_COLLECTIONS: Final = 250_000
 
 
 @app.command()
@@ -66,15 +64,9 @@ def up(
         if wanted is None and not no_dashboard:
             screen.print("Dashboard  not installed: pip install 'outlay-collector\\[dashboard]'")
         running.announce_dashboard(screen, stopped)
-        _collect_garbage_seldom()
+        collect_garbage_seldom()
         screen.print("Ctrl-C to stop.")
         running.watch(screen, stopped)
-
-
-def _collect_garbage_seldom() -> None:
-    """What stands after the start stays, and calls leave no cycles: looking for some took a fifth of the CPU time."""
-    gc.freeze()
-    gc.set_threshold(_OBJECTS_BETWEEN_COLLECTIONS, 10, 10)
 
 
 def _grpc_door(settings: Settings) -> GrpcDoor | None:
