@@ -29,7 +29,10 @@ _PAGE: Final = 50_000
 _CALLS_A_SESSION: Final = 5
 _AT: Final = {name: place for place, name in enumerate(("id", *COLUMNS))}
 _REPORT_COLUMNS: Final = tuple(column.name for column in REPORTS.columns)
-_TRACE, _SPAN, _CALL = (_REPORT_COLUMNS.index(name) for name in ("trace_id", "span_id", "call_id"))
+_TRACE, _SPAN, _CALL, _RECEIVED = (
+    _REPORT_COLUMNS.index(name) for name in ("trace_id", "span_id", "call_id", "received_at_ns")
+)
+_UNDERWAY_NS: Final = 500_000_000
 
 
 class Traffic:
@@ -57,15 +60,18 @@ class Traffic:
             ),
         ))  # fmt: skip
 
-    def rows(self, received_at_ns: int) -> Iterator[tuple[tuple[Any, ...], tuple[Any, ...]]]:
-        """The rows of `calls` and `reports`; of the first call the id is 1."""
-        templates = [rows_of(_report(n, call), 0, received_at_ns) for n, call in enumerate(self._calls)]
+    def rows(self, received_at_ns: int | None) -> Iterator[tuple[tuple[Any, ...], tuple[Any, ...]]]:
+        """The rows of `calls` and `reports`; of the first call the id is 1. None: each came soon after it ended."""
+        templates = [rows_of(_report(n, call), 0, received_at_ns or 0) for n, call in enumerate(self._calls)]
         for n in range(self.number):
-            call_row, report_row = templates[n % len(templates)]
-            yield self._call_row(n, call_row), _report_row(n, report_row)
+            call_row, report_row = (list(row) for row in templates[n % len(templates)])
+            self._make_call(n, call_row)
+            report_row[_TRACE], report_row[_SPAN], report_row[_CALL] = *_ids(n), n + 1
+            if received_at_ns is None:
+                call_row[_AT["received_at_ns"]] = report_row[_RECEIVED] = call_row[_AT["ended_at_ns"]] + _UNDERWAY_NS
+            yield tuple(call_row), tuple(report_row)
 
-    def _call_row(self, n: int, template: tuple[Any, ...]) -> tuple[Any, ...]:
-        row = list(template)
+    def _make_call(self, n: int, row: list[Any]) -> None:
         at_ns = self.started_at_ns(n)
         who = self._callers[n % len(self._callers)]
         row[_AT["user"]], row[_AT["tenant"]], row[_AT["environment"]] = who.user, who.tenant, who.environment
@@ -77,21 +83,20 @@ class Traffic:
         row[_AT["request_id"]] = _request_id(n)
         row[_AT["session"]] = _session(n)
         row[_AT["trace_id"]], row[_AT["span_id"]] = _ids(n)
-        return tuple(row)
 
 
-def fill(engine: Engine, traffic: Traffic, now_ns: int) -> None:
-    """Write it all into an empty database that is migrated, and sum it up."""
-    write(engine, traffic, now_ns)
+def fill(engine: Engine, traffic: Traffic, now_ns: int, received_at_ns: int | None = None) -> None:
+    """Write it all into an empty database that is migrated, and sum it up. `received_at_ns`: all at once, then."""
+    write(engine, traffic, received_at_ns)
     sum_up_all(engine, now_ns)
     if engine.dialect.name == "postgresql":
         with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
             connection.execute(text("VACUUM ANALYZE"))  # as its autovacuum would have by now
 
 
-def write(engine: Engine, traffic: Traffic, now_ns: int) -> None:
+def write(engine: Engine, traffic: Traffic, received_at_ns: int | None) -> None:
     """The calls, and that nothing of them is summed up."""
-    rows = traffic.rows(now_ns)
+    rows = traffic.rows(received_at_ns)
     while page := list(islice(rows, _PAGE)):
         with engine.begin() as connection:
             insert_rows(connection, "calls", ("id", *COLUMNS), (call for call, _ in page))
@@ -119,13 +124,6 @@ def _report(n: int, call: Call) -> Report:
         scope="outlay",
         source=Source.OUTLAY,
     )
-
-
-def _report_row(n: int, template: tuple[Any, ...]) -> tuple[Any, ...]:
-    row = list(template)
-    row[_TRACE], row[_SPAN] = _ids(n)
-    row[_CALL] = n + 1
-    return tuple(row)
 
 
 def _ids(n: int) -> tuple[str, str]:

@@ -31,6 +31,7 @@ from outlay.budgets.definition import read_budget
 from outlay_collector.app import create_app
 from outlay_collector.garbage import collect_garbage_seldom
 from outlay_collector.periods import from_ns
+from outlay_collector.rolling import grow_all
 from outlay_collector.settings import Settings, Store
 from outlay_collector.store.definitions import put_definition
 from outlay_collector.store.engine import open_engine
@@ -179,6 +180,7 @@ def fill(database: Sqlite | Postgres, calls: int) -> None:
     engine = open_engine(database.url)
     migrate(engine)
     bulk.fill(engine, bulk.Traffic(calls, NOW_NS - 30 * DAY_NS, NOW_NS), NOW_NS)
+    grow_all(engine, NOW_NS)
     engine.dispose()
 
 

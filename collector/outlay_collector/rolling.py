@@ -11,8 +11,10 @@ from typing import Final
 from sqlalchemy import Engine
 
 from outlay_collector.background import repeated
+from outlay_collector.store.claiming import claim_open, claim_stale
+from outlay_collector.store.growing import grow
 from outlay_collector.store.rollups import DAY_NS, LENGTHS_NS
-from outlay_collector.store.summing import FEWEST, Fewest, claim_stale, forget_details, sum_up
+from outlay_collector.store.summing import FEWEST, Fewest, forget_details, sum_up
 
 EVERY_S: Final = 15.0
 LONG_EVERY_S: Final = 600.0
@@ -37,6 +39,12 @@ def sum_up_all(
     return done
 
 
+def grow_all(engine: Engine, now_ns: int, stopped: Callable[[], bool] = lambda: False) -> int:
+    """Sum up what quarters that are not over have so far. Returns how many hold more than before."""
+    claim = claim_open(engine, now_ns)
+    return sum(grow(engine, period, claim, now_ns) for period in claim.periods if not stopped())
+
+
 def rolling(
     engine: Engine, clock: Callable[[], int], timer: Callable[[], float] = time.monotonic
 ) -> AbstractContextManager[None]:
@@ -45,6 +53,7 @@ def rolling(
 
     def work(stop: Event) -> None:
         nonlocal long_at_s
+        grow_all(engine, clock(), stop.is_set)
         if timer() - long_at_s < LONG_EVERY_S:
             sum_up_all(engine, clock(), stop.is_set, _SHORT_NS)
             return

@@ -47,7 +47,7 @@ def contents(engine: Engine) -> dict[str, list[Any]]:
 @BOTH_BACKENDS
 def test_bulk_and_writer_leave_the_same_database(engine: Engine, bulk: ModuleType) -> None:
     traffic = bulk.Traffic(CALLS, NOW_NS - 4 * HOUR_NS, NOW_NS)
-    bulk.fill(engine, traffic, NOW_NS)
+    bulk.fill(engine, traffic, NOW_NS, NOW_NS)
     assert verify(engine) == []
     filled = contents(engine)
     assert len(filled["calls"]) == CALLS

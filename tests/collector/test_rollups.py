@@ -13,6 +13,7 @@ from outlay.prices import PriceBook
 from outlay_collector.ingest import read_batch
 from outlay_collector.periods import INTERVALS, Interval, edges, to_ns
 from outlay_collector.rolling import sum_up_all
+from outlay_collector.store.claiming import claim_stale
 from outlay_collector.store.engine import open_engine
 from outlay_collector.store.migrate import migrate
 from outlay_collector.store.query import CallsQuery, UsageQuery
@@ -27,9 +28,9 @@ from outlay_collector.store.rollups import (
     Kept,
 )
 from outlay_collector.store.schema import CALLS
-from outlay_collector.store.segments import Range, Segment, plan
+from outlay_collector.store.segments import Listed, Range, Segment, plan
 from outlay_collector.store.sql import SqlStore
-from outlay_collector.store.summing import Fewest, claim_stale, forget_details, sum_up
+from outlay_collector.store.summing import Fewest, forget_details, sum_up
 from outlay_collector.store.verifying import verify
 from sqlalchemy import Connection, Engine, delete, event, func, select, update
 from sqlmodel import SQLModel
@@ -252,8 +253,8 @@ def test_sums_below_zero_stay_what_they_are(engine: Engine) -> None:
 DAY = 700 * DAY_NS  # a week begins with it
 
 
-def listed(periods: dict[int, dict[int, Kept]]) -> Callable[[int, Sequence[Range]], dict[int, Kept]]:
-    return lambda length_ns, _: periods.get(length_ns, {})
+def listed(periods: dict[int, dict[int, Kept]]) -> Callable[[int, Sequence[Range]], dict[int, Listed]]:
+    return lambda length_ns, _: {start: Listed(kept) for start, kept in periods.get(length_ns, {}).items()}
 
 
 def test_whole_days_come_from_days_and_the_rest_from_hours_quarters_and_calls() -> None:

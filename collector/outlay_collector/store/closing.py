@@ -14,9 +14,10 @@ from typing import Final
 from sqlalchemy import ColumnElement, Connection, Engine, exists, select, update
 
 from outlay_collector.billing import Report
+from outlay_collector.store.claiming import claim_day, unfinished
 from outlay_collector.store.rollups import DAY_NS, LENGTHS_NS, PERIODS, hold_periods, share_periods
 from outlay_collector.store.schema import CALLS, REPORTS
-from outlay_collector.store.summing import claim_day, sum_up, sum_up_within, unfinished
+from outlay_collector.store.summing import sum_up, sum_up_within
 
 log = logging.getLogger(__name__)
 

@@ -20,7 +20,7 @@ from outlay_collector.store.names import NOBODY, highest_id, ids_of, names_of
 from outlay_collector.store.query import Filters, Percentiles, UsageQuery, UsageRow
 from outlay_collector.store.rolled import Rolled, Wanted, read_durations, read_figures
 from outlay_collector.store.rollups import ALWAYS_KNOWN, GROUPINGS, MEASURES, PERIODS, grouping_for, kind_of, minutes_of
-from outlay_collector.store.segments import Listing, Range, Segment, of_calls, plan
+from outlay_collector.store.segments import Listed, Listing, Range, Segment, of_calls, plan
 from outlay_collector.store.unrolled import Unrolled
 
 _NEVER_UNKNOWN: Final = frozenset({*MEASURES[:ALWAYS_KNOWN], "avoided_nano_usd"})
@@ -38,15 +38,21 @@ def read_usage(connection: Connection, query: UsageQuery) -> list[UsageRow]:
 def listing_of(connection: Connection) -> Listing:
     """Which periods there are, and what of them may be read."""
 
-    def listing(length_ns: int, ranges: Sequence[Range]) -> Mapping[int, int]:
+    def listing(length_ns: int, ranges: Sequence[Range]) -> Mapping[int, Listed]:
         if not ranges:
             return {}
         starts = or_(*(PERIODS.c.start_ns.between(start - length_ns + 1, end - 1) for start, end in ranges))
-        wanted = select(PERIODS.c.start_ns, PERIODS.c.kept, PERIODS.c.stale)
-        found = connection.execute(wanted.where(PERIODS.c.length_ns == length_ns, starts))
-        return {start: 0 if stale else kept for start, kept, stale in found}
+        columns = (PERIODS.c[name] for name in ("start_ns", "stale", "kept", "held_id", "held_until_ns"))
+        found = connection.execute(select(*columns).where(PERIODS.c.length_ns == length_ns, starts))
+        return {start: _listed(*said) for start, *said in found}
 
     return listing
+
+
+def _listed(stale: bool, kept: int, held_id: int | None, held_until_ns: int | None) -> Listed:
+    if not stale:
+        return Listed(kept)
+    return Listed(0, kept, held_id, held_until_ns) if held_id and held_until_ns is not None else Listed(0)
 
 
 def wanted_ids(connection: Connection, filters: Filters) -> Wanted | None:

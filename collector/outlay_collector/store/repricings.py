@@ -93,7 +93,8 @@ def begin(connection: Connection, row: RepricingRow) -> int:
 
 def write_page(connection: Connection, run: int, calls: int, changes: Sequence[Change]) -> None:
     """The changes of one page and the run's totals."""
-    mark_stale(connection, {change.call.started_at_ns for change in changes})
+    first = min((change.call.id for change in changes), default=None)
+    mark_stale(connection, {change.call.started_at_ns for change in changes}, first)
     for change in changes:
         connection.execute(update(CALLS).where(CALLS.c.id == change.call.id).values(**change.columns))
     rows = [

@@ -25,6 +25,7 @@ from sqlalchemy import (
     Integer,
     Label,
     LargeBinary,
+    Row,
     SmallInteger,
     case,
     false,
@@ -88,9 +89,15 @@ class PeriodRow(SQLModel, table=True):
     kept: int = Field(default=0, sa_column=Column(SmallInteger, nullable=False, server_default="0"))
     """`Kept`; what a stale period has is not to be read."""
     claim: int | None = Field(default=None, sa_type=BigInteger)
-    """Who sums it up from what was committed; taken away by whoever writes a call meanwhile."""
+    """Who sums it up from what was committed; taken away by whoever writes a call meanwhile or, where it is below
+    zero, by whoever changes one: `store.claiming`."""
     closed: bool = Field(default=False, sa_column=Column(Boolean, nullable=False, server_default=false()))
     """Its calls may be gone, so it is never summed up again: `store.closing`."""
+    held_id: int | None = Field(default=None, sa_type=BigInteger)
+    """Of a quarter: what it has kept holds its calls up to this id, and goes on holding those while it is stale: new
+    calls have higher ids. NULL: while it is stale nothing it has is to be read, because one of them was changed."""
+    held_until_ns: int | None = Field(default=None, sa_type=BigInteger)
+    """All calls it holds began before then."""
 
 
 class RollupRow(SQLModel, table=True):
@@ -195,21 +202,22 @@ def minutes_of(place: int) -> Kept | None:
     return Kept.MINUTES_ONE if GROUPINGS[place] else Kept.MINUTES
 
 
-def mark_stale(connection: Connection, times_ns: Iterable[int]) -> None:
-    """Say that calls of these times are written or changed in this transaction. Whoever touches `calls` must."""
+def mark_stale(connection: Connection, times_ns: Iterable[int], first_changed: int | None = 0) -> None:
+    """Say that calls of these times are written or changed in this transaction. Whoever touches `calls` must, and
+    before it gives ids to new ones.
+
+    `first_changed`: the lowest id of those that were there before; None: all are new.
+    """
     share_periods(connection)
     quarters = {at // QUARTER_NS for at in times_ns}  # every length is some of them
     touched = {(length, at - at % length) for at in (n * QUARTER_NS for n in quarters) for length in LENGTHS_NS}
     for some in _chunks(sorted(touched)):
         these = tuple_(PERIODS.c.length_ns, PERIODS.c.start_ns).in_(some)
-        known = {
-            (row.length_ns, row.start_ns): (row.stale and row.claim is None) or row.closed
-            for row in connection.execute(select(PERIODS).where(these))
-        }
-        fresh = [period for period, settled in known.items() if not settled]
+        known = {(row.length_ns, row.start_ns): row for row in connection.execute(select(PERIODS).where(these))}
+        fresh = [period for period, row in known.items() if not _is_marked(row, first_changed)]
         if fresh:
             these = tuple_(PERIODS.c.length_ns, PERIODS.c.start_ns).in_(fresh)
-            connection.execute(update(PERIODS).where(these).values(stale=True, claim=None))
+            connection.execute(update(PERIODS).where(these).values(stale=True, claim=None, **_let_go(first_changed)))
         new = [{"length": length, "start": start} for length, start in some if (length, start) not in known]
         if new:
             # Another collector may list it at the same moment.
@@ -220,6 +228,22 @@ def mark_stale(connection: Connection, times_ns: Iterable[int]) -> None:
                 ),
                 new,
             )
+
+
+def _is_marked(period: Row[Any], first_changed: int | None) -> bool:
+    """Whether it is as it has to be already."""
+    if period.closed:
+        return True
+    if first_changed is None:
+        return bool(period.stale) and (period.claim is None or period.claim < 0)
+    return bool(period.stale) and period.claim is None and (period.held_id or 0) < max(first_changed, 1)
+
+
+def _let_go(first_changed: int | None) -> dict[str, Any]:
+    """What becomes of the calls that a quarter holds."""
+    if first_changed is None:
+        return {}
+    return {"held_id": case((PERIODS.c.held_id < first_changed, PERIODS.c.held_id))}
 
 
 def share_periods(connection: Connection) -> None:

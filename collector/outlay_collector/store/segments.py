@@ -5,25 +5,39 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from outlay_collector.store.rollups import LENGTHS_NS, MINUTE_NS, QUARTER_NS, Kept
 
 Range = tuple[int, int]
-Listing = Callable[[int, Sequence[Range]], Mapping[int, int]]
-"""Given a length and where in time: the starts of the periods there that have calls, and what of them (`Kept`) can be
-read: 0 where nothing."""
+
+
+class Listed(NamedTuple):
+    """What of a period (`Kept`) can be read: of all its calls, or of those that began before `held_until_ns` and have
+    no higher id than `held_id`, which is 0 where it holds none."""
+
+    kept: int
+    held: int = 0
+    held_id: int = 0
+    held_until_ns: int = 0
+
+
+Listing = Callable[[int, Sequence[Range]], Mapping[int, Listed]]
+"""Given a length and where in time: the periods there that have calls, by their starts."""
+_NOT_LISTED: Final = Listed(0)
 _MOST_RANGES: Final = 8
 
 
 @dataclass(slots=True)
 class Segment:
-    """A part of one bucket. `length_ns`: of the rollups that hold it; None where only the calls do."""
+    """A part of one bucket. `length_ns`: of the rollups that hold it; None where only the calls do. `after_id`: of
+    these only the ones with a higher id."""
 
     bucket: int
     length_ns: int | None
     start_ns: int
     end_ns: int
+    after_id: int = 0
 
 
 def of_calls(buckets: Iterable[tuple[int, int, int]]) -> list[Segment]:
@@ -37,7 +51,7 @@ def plan(buckets: Iterable[tuple[int, int, int]], kept: Kept, minutes: Kept | No
     `kept` is what a period must have to be read, `minutes` what a quarter must have for its minutes to be.
     """
     found: list[Segment] = []
-    listed: Mapping[int, int] = {}
+    listed: Mapping[int, Listed] = {}
     rest = [Segment(bucket, None, start, end) for bucket, start, end in buckets]
     for length_ns in reversed(LENGTHS_NS):
         listed = listing(length_ns, _ranges(rest))
@@ -49,13 +63,12 @@ def plan(buckets: Iterable[tuple[int, int, int]], kept: Kept, minutes: Kept | No
         rest = split
     for piece in rest:
         quarter = piece.start_ns - piece.start_ns % QUARTER_NS
-        has_minutes = minutes is not None and listed.get(quarter, 0) & minutes
-        found += _by_minutes(piece) if has_minutes else [piece]
+        found += _of_quarter(piece, quarter, listed.get(quarter, _NOT_LISTED), kept, minutes)
     return _joined(found)
 
 
 def _split(
-    piece: Segment, length_ns: int, starts: Sequence[int], listed: Mapping[int, int], kept: Kept
+    piece: Segment, length_ns: int, starts: Sequence[int], listed: Mapping[int, Listed], kept: Kept
 ) -> Iterator[Segment]:
     """The periods of a piece, as far as they have calls: those that can be read, and what must be read otherwise."""
     last: Segment | None = None
@@ -64,7 +77,7 @@ def _split(
         if start >= piece.end_ns:
             break
         begin, end = max(start, piece.start_ns), min(start + length_ns, piece.end_ns)
-        length = length_ns if end - begin == length_ns and listed[start] & kept else None
+        length = length_ns if end - begin == length_ns and listed[start].kept & kept else None
         if last is not None and last.length_ns and length:
             last.end_ns = end  # between the two there is no call
             continue
@@ -73,6 +86,18 @@ def _split(
         last = Segment(piece.bucket, length, begin, end)
     if last is not None:
         yield last
+
+
+def _of_quarter(piece: Segment, quarter: int, listed: Listed, kept: Kept, minutes: Kept | None) -> Iterable[Segment]:
+    """A part of a quarter that cannot be read whole, or that is not whole."""
+    if listed.held & kept and piece.start_ns == quarter and piece.end_ns >= listed.held_until_ns:
+        rest = Segment(piece.bucket, None, piece.start_ns, piece.end_ns, listed.held_id)
+        return Segment(piece.bucket, QUARTER_NS, quarter, quarter + QUARTER_NS), rest
+    if minutes is None or not (listed.kept | listed.held) & minutes:
+        return (piece,)
+    parts = list(_by_minutes(piece))
+    summed = [part for part in parts if part.length_ns and listed.held_id]
+    return *parts, *(Segment(part.bucket, None, part.start_ns, part.end_ns, listed.held_id) for part in summed)
 
 
 def _by_minutes(piece: Segment) -> Iterator[Segment]:
@@ -98,10 +123,14 @@ def _ranges(pieces: Sequence[Segment]) -> list[Range]:
 def _joined(segments: Iterable[Segment]) -> list[Segment]:
     """In the order of time, those that touch made one."""
     joined: list[Segment] = []
-    for segment in sorted(segments, key=lambda s: (s.bucket, s.start_ns)):
+    for segment in sorted(segments, key=lambda s: (s.bucket, s.start_ns, s.after_id)):
         last = joined[-1] if joined else None
-        if last and (last.bucket, last.length_ns, last.end_ns) == (segment.bucket, segment.length_ns, segment.start_ns):
+        if last and _key(last) == _key(segment) and last.end_ns == segment.start_ns:
             last.end_ns = segment.end_ns
         else:
             joined.append(segment)
     return joined
+
+
+def _key(segment: Segment) -> tuple[int, int | None, int]:
+    return segment.bucket, segment.length_ns, segment.after_id

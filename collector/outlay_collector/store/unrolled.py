@@ -102,6 +102,8 @@ def select_within(
     """Those columns of the calls in the segments that meet the conditions, after the segment's `bucket`."""
     parts, at = _parts(segments), CALLS.c.started_at_ns
     within = and_(at >= parts.c.start_ns, at < parts.c.end_ns, *conditions)
+    if any(segment.after_id for segment in segments):
+        within = and_(within, CALLS.c.id + 0 > parts.c.after_id)  # a sum, so that no database looks for it by id
     if connection.dialect.name != "postgresql":
         return select(parts.c.bucket, *columns).select_from(parts.join(CALLS, within))
     # Segment by segment: it would rather look through the index of all calls for those that meet the conditions
@@ -112,10 +114,10 @@ def select_within(
 
 def _parts(segments: Sequence[Segment]) -> CTE:
     """The segments as a table. As text: a thousand minutes bound one by one take longer than their sums."""
-    rows = ", ".join(f"({s.bucket}, {s.start_ns}, {s.end_ns})" for s in segments)
-    names = "column1 AS bucket, column2 AS start_ns, column3 AS end_ns"
+    rows = ", ".join(f"({s.bucket}, {s.start_ns}, {s.end_ns}, {s.after_id})" for s in segments)
+    names = "column1 AS bucket, column2 AS start_ns, column3 AS end_ns, column4 AS after_id"
     table = text(f"SELECT {names} FROM (VALUES {rows}) AS segments")
-    return table.columns(bucket=Integer, start_ns=BigInteger, end_ns=BigInteger).cte("parts")
+    return table.columns(bucket=Integer, start_ns=BigInteger, end_ns=BigInteger, after_id=BigInteger).cte("parts")
 
 
 def _durations(rows: Any) -> Durations:

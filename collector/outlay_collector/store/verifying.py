@@ -54,7 +54,7 @@ def verify(engine: Engine) -> list[str]:
             for length_ns in LENGTHS_NS
             for line in _differences(connection, length_ns, _by_period(quarters, length_ns), closed)
         ]
-        return [*found, *_closed_differences(connection, closed)]
+        return [*found, *_held_differences(connection), *_closed_differences(connection, closed)]
 
 
 def _differences(connection: Connection, length_ns: int, truth: Mapping[int, _Sums], closed: set[int]) -> Iterator[str]:
@@ -70,6 +70,20 @@ def _differences(connection: Connection, length_ns: int, truth: Mapping[int, _Su
             yield from _wrong(length_ns, begin, truth.get(begin, _NOTHING), theirs.get(begin))
     if length_ns == QUARTER_NS:
         yield from _wrong_minutes(connection, {begin: kept for begin, kept in fresh.items() if kept})
+
+
+def _held_differences(connection: Connection) -> Iterator[str]:
+    """Of the quarters that are stale and hold some of their calls."""
+    wanted = select(PERIODS.c.start_ns, PERIODS.c.kept, PERIODS.c.held_id).where(
+        PERIODS.c.length_ns == QUARTER_NS, PERIODS.c.stale, PERIODS.c.held_id > 0
+    )
+    for begin, kept, held_id in connection.execute(wanted).all():
+        within = begin, begin + QUARTER_NS
+        truth = _truth(connection, QUARTER_NS, *within, held_id).get(begin, _NOTHING)
+        for place in range(len(GROUPINGS)):
+            if kept & kind_of(place):
+                theirs = _rollups(connection, QUARTER_NS, place, within).get(begin)
+                yield from _wrong(QUARTER_NS, begin, truth, theirs)
 
 
 def _wrong_minutes(connection: Connection, fresh: Mapping[int, int]) -> Iterator[str]:
@@ -109,10 +123,14 @@ def _quarters(connection: Connection) -> dict[int, _Sums]:
     return found
 
 
-def _truth(connection: Connection, length_ns: int, from_ns: int, to_ns: int) -> dict[int, _Sums]:
+def _truth(
+    connection: Connection, length_ns: int, from_ns: int, to_ns: int, until_id: int | None = None
+) -> dict[int, _Sums]:
     at = CALLS.c.started_at_ns
     start = (at - at % length_ns).label("start")
     sums = select(start, *measures_of_calls()).where(at >= from_ns, at < to_ns).group_by(start)
+    if until_id is not None:
+        sums = sums.where(CALLS.c.id <= until_id)
     return {begin: _named(row) for begin, *row in connection.execute(sums)}
 
 

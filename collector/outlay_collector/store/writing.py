@@ -102,9 +102,10 @@ def write_reports(connection: Connection, reports: Sequence[Report], received_at
     groups = _Grouping(connection, fresh, neighbours).groups()
     inserts = [group for group in groups if not group.call_ids]
     changes = [group for group in groups if group.call_ids]
+    first_changed = min((call_id for group in changes for call_id in group.call_ids), default=None)
+    mark_stale(connection, {report.call.started_at_ns for group in groups for report in group.members}, first_changed)
     for group, call_id in zip(inserts, take_ids(connection, "calls", len(inserts)), strict=True):
         group.call_ids.add(call_id)
-    mark_stale(connection, {report.call.started_at_ns for group in groups for report in group.members})
     insert_rows(connection, "calls", ("id", *COLUMNS), (_call_row(group, received_at_ns) for group in inserts))
     for group in changes:
         _change(connection, group, received_at_ns)

@@ -1,0 +1,61 @@
+"""What quarters that are not over hold already, so that a question does not read a quarter of an hour of calls.
+
+It grows by the calls that came since, a share of what there is at a time: each is read once for it, and put together
+with what is there.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from sqlalchemy import Connection, Engine, func, select
+
+from outlay_collector.store.claiming import Claim, Period
+from outlay_collector.store.engine import reading
+from outlay_collector.store.rollups import PERIODS, Kept, hold_periods
+from outlay_collector.store.schema import CALLS
+from outlay_collector.store.summing import FEWEST, Fewest, keep, settle, wanted
+from outlay_collector.store.sums import NOTHING_HELD, Held, Names, Summed, held_by, of_calls
+
+_SHARE: Final = 8
+_FEWEST_NEW: Final = 100
+
+
+def grow(
+    engine: Engine, period: Period, claim: Claim, now_ns: int, fewest: Fewest = FEWEST, fewest_new: int = _FEWEST_NEW
+) -> bool:
+    """Have a quarter hold its calls up to the claim's id, if enough are new. Whether it does now."""
+    with reading(engine) as connection:
+        held = held_by(connection, period)
+        calls, new = _counted(connection, period, held.until_id, claim.until_id)
+        if new < max(fewest_new, (calls - new) // _SHARE) or claim.until_id <= held.until_id:
+            return False
+        kept = wanted(period, calls, now_ns, False, fewest)
+        found = _sums(connection, Names(connection, engine), period, kept, held, claim.until_id, fewest.a_user)
+    kept, summed, until_ns = found
+    with engine.begin() as connection:
+        hold_periods(connection)
+        holds = {"kept": int(kept), "held_id": claim.until_id, "held_until_ns": until_ns}
+        if is_ours := settle(connection, period, PERIODS.c.claim == claim.token, **holds):
+            keep(connection, period, summed)
+        return is_ours
+
+
+def _sums(
+    connection: Connection, names: Names, period: Period, kept: Kept, held: Held, until_id: int, a_user: float
+) -> tuple[Kept, Summed, int]:
+    if not kept:
+        return kept, [], 0
+    if held.kept & Kept.ALL and not held.kept & Kept.USERS:
+        kept &= ~Kept.USERS  # there were too many of them: it is seen when the quarter is over whether there still are
+    if kept & ~held.kept:
+        held = NOTHING_HELD  # it has less than is wanted
+    return of_calls(connection, names, period, kept, a_user, held, until_id)
+
+
+def _counted(connection: Connection, period: Period, after_id: int, until_id: int) -> tuple[int, int]:
+    """How many calls with ids up to that one a period has, and how many of them come after the other."""
+    at, number = CALLS.c.started_at_ns, CALLS.c.id + 0  # a sum, so that no database looks for it by id
+    within = at >= period[1], at < period[1] + period[0], number <= until_id
+    calls, new = connection.execute(select(func.count(), func.count().filter(number > after_id)).where(*within)).one()
+    return int(calls), int(new)
