@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import ColumnElement, Connection, and_, func, or_, select
+from sqlalchemy import ColumnElement, Connection, and_, func, literal_column, or_, select
 
 from outlay_collector.store.dimensions import matches
-from outlay_collector.store.narrowing import newest_ranges
+from outlay_collector.store.narrowing import is_of_failed, newest_ranges
 from outlay_collector.store.query import CallsQuery, StoredCall, StoredReport
 from outlay_collector.store.schema import CALLS, REPORTS
 from outlay_collector.store.segments import Range
@@ -46,6 +46,8 @@ def _within(query: CallsQuery, start: int | None, end: int | None) -> list[Colum
     """One bound on each side: of two on one side SQLite seeks by either, and reads all that is between them."""
     at, before = CALLS.c.started_at_ns, query.before
     conditions = [] if start is None else [at >= start]
+    if is_of_failed(query.filters):
+        conditions.append(CALLS.c.status == literal_column("'error'"))  # in so many words, as their index has it
     if before is None or (end is not None and end <= before[0]):
         return conditions if end is None else [*conditions, at < end]
     earlier = and_(at == before[0], CALLS.c.id < before[1])

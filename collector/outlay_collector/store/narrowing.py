@@ -3,7 +3,7 @@ all of a month.
 
 A list takes the newest calls first. The newest days that have enough of them are narrowed down to their hours, and
 these to quarters, as far as rollups know; what they do not know is looked through, in an index that has the user, the
-tenant and the status.
+tenant and the status. Failed calls have an index of their own, of so few entries that all of them are looked through.
 """
 
 from __future__ import annotations
@@ -32,9 +32,14 @@ from outlay_collector.store.rollups import (
 from outlay_collector.store.segments import Range, plan
 
 _UNPRICED: Final = "unpriced"
+_FAILED: Final = "error"
+_LENGTHS_NS: Final = (DAY_NS, HOUR_NS, QUARTER_NS)
 _MOST_RANGES: Final = 64
 _INDEXED: Final = frozenset({USER, "tenant", "status"})
-"""What the index of calls by time has: an hour of it is looked through sooner than its quarters are looked up."""
+"""What the index of calls by time has: few hours of it are looked through sooner than their quarters are looked up."""
+_FEW_HOURS: Final = 3
+_INDEXED_FAILED: Final = frozenset({"tenant", "feature", "model", "status"})
+"""What the index of failed calls has; it has the user as well, whose hours are known."""
 _Counted = tuple[int, int, int | None]
 """Start and end of a part, and how many wanted calls it has at most; None where that is unknown."""
 
@@ -44,17 +49,17 @@ def newest_ranges(connection: Connection, query: CallsQuery, from_ns: int, to_ns
     enough of them, then the next.
     """
     search = _Search(connection, query)
-    if not search.helps:
+    if not search.helps or (is_of_failed(query.filters) and query.filters.keys() <= _INDEXED_FAILED):
         yield [(from_ns, to_ns)]
         return
-    lengths_ns = (HOUR_NS,) if query.filters.keys() <= _INDEXED else (HOUR_NS, QUARTER_NS)
-    days: Sequence[_Counted] = search.counted(_cut(from_ns, to_ns, DAY_NS))
-    while days:
-        some, days = _enough(days, query.limit)
-        for length_ns in lengths_ns:
-            some = search.counted([part for start, end, _ in some for part in _cut(start, end, length_ns)])
+    for some in search.narrowed([(from_ns, to_ns, None)], _LENGTHS_NS):
         for place in range(0, len(some), _MOST_RANGES):
             yield [(start, end) for start, end, _ in some[place : place + _MOST_RANGES]]
+
+
+def is_of_failed(filters: Filters) -> bool:
+    """Whether only failed calls are wanted."""
+    return list(filters.get("status", ())) == [_FAILED]
 
 
 def _best_known(filters: Filters) -> Filters:
@@ -71,13 +76,27 @@ class _Search:
     def __init__(self, connection: Connection, query: CallsQuery) -> None:
         filters = _best_known(query.filters)
         unpriced = list(query.filters.get("cost_status", ())) == [_UNPRICED]
-        self._connection = connection
+        self._connection, self._limit = connection, query.limit
+        self._is_indexed = query.filters.keys() <= _INDEXED
         self._grouping = grouping_for(filters)
         self._measure = MEASURES.index("unpriced_calls" if unpriced else "calls")
         self.helps = bool(filters or unpriced)
         if self.helps:
             seek_by_key(connection)
             self._wanted = wanted_ids(connection, filters)
+
+    def narrowed(self, parts: Sequence[_Counted], lengths_ns: Sequence[int]) -> Iterator[Sequence[_Counted]]:
+        """The parts cut to the last of those lengths: as few as may have enough calls, then the next."""
+        length_ns, *shorter = lengths_ns
+        rest: Sequence[_Counted] = self.counted(
+            [part for start, end, _ in parts for part in _cut(start, end, length_ns)]
+        )
+        while rest:
+            some, rest = _enough(rest, self._limit)
+            if shorter and not (self._is_indexed and shorter == [QUARTER_NS] and len(some) <= _FEW_HOURS):
+                yield from self.narrowed(some, shorter)
+            else:
+                yield some
 
     def counted(self, ranges: Sequence[Range]) -> list[_Counted]:
         """Those that have wanted calls and how many, None where that is unknown; the latest first."""

@@ -42,6 +42,16 @@ class CallRow(SQLModel, table=True):
             sqlite_where=text("response_id IS NULL"),
             postgresql_where=text("response_id IS NULL"),
         ),
+        Index(
+            "ix_calls_failed",
+            "started_at_ns",
+            "user",
+            "tenant",
+            "feature",
+            "model",
+            sqlite_where=text("status = 'error'"),
+            postgresql_where=text("status = 'error'"),
+        ),
         {"sqlite_autoincrement": True},
     )
 

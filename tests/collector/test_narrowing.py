@@ -1,0 +1,117 @@
+"""Lists of calls: wherever they are looked for, they are the same calls in the same order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from outlay.prices import PriceBook
+from outlay_collector.ingest import read_batch
+from outlay_collector.periods import to_ns
+from outlay_collector.rolling import sum_up_all
+from outlay_collector.store.engine import open_engine
+from outlay_collector.store.migrate import migrate
+from outlay_collector.store.query import CallsQuery
+from outlay_collector.store.rollups import DAY_NS, LENGTHS_NS
+from outlay_collector.store.sql import SqlStore
+from outlay_collector.store.summing import Fewest
+from sqlalchemy import Connection, Engine, delete, event
+from sqlmodel import SQLModel
+
+from tests.collector.sending import BOTH_BACKENDS, Sent, body_of, chat
+
+BOOK = PriceBook.bundled()
+BEGIN = to_ns(datetime(2026, 11, 14, tzinfo=UTC))
+LATER = BEGIN + 9 * DAY_NS
+ANY = Fewest(alone=dict.fromkeys(LENGTHS_NS, 1), together=dict.fromkeys(LENGTHS_NS, 1), a_minute=0, a_user=0)
+FEW = Fewest(alone=dict.fromkeys(LENGTHS_NS, 2), together=dict.fromkeys(LENGTHS_NS, 3), a_minute=1, a_user=1)
+NAMES = {"user": ("ann", "ben"), "tenant": ("acme", "zeta"), "feature": ("chat", "draft"), "status": ("ok", "error")}
+
+
+def sent(n: int, at_s: int, user: str, tenant: str, feature: str, status: str) -> Sent:
+    said = {"user.id": user, "outlay.tenant": tenant, "outlay.feature": feature, "gen_ai.response.id": f"r{n}"}
+    began = BEGIN + at_s * 1_000_000_000
+    return Sent(trace=n, span=n, started_at_ns=began, failed=status == "error", attributes=chat(**said))
+
+
+def write(engine: Engine, *some: Sent) -> None:
+    SqlStore(engine).write(list(read_batch(body_of(*some), is_json=False, book=BOOK).reports), LATER)
+
+
+def pages(engine: Engine, filters: Mapping[str, Sequence[str]], limit: int) -> list[list[str]]:
+    """All of them, page by page."""
+    found: list[list[str]] = []
+    before = None
+    while len(page := SqlStore(engine).calls(CallsQuery(limit=limit, before=before, filters=filters))) == limit:
+        found.append([call["bill_key"] for call in page])
+        before = page[-1]["started_at_ns"], page[-1]["id"]
+    return [*found, [call["bill_key"] for call in page]]
+
+
+@pytest.fixture(scope="module")
+def ledger(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+    engine = open_engine(f"sqlite:///{tmp_path_factory.mktemp('ledger')}/outlay.db")
+    migrate(engine)
+    yield engine
+    engine.dispose()
+
+
+@given(
+    st.lists(
+        st.builds(
+            sent,
+            st.integers(1, 500),
+            st.integers(0, 4 * 24).map(lambda hours: hours * 3_600 + 30),
+            *(st.sampled_from(names) for names in NAMES.values()),
+        ),
+        unique_by=lambda one: one.trace,
+        max_size=40,
+    ),
+    st.sampled_from([ANY, FEW]),
+    st.lists(
+        st.fixed_dictionaries(
+            {}, optional={name: st.sampled_from(names).map(lambda n: (n,)) for name, names in NAMES.items()}
+        ),
+        min_size=6,
+        max_size=10,
+    ),
+    st.integers(1, 6),
+)
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+def test_every_page_has_the_calls_that_are_next(
+    ledger: Engine, calls: list[Sent], fewest: Fewest, asked: list[Mapping[str, Sequence[str]]], limit: int
+) -> None:
+    with ledger.begin() as connection:
+        for name in ("rollups", "rollup_periods", "reports", "calls"):
+            connection.execute(delete(SQLModel.metadata.tables[name]))
+    write(ledger, *calls)
+    sum_up_all(ledger, LATER, fewest=fewest)
+    everything = SqlStore(ledger).calls(CallsQuery(limit=1_000))
+    for filters in asked:
+        wanted = [c["bill_key"] for c in everything if all(c[name] in values for name, values in filters.items())]
+        found = pages(ledger, filters, limit)
+        assert [key for page in found for key in page] == wanted
+
+
+@BOTH_BACKENDS
+def test_failed_calls_are_looked_for_among_failed_calls(engine: Engine) -> None:
+    names = [("ann", "acme", "chat"), ("ben", "zeta", "draft")]
+    write(engine, *(sent(n, n, *names[n % 2], "error" if n % 5 == 0 else "ok") for n in range(1, 101)))
+    said: list[str] = []
+
+    def note(_connection: Connection, _cursor: object, statement: str, *_: object) -> None:
+        said.append(statement)
+
+    event.listen(engine, "before_cursor_execute", note)
+    found = pages(engine, {"status": ("error",), "tenant": ("acme",)}, 4)
+    event.remove(engine, "before_cursor_execute", note)
+    assert found == [
+        [f"openai:r{n}" for n in (100, 90, 80, 70)],
+        [f"openai:r{n}" for n in (60, 50, 40, 30)],
+        ["openai:r20", "openai:r10"],
+    ]
+    assert not any("rollups" in statement for statement in said)
+    assert any("status = 'error'" in statement for statement in said)
