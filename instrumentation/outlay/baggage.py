@@ -23,7 +23,8 @@ _TAG: Final = "tag."
 FIELDS: Final = (*_KEYS, f"{_TAG}NAME")
 """What an allow-list may name."""
 
-_allowed: dict[str, str] = {}
+carried: dict[str, str] = {}
+"""The fields that are carried, by their names in baggage. Looked at for every call: nearly always there are none."""
 
 
 def is_field(name: str) -> bool:
@@ -32,18 +33,14 @@ def is_field(name: str) -> bool:
 
 def allow(names: Iterable[str]) -> None:
     """Carry those fields from now on, and no others."""
-    global _allowed
-    _allowed = {name: _KEYS.get(name) or at.TAG_PREFIX + name.removeprefix(_TAG) for name in names}
-
-
-def is_carried() -> bool:
-    return bool(_allowed)
+    global carried
+    carried = {name: _KEYS.get(name) or at.TAG_PREFIX + name.removeprefix(_TAG) for name in names}
 
 
 def with_attribution(said: Attribution) -> Context:
     """The current context, with what the allow-list lets out of the attribution."""
     context = get_current()
-    for name, key in _allowed.items():
+    for name, key in carried.items():
         value = _field(said, name)
         if value is not None:
             context = baggage.set_baggage(key, value, context)
@@ -52,22 +49,22 @@ def with_attribution(said: Attribution) -> Context:
 
 def without_attribution(context: Context) -> Context:
     """The context as a provider may see it."""
-    carried = baggage.get_all(context)
-    for key in _allowed.values():
-        if key in carried:
+    found = baggage.get_all(context)
+    for key in carried.values():
+        if key in found:
             context = baggage.remove_baggage(key, context)
     return context
 
 
 def completed(said: Attribution) -> Attribution:
     """What the application says, and what the service that called it said where this one says nothing."""
-    carried = baggage.get_all()
-    if not carried:
+    found = baggage.get_all()
+    if not found:
         return said
     fields: dict[str, str] = {}
     tags: dict[str, str] = {}
-    for name, key in _allowed.items():
-        value = carried.get(key)
+    for name, key in carried.items():
+        value = found.get(key)
         if value is None:
             continue
         if name.startswith(_TAG):

@@ -68,7 +68,7 @@ class context:
         outer = _current.get()
         tags = {**outer.tags, **self._tags} if self._tags else outer.tags
         said = replace(outer, **self._fields, tags=tags)
-        carried = otel_context.attach(baggage.with_attribution(said)) if baggage.is_carried() else None
+        carried = otel_context.attach(baggage.with_attribution(said)) if baggage.carried else None
         return _current.set(said), carried
 
     def __enter__(self) -> context:

@@ -73,7 +73,7 @@ class Delivery:
         self._keeping = threading.Lock()
         self._sending = threading.Lock()
         self._starting = threading.Lock()
-        self._is_started = False
+        self.is_started = False
         self._is_awake = False
         keep_s = min(_KEEP_WITHIN_S, settings.export_interval_s) if self._spool else 0.0
         self._sender = Worker("outlay-export", self._send_round, settings.export_interval_s - keep_s)
@@ -87,11 +87,11 @@ class Delivery:
     def start(self) -> None:
         """Start the threads, unless they have been. Before the first call, not when one ends: that may be in a
         destructor, where no thread can be started."""
-        if self._is_started or self._is_closed:
+        if self.is_started or self._is_closed:
             return
         with self._starting:
-            if not self._is_started:
-                self._is_started = True
+            if not self.is_started:
+                self.is_started = True
                 self._ending.watch_child()
                 self._sender.start()
                 if self._keeper is not None:

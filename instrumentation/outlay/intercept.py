@@ -52,7 +52,8 @@ class Interception:
         if request is None:
             return None
         attribution = runtime.attribution()
-        runtime.delivery.start()
+        if not runtime.delivery.is_started:
+            runtime.delivery.start()
         reservation = runtime.gate.begin(name, request, attribution)
         started_at_ns = time.time_ns()
         span = open_span(name, request, started_at_ns)
@@ -92,8 +93,9 @@ class Sending:
     def __enter__(self) -> None:
         if isinstance(asking := self._call.reservation, Asking):
             _ask(self._call, asking)
-        self._under_way = under_way.set(self._call)
-        self._context = otel_context.attach(context_while_sending(self._call.span.span))
+        call = self._call
+        self._under_way = under_way.set(call)
+        self._context = otel_context.attach(context_while_sending(call.span.span, call.span.began_in))
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace_: TracebackType | None

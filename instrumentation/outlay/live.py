@@ -42,8 +42,8 @@ class LiveCall:
 
     asks_for_usage = False
     """Whether usage was asked for in the application's stead, so that its chunk has to be hidden from it."""
-    hides_next = False
-    """Whether the chunk being decoded is that one."""
+    unasked: list[object] | None = None
+    """That chunk, from when it is decoded until it is hidden; None where nothing has to be."""
     body: Body | None = None
     """Reads the payload from the body's bytes, where the SDK may never decode it."""
     is_reading = False
@@ -95,6 +95,7 @@ class LiveCall:
         self.ticket = runtime.delivery.tally.begin()
         """That of this call at the tally of calls at risk."""
         self.request = request
+        """What was asked for. A stream that was is answered whole all the same where it is refused."""
         self.attempts: list[Attempt] = []
         self._ended = threading.Lock()
         self.ended_after_ns = 0
@@ -109,17 +110,21 @@ class LiveCall:
             recorder.asked(body)
 
     def attempt_failed(self, error: BaseException, began_ns: int) -> None:
-        self.attempts.append(Attempt(status=None, duration_ms=_ms_since(began_ns), error=type(error).__name__))
+        took_ms = (time.perf_counter_ns() - began_ns) / 1e6
+        self.attempts.append(Attempt(status=None, duration_ms=took_ms, error=type(error).__name__))
 
     def attempt_answered(self, status: int, headers: Mapping[str, str], raw: RawHeaders, began_ns: int) -> None:
         """A try came back with a status. `headers` finds a header by its lower-case name, `raw` are all of them."""
+        took_ms = (time.perf_counter_ns() - began_ns) / 1e6
         wait = retry_after_s(headers, time.time_ns()) if status >= 400 else None
-        self.attempts.append(Attempt(status=status, duration_ms=_ms_since(began_ns), retry_after_s=wait))
+        self.attempts.append(Attempt(status=status, duration_ms=took_ms, retry_after_s=wait))
         self.headers = raw
 
     def start_stream(self) -> None:
         fold = self.reader.start_stream(self.request)
         self.fold = fold if self.recorder is None else self.recorder.overhearing(fold)
+        if self.asks_for_usage:
+            self.unasked = []
 
     def payload(self, data: Any) -> None:
         """A body, or the next decoded event of a stream. A body still in text is decoded when the call is read, off the
@@ -131,27 +136,14 @@ class LiveCall:
         if self.first_chunk_after_ns is None:
             self.first_chunk_after_ns = time.perf_counter_ns() - self._began_ns
         if type(data) is dict:
-            if self.asks_for_usage:
-                self._hide_usage(data)
             try:
-                fold.feed(data)
+                self._feed(fold)(data)
             except Exception as error:  # noqa: BLE001 - guarded here: a wrapper more would be felt at every chunk
                 report("feed", error)
-            if not self.asks_for_usage:
-                self.feed = fold.feed
+            self.feed = self._feed(fold)  # the fold's own may be another once it has seen an event
 
-    def _hide_usage(self, chunk: dict[str, Any]) -> None:
-        """Take away what only asking for usage adds: a null in every chunk, and a chunk without choices."""
-        if "usage" in chunk:
-            if chunk["usage"] is None:
-                del chunk["usage"]
-            elif not chunk.get("choices"):
-                self.hides_next = True
-
-    @property
-    def is_asked_to_stream(self) -> bool:
-        """Whether the request asks for a stream; an error is answered whole all the same."""
-        return self.request.streamed
+    def _feed(self, fold: StreamReading) -> Callable[[dict[str, Any]], None]:
+        return _hiding(fold.feed, self.unasked) if self.unasked is not None else fold.feed
 
     @property
     def is_streaming(self) -> bool:
@@ -225,5 +217,16 @@ def _measure(prompt: Prompt) -> None:
     _ = prompt.characters
 
 
-def _ms_since(began_ns: int) -> float:
-    return (time.perf_counter_ns() - began_ns) / 1e6
+def _hiding(feed: Callable[[dict[str, Any]], None], unasked: list[object]) -> Callable[[dict[str, Any]], None]:
+    """Takes chunks as `feed` does, without what only asking for usage adds: a null in every chunk, and a chunk without
+    choices. Knows nothing of the call that knows it."""
+
+    def take(chunk: dict[str, Any]) -> None:
+        if "usage" in chunk:
+            if chunk["usage"] is None:
+                del chunk["usage"]
+            elif not chunk.get("choices"):
+                unasked.append(chunk)
+        feed(chunk)
+
+    return take

@@ -94,8 +94,9 @@ class Usage:
 def _added_up(quantities: Mapping[str, Quantity]) -> Totals:
     sums: list[int | None] = [None] * len(_SUMS)
     for unit, quantity in quantities.items():
+        whole = int(quantity)
         for place in _PLACES.get(unit, ()):
-            sums[place] = int(quantity) + (sums[place] or 0)
+            sums[place] = whole + (sums[place] or 0)
     return Totals(*sums)
 
 

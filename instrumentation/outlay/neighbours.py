@@ -19,10 +19,10 @@ from outlay import baggage
 _GENAI: Final = "opentelemetry.util.genai._inference_invocation"
 
 
-def context_while_sending(span: Span) -> Context:
-    """The current context with the span in it, as whatever runs below the SDK may see it."""
-    context = trace.set_span_in_context(span)
-    if baggage.is_carried():
+def context_while_sending(span: Span, context: Context) -> Context:
+    """The context with the span in it, as whatever runs below the SDK may see it."""
+    context = trace.set_span_in_context(span, context)
+    if baggage.carried:
         context = baggage.without_attribution(context)
     genai = sys.modules.get(_GENAI)
     if genai is None:

@@ -44,7 +44,7 @@ class Runtime:
     def attribution(self) -> Attribution:
         """What the context says, with the service and environment of the process."""
         said, known = current(), self._attributed
-        if baggage.is_carried():
+        if baggage.carried:
             said = baggage.completed(said)
         if known is not None and known[0] is said:
             return known[1]
@@ -70,8 +70,10 @@ class Runtime:
 
     def report_live(self, live: LiveCall, call: Call) -> None:
         """Settle and report a call. One part's failure does not keep the others from being done."""
-        _settle(live, call)
-        _tell_tracer(live, call)
+        if live.reservation is not FREE:
+            _settle(live, call)
+        if live.span.is_recorded:
+            _tell_tracer(live, call)
         self.report(call, live.span.ids, live.ticket)
 
     def report(self, call: Call, ids: SpanIds, ticket: int = NO_TICKET) -> None:
@@ -88,8 +90,6 @@ class Runtime:
 
 @shielded
 def _settle(live: LiveCall, call: Call) -> None:
-    if live.reservation is FREE:
-        return
     cost = None if is_free(call.cost) else call.cost
     live.reservation.settle(cost, call.usage, live.span.ids.hex())
 

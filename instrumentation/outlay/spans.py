@@ -13,6 +13,7 @@ import random
 from typing import Final
 
 from opentelemetry import trace
+from opentelemetry.context import Context, get_current
 from opentelemetry.environment_variables import OTEL_PYTHON_TRACER_PROVIDER
 from opentelemetry.trace import (
     INVALID_SPAN,
@@ -58,11 +59,12 @@ class SpanIds:
 class TracedSpan:
     """The span of a call under way, as the application's tracer provider made it."""
 
-    __slots__ = ("ids", "is_recorded", "span")
+    __slots__ = ("began_in", "ids", "is_recorded", "span")
 
-    def __init__(self, span: Span, ids: SpanIds) -> None:
+    def __init__(self, span: Span, ids: SpanIds, began_in: Context) -> None:
         self.span = span
         self.ids = ids
+        self.began_in = began_in
         self.is_recorded = span.is_recording()
         """Whether the provider wants to know what the call was."""
 
@@ -84,8 +86,7 @@ class UnseenSpan(NonRecordingSpan):
     is_recorded: Final = False
 
     def __init__(self) -> None:
-        self._parent = trace.get_current_span()
-        self._made: dict[str, SpanIds] = {}
+        self.began_in = get_current()
 
     @property
     def span(self) -> Span:
@@ -94,7 +95,8 @@ class UnseenSpan(NonRecordingSpan):
     @property
     def ids(self) -> SpanIds:
         """The same for every thread that asks."""
-        return self._made.get("ids") or self._made.setdefault("ids", _below(self._parent))
+        made: dict[str, SpanIds] = vars(self)
+        return made.get("_ids") or made.setdefault("_ids", _below(trace.get_current_span(self.began_in)))
 
     def get_span_context(self) -> SpanContext:
         ids = self.ids
@@ -114,7 +116,8 @@ def open_span(provider: str, request: Request, started_at_ns: int) -> OpenSpan:
     """A span below the current one."""
     tracers = _tracers()
     if tracers is not None:
-        parent = trace.get_current_span().get_span_context()
+        began_in = get_current()
+        parent = trace.get_current_span(began_in).get_span_context()
         span = tracers.get_tracer(at.SCOPE).start_span(
             f"{request.operation} {request.model}" if request.model else request.operation,
             kind=SpanKind.CLIENT,
@@ -128,7 +131,7 @@ def open_span(provider: str, request: Request, started_at_ns: int) -> OpenSpan:
         own = span.get_span_context()
         if own.is_valid:
             above = parent.span_id if parent.is_valid else None
-            return TracedSpan(span, SpanIds(own.trace_id, own.span_id, above, own.trace_flags))
+            return TracedSpan(span, SpanIds(own.trace_id, own.span_id, above, own.trace_flags), began_in)
     return UnseenSpan()
 
 

@@ -84,11 +84,12 @@ def tap(chunks: Iterator[Any], call: LiveCall) -> Iterator[Any]:
 
 
 def _tap(chunks: Iterator[Any], call: LiveCall) -> Iterator[Any]:
+    unasked = call.unasked
     try:
         yield
         for chunk in chunks:
-            if call.hides_next:
-                call.hides_next = False
+            if unasked:
+                unasked.clear()
             else:
                 yield chunk
     except GeneratorExit:  # nobody has it to close it
@@ -117,8 +118,8 @@ class AsyncTap(Watch):
         call.is_reading = True
         try:
             chunk = await self._chunks.__anext__()
-            while call.hides_next:
-                call.hides_next = False
+            while call.unasked:
+                call.unasked.clear()
                 chunk = await self._chunks.__anext__()
             return chunk
         except StopAsyncIteration:

@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from types import ModuleType
 from typing import Any, Final
 
-from outlay.guard import shielded
+from outlay.guard import report, shielded
 from outlay.live import LiveCall
 from outlay.patches import Patches
 from outlay.providers.routes import is_attempt
@@ -28,11 +28,13 @@ _failed = shielded(LiveCall.attempt_failed)
 _closed = shielded(body_closed)
 
 
-@shielded
 def _answered(call: LiveCall, response: Any, began_ns: int) -> None:
-    headers = response.headers
-    call.attempt_answered(response.status_code, headers, headers.raw, began_ns)
-    setattr(response, MARK, call)
+    try:
+        headers = response.headers
+        call.attempt_answered(response.status_code, headers, headers.raw, began_ns)
+        setattr(response, MARK, call)
+    except Exception as error:  # noqa: BLE001 - guarded here: a wrapper more would be felt at every call
+        report("attempt", error)
 
 
 def patch_transport(patches: Patches, module: ModuleType) -> None:

@@ -153,9 +153,7 @@ class ShapeReader:
     """Reads one provider's bodies, each by the wire format it has."""
 
     provider: str
-
-    def read_request(self, path: str, body: Mapping[str, Any]) -> Request | None:
-        return routes.read_request(path, body)
+    read_request = staticmethod(routes.read_request)
 
     def read_response(self, request: Request | None, body: object) -> Reading:
         """A list is a stream that came as one array, as Gemini's does without `alt=sse`."""

@@ -13,11 +13,11 @@ from functools import lru_cache
 from typing import Any, Final
 from urllib.parse import unquote
 
-from outlay.model import NOBODY, Attribution
+from outlay.model import NOBODY, STANDARD_TERMS, Attribution
 from outlay.providers.base import Request
 from outlay.providers.foreign import first_text, mapping, mappings, text
 from outlay.providers.prompt import Prompt
-from outlay.providers.tiers import asked_terms
+from outlay.providers.tiers import ASKING, asked_terms
 
 _OPERATIONS: Final[tuple[tuple[str, str], ...]] = (
     (r"/chat/completions", "chat"),
@@ -130,10 +130,10 @@ def read_request(path: str, body: Mapping[str, Any]) -> Request | None:
         operation=route.operation,
         model=model,
         streamed=route.streamed or body.get("stream") is True,
-        max_output_tokens=_cap(body),
+        max_output_tokens=None if _CAPPING.isdisjoint(body) else _cap(body),
         prompt=Prompt(body),
-        terms=asked_terms(body),
-        attribution=_attribution(body),
+        terms=STANDARD_TERMS if ASKING.isdisjoint(body) else asked_terms(body),
+        attribution=NOBODY if _NAMING.isdisjoint(body) else _attribution(body),
     )
 
 
@@ -151,7 +151,9 @@ def _route(path: str) -> _Route | None:
 
 
 def _model(route: _Route, body: Mapping[str, Any]) -> str | None:
-    named = first_text(body, "model", "model_id", "modelId") or route.model
+    named = body.get("model")
+    if type(named) is not str or not named:
+        named = first_text(body, "model_id", "modelId") or route.model
     if named is None:
         named = next((text(each.get("model")) for each in mappings(body.get("requests"))), None)
     return named.removeprefix("models/") if named else None
@@ -159,8 +161,6 @@ def _model(route: _Route, body: Mapping[str, Any]) -> str | None:
 
 def _cap(body: Mapping[str, Any]) -> int | None:
     """The most tokens the call may produce, all its alternatives together."""
-    if _CAPPING.isdisjoint(body):
-        return None
     if cap := _cap_in(body):
         return cap * _alternatives(body.get("n"))
     for holder in (mapping(body.get(nested)) for nested in _NESTED_CAPS):
@@ -183,8 +183,6 @@ def _alternatives(said: object) -> int:
 def _attribution(body: Mapping[str, Any]) -> Attribution:
     """Whom the request itself names: OpenAI's `user` and `safety_identifier`, the `metadata` of both big APIs. What
     else stands in OpenAI's are labels the application chose, and so its tags."""
-    if _NAMING.isdisjoint(body):
-        return NOBODY
     metadata, conversation = mapping(body.get("metadata")), body.get("conversation")
     user = first_text(body, "user", "safety_identifier") or first_text(metadata, "user_id", "user")
     session = first_text(metadata, "session_id") or text(conversation) or first_text(mapping(conversation), "id")

@@ -26,15 +26,13 @@ _ALIASES: Final = {
     "service_tier_priority": "priority",
     "service_tier_standard": "standard",
 }
-_ASKING: Final = frozenset({"service_tier", "serviceTier", "speed", "inference_geo", "batch"})
+ASKING: Final = frozenset({"service_tier", "serviceTier", "speed", "inference_geo", "batch"})
 """Fields of a request that ask for other terms than the standard ones."""
 _ANYWHERE: Final = frozenset({"global", "not_available", "default"})
 
 
 def asked_terms(body: Mapping[str, Any]) -> Terms:
     """The terms a request asks for. `"batch": true` marks a request that was sent inside a batch."""
-    if _ASKING.isdisjoint(body):
-        return STANDARD_TERMS
     asked, in_batch = first_text(body, "service_tier", "serviceTier"), body.get("batch") is True
     speed, region = text(body.get("speed")), text(body.get("inference_geo"))
     if asked is None and speed is None and region is None:

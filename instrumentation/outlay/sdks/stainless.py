@@ -93,7 +93,8 @@ class _ChokePoint:
             with Sending(call):
                 refused = None
                 try:
-                    result = original(client, cast_to, _to_send(call, options), *args, **kwargs)
+                    asked = _asking_for_usage(options) if call.asks_for_usage else options
+                    result = original(client, cast_to, asked, *args, **kwargs)
                 except Exception as error:
                     refused = self._refuses_usage(call, error)
                     if not refused:
@@ -114,7 +115,8 @@ class _ChokePoint:
             async with Sending(call):
                 refused = None
                 try:
-                    result = await original(client, cast_to, _to_send(call, options), *args, **kwargs)
+                    asked = _asking_for_usage(options) if call.asks_for_usage else options
+                    result = await original(client, cast_to, asked, *args, **kwargs)
                 except Exception as error:
                     refused = self._refuses_usage(call, error)
                     if not refused:
@@ -131,7 +133,10 @@ class _ChokePoint:
         """The call this request is, None where it is not billed. Raises `BudgetExceeded` where a budget forbids it."""
         is_post = options.method.lower() == "post"
         url: str = options.url
-        if not (is_post or is_fetched(url)) or _is_under_way(client):
+        if not (is_post or is_fetched(url)):
+            return None
+        outer = under_way.get()
+        if outer is not None and outer.sender == id(client):  # somebody else's wrapper stands between two of ours
             return None
         host = None if url.startswith("/") else urlsplit(url).hostname
         if host is None:
@@ -144,7 +149,7 @@ class _ChokePoint:
         if call is None:
             return None
         call.sender = id(client)
-        if call.is_asked_to_stream:
+        if call.request.streamed:
             call.asks_for_usage = host not in self._refusing_usage and _may_ask_for_usage(options, body)
         return call
 
@@ -170,7 +175,7 @@ class _ChokePoint:
             chunks._iterator = tapped(chunks._iterator, call)
         elif not call.was_sent:
             call.abandon()  # answered by the application's own middleware
-        elif isinstance(result, str) and call.is_asked_to_stream:
+        elif isinstance(result, str) and call.request.streamed:
             _read_text(call, result)
         elif not _read_raw(call, getattr(result, "http_response", None) if _is_raw(options) else result):
             call.end()
@@ -194,12 +199,6 @@ def _keeps_address(kind: type) -> bool:
     return next(base for base in kind.__mro__ if "base_url" in vars(base)).__module__ in _ADDRESS_KEEPERS
 
 
-def _is_under_way(client: Any) -> bool:
-    """Whether the client is sending a call already: somebody else's wrapper stands between two of ours."""
-    call = under_way.get()
-    return call is not None and call.sender == id(client)
-
-
 def _may_ask_for_usage(options: Any, body: Mapping[str, Any]) -> bool:
     """Chat streams of OpenAI's format only say what they used where they are asked to. What is taken raw is not ours
     to add to."""
@@ -209,10 +208,8 @@ def _may_ask_for_usage(options: Any, body: Mapping[str, Any]) -> bool:
     return asked is None or (isinstance(asked, Mapping) and not asked.get("include_usage"))
 
 
-def _to_send(call: LiveCall, options: Any) -> Any:
-    """The options as they are, or a copy that asks for the usage of the stream."""
-    if not call.asks_for_usage:
-        return options
+def _asking_for_usage(options: Any) -> Any:
+    """A copy of the options that asks for the usage of the stream."""
     options = copy.copy(options)
     asked = _body_of(options).get("stream_options") or {}
     options.json_data = {**options.json_data, "stream_options": {**asked, "include_usage": True}}
