@@ -37,8 +37,15 @@ WRITTEN = BEGIN + 890 * NS
 """When all calls come: before the quarter is over."""
 GROWN = WRITTEN + 65 * NS
 OVER = BEGIN + HOUR_NS
-ANY = Fewest(alone=dict.fromkeys(LENGTHS_NS, 1), together=dict.fromkeys(LENGTHS_NS, 1), a_minute=0, a_user=0)
-FEW = Fewest(alone=dict.fromkeys(LENGTHS_NS, 2), together=dict.fromkeys(LENGTHS_NS, 4), a_minute=1, a_user=1)
+EVERY = dict.fromkeys(LENGTHS_NS, 1)
+ANY = Fewest(alone=EVERY, together=EVERY, users=EVERY, a_minute=0, a_user=0)
+FEW = Fewest(
+    alone=dict.fromkeys(LENGTHS_NS, 2),
+    together=dict.fromkeys(LENGTHS_NS, 4),
+    users=dict.fromkeys(LENGTHS_NS, 3),
+    a_minute=1,
+    a_user=1,
+)
 ALL = UsageQuery(from_ns=BEGIN, to_ns=GROWN)
 
 

@@ -26,8 +26,15 @@ from tests.collector.sending import BOTH_BACKENDS, Sent, body_of, chat
 BOOK = PriceBook.bundled()
 BEGIN = to_ns(datetime(2026, 11, 14, tzinfo=UTC))
 LATER = BEGIN + 9 * DAY_NS
-ANY = Fewest(alone=dict.fromkeys(LENGTHS_NS, 1), together=dict.fromkeys(LENGTHS_NS, 1), a_minute=0, a_user=0)
-FEW = Fewest(alone=dict.fromkeys(LENGTHS_NS, 2), together=dict.fromkeys(LENGTHS_NS, 3), a_minute=1, a_user=1)
+EVERY = dict.fromkeys(LENGTHS_NS, 1)
+ANY = Fewest(alone=EVERY, together=EVERY, users=EVERY, a_minute=0, a_user=0)
+FEW = Fewest(
+    alone=dict.fromkeys(LENGTHS_NS, 2),
+    together=dict.fromkeys(LENGTHS_NS, 3),
+    users=dict.fromkeys(LENGTHS_NS, 3),
+    a_minute=1,
+    a_user=1,
+)
 NAMES = {"user": ("ann", "ben"), "tenant": ("acme", "zeta"), "feature": ("chat", "draft"), "status": ("ok", "error")}
 
 

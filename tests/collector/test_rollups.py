@@ -42,9 +42,16 @@ BOOK = PriceBook.bundled()
 BEGIN = to_ns(datetime(2026, 11, 14, tzinfo=UTC))
 LATER = BEGIN + 30 * DAY_NS
 MODELS = ("gpt-4o-2024-08-06", "zeta-9")
-ANY = Fewest(alone=dict.fromkeys(LENGTHS_NS, 1), together=dict.fromkeys(LENGTHS_NS, 1), a_minute=0, a_user=0)
+EVERY = dict.fromkeys(LENGTHS_NS, 1)
+ANY = Fewest(alone=EVERY, together=EVERY, users=EVERY, a_minute=0, a_user=0)
 """Sums up whatever there is, however few calls that are."""
-FEW = Fewest(alone=dict.fromkeys(LENGTHS_NS, 2), together=dict.fromkeys(LENGTHS_NS, 3), a_minute=1, a_user=1)
+FEW = Fewest(
+    alone=dict.fromkeys(LENGTHS_NS, 2),
+    together=dict.fromkeys(LENGTHS_NS, 3),
+    users=dict.fromkeys(LENGTHS_NS, 3),
+    a_minute=1,
+    a_user=1,
+)
 """Sums up some of it."""
 
 

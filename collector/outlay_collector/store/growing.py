@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Engine, func, select
 
 from outlay_collector.store.claiming import Claim, Period
 from outlay_collector.store.engine import reading
-from outlay_collector.store.rollups import PERIODS, Kept, hold_periods
+from outlay_collector.store.rollups import PERIODS, QUARTER_NS, Kept, hold_periods
 from outlay_collector.store.schema import CALLS
 from outlay_collector.store.summing import FEWEST, Fewest, keep, settle, wanted
 from outlay_collector.store.sums import NOTHING_HELD, Held, Names, Summed, held_by, of_calls
@@ -31,6 +31,8 @@ def grow(
         if new < max(fewest_new, (calls - new) // _SHARE) or claim.until_id <= held.until_id:
             return False
         kept = wanted(period, calls, now_ns, False, fewest)
+        if calls - new >= fewest.users[QUARTER_NS] and not held.kept & Kept.USERS:
+            kept &= ~Kept.USERS  # they were too many: whether they still are is seen when the quarter is over
         found = _sums(connection, Names(connection, engine), period, kept, held, claim.until_id, fewest.a_user)
     kept, summed, until_ns = found
     with engine.begin() as connection:
@@ -46,8 +48,6 @@ def _sums(
 ) -> tuple[Kept, Summed, int]:
     if not kept:
         return kept, [], 0
-    if held.kept & Kept.ALL and not held.kept & Kept.USERS:
-        kept &= ~Kept.USERS  # there were too many of them: it is seen when the quarter is over whether there still are
     if kept & ~held.kept:
         held = NOTHING_HELD  # it has less than is wanted
     return of_calls(connection, names, period, kept, a_user, held, until_id)

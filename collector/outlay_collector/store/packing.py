@@ -2,7 +2,7 @@
 
 Column after column, each a byte that says how wide its values are, then the values, little-endian. A column
 of zeros is that byte alone; so is one of values nobody knows. Histograms: how many bins each group has, then the bins,
-then the calls in each.
+then the calls in each. Here blocks are read one by one; `store.gathering` reads a few rows of many.
 """
 
 from __future__ import annotations
@@ -22,8 +22,10 @@ _TYPES: Final[dict[int, np.dtype[Any]]] = {
     4: np.dtype("<u4"),
     8: np.dtype("<i8"),
 }
-_PARTLY_KNOWN: Final = 16
-_UNKNOWN: Final = 32
+PARTLY_KNOWN: Final = 16
+"""The byte before a column of which some values are unknown; their bits come before its own."""
+UNKNOWN: Final = 32
+"""The same where all are."""
 _ROOM: Final = 1 << 17
 _NOTHING: Final = np.zeros(_ROOM, np.uint8)
 _ONES: Final = np.ones(_ROOM, np.uint8)
@@ -112,14 +114,14 @@ def _maybe_known(values: Numbers, known: Mask) -> bytes:
     if known.all():
         return b"\0" + _column(values)
     if not known.any():
-        return bytes((_UNKNOWN,)) + _column(values[:0])
-    return bytes((_PARTLY_KNOWN,)) + np.packbits(known).tobytes() + _column(values)
+        return bytes((UNKNOWN,)) + _column(values[:0])
+    return bytes((PARTLY_KNOWN,)) + np.packbits(known).tobytes() + _column(values)
 
 
 def _mask(said: bytes, at: int, rows: int) -> tuple[Mask, int]:
     kind = said[at]
-    if kind != _PARTLY_KNOWN:
-        alike = _NOTHING if kind == _UNKNOWN else _ONES
-        return (alike[:rows].view(np.bool_) if rows <= _ROOM else np.full(rows, kind != _UNKNOWN, np.bool_)), at + 1
+    if kind != PARTLY_KNOWN:
+        alike = _NOTHING if kind == UNKNOWN else _ONES
+        return (alike[:rows].view(np.bool_) if rows <= _ROOM else np.full(rows, kind != UNKNOWN, np.bool_)), at + 1
     packed = np.frombuffer(said, np.uint8, -(-rows // 8), at + 1)
     return np.unpackbits(packed, count=rows).astype(np.bool_), at + 1 + len(packed)

@@ -7,14 +7,14 @@ is what they are looked for by, and what was counted; whether they are one call 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Collection, Iterable
 from typing import Final
 
 import orjson
 from sqlalchemy import Connection, select
 
 from outlay_collector.billing import LONGEST_CALL_NS, SELF_REPORTING, SPLIT_STREAMS, Report, Source
-from outlay_collector.echoes import LATE_NS, is_apart, makes_spans_apart, marks
+from outlay_collector.echoes import LATE_NS, is_apart, marks
 from outlay_collector.store.inserting import rows_by_key
 from outlay_collector.store.schema import CALLS, REPORTS
 
@@ -99,15 +99,13 @@ def echoes_near(connection: Connection, reports: Collection[Report]) -> set[int]
             when = f"started_at_ns BETWEEN {began - longest_ns} AND {ended} AND ended_at_ns >= {began}"
             outer |= _ids(connection, among, f"response_id IS NULL AND {when}", counts)
     found = _told_by_others(connection, inner, {report.scope for report in apart})
-    return found | _told_by_others(connection, outer, {report.scope for report in counted}, makes_spans_apart)
+    return found | _told_by_others(connection, outer, {report.scope for report in counted})
 
 
-def _told_by_others(
-    connection: Connection, call_ids: set[int], scopes: set[str], of: Callable[[str], bool] = bool
-) -> set[int]:
-    """Those of which an instrumentation of that kind told that is not the only one at hand: most traffic is of one."""
+def _told_by_others(connection: Connection, call_ids: set[int], scopes: set[str]) -> set[int]:
+    """Those of which an instrumentation told that is not the only one at hand: most traffic is of one."""
     told = rows_by_key(connection, "reports", ("call_id", "scope"), "call_id", call_ids)
-    return {call_id for call_id, scope in told if scopes != {scope} and of(scope)}
+    return {call_id for call_id, scope in told if scopes != {scope}}
 
 
 def _marked(reports: Iterable[Report]) -> defaultdict[str, set[int]]:

@@ -12,14 +12,14 @@ from itertools import pairwise
 from typing import Any, Final
 
 import numpy as np
-from sqlalchemy import Connection, or_, select
+from sqlalchemy import Connection
 
 from outlay_collector.store.bins import percentiles_of_groups
 from outlay_collector.store.blocks import Durations, Figures, Numbers, added_up, grouped, joined_figures, summed
 from outlay_collector.store.names import NOBODY, highest_id, ids_of, names_of
 from outlay_collector.store.query import Filters, Percentiles, UsageQuery, UsageRow
 from outlay_collector.store.rolled import Rolled, Wanted, read_durations, read_figures
-from outlay_collector.store.rollups import ALWAYS_KNOWN, GROUPINGS, MEASURES, PERIODS, grouping_for, kind_of, minutes_of
+from outlay_collector.store.rollups import ALWAYS_KNOWN, GROUPINGS, MEASURES, grouping_for, kind_of, minutes_of
 from outlay_collector.store.segments import Listed, Listing, Range, Segment, of_calls, plan
 from outlay_collector.store.unrolled import Unrolled
 
@@ -41,10 +41,10 @@ def listing_of(connection: Connection) -> Listing:
     def listing(length_ns: int, ranges: Sequence[Range]) -> Mapping[int, Listed]:
         if not ranges:
             return {}
-        starts = or_(*(PERIODS.c.start_ns.between(start - length_ns + 1, end - 1) for start, end in ranges))
-        columns = (PERIODS.c[name] for name in ("start_ns", "stale", "kept", "held_id", "held_until_ns"))
-        found = connection.execute(select(*columns).where(PERIODS.c.length_ns == length_ns, starts))
-        return {start: _listed(*said) for start, *said in found}
+        starts = " OR ".join(f"start_ns BETWEEN {start - length_ns + 1} AND {end - 1}" for start, end in ranges)
+        columns = "start_ns, stale, kept, held_id, held_until_ns"
+        found = f"SELECT {columns} FROM rollup_periods WHERE length_ns = {length_ns} AND ({starts})"
+        return {start: _listed(*said) for start, *said in connection.exec_driver_sql(found)}
 
     return listing
 

@@ -16,6 +16,7 @@ import numpy as np
 from sqlalchemy import Connection, select
 
 from outlay_collector.store.blocks import Block, Durations, Figures, Mask, Numbers, joined
+from outlay_collector.store.gathering import Gathered, Rows, gathered_durations
 from outlay_collector.store.packing import decode_durations, decode_figures
 from outlay_collector.store.rollups import ALWAYS_KNOWN, GROUPINGS, MINUTE_NS, QUARTER_NS, ROLLUPS, parts_with
 from outlay_collector.store.segments import Segment
@@ -25,6 +26,13 @@ _Key = tuple[int, int, int]
 """Length, start and part."""
 Wanted = Mapping[str, Sequence[int]]
 """Dimension to the ids it may have, any of them."""
+
+
+_Found = tuple[list[tuple[_Key, int, Numbers | None]], list[Figures], list[Numbers]]
+"""What `Rolled` has: rows, parts and buckets."""
+_SEVERAL: Final = 8
+_SMALL: Final = 128
+_NOT_LARGE: Final = 1_024
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +61,10 @@ def read_figures(connection: Connection, grouping: int, segments: Sequence[Segme
     """All rows of those segments, which must be of rollups, that have the wanted ids. None where there are none."""
     filters = [_Filter(GROUPINGS[grouping].index(name), ids) for name, ids in wanted.items()]
     places = {length: _Places(list(some)) for length, some in groupby(_sorted(segments), lambda s: s.length_ns)}
-    rows: list[tuple[_Key, int, Numbers | None]] = []
-    parts: list[Figures] = []
-    buckets: list[Numbers] = []
-    some = parts_with(grouping, wanted)
-    for length_ns, start_ns, part, groups, said in _blocks(connection, grouping, segments, some, "figures"):
+    blocks = _blocks(connection, grouping, segments, parts_with(grouping, wanted), "figures")
+    at_once = _read_at_once(grouping, wanted, blocks)
+    rows, parts, buckets = _gathered(grouping, wanted, places, at_once)
+    for length_ns, start_ns, part, groups, said in [block for block in blocks if block[0] == MINUTE_NS or not at_once]:
         minutes = int(length_ns == MINUTE_NS)
         figures = decode_figures(said, minutes + len(GROUPINGS[grouping]), groups)
         bucket, mask = places[length_ns].of(start_ns, figures.ids.pop(0) if minutes else None)
@@ -68,6 +75,29 @@ def read_figures(connection: Connection, grouping: int, segments: Sequence[Segme
     if not parts:
         return None
     return Rolled(grouping, segments, rows, np.concatenate(buckets), parts)
+
+
+def _read_at_once(grouping: int, wanted: Wanted, blocks: Sequence[Any]) -> Sequence[Any]:
+    """Those of which a few rows are wanted: by their first column, or all of few; none, where that saves nothing."""
+    several = [block for block in blocks if block[0] != MINUTE_NS]
+    if len(several) < _SEVERAL or len(wanted) > 1 or (wanted and len(GROUPINGS[grouping]) > 1):
+        return ()
+    return several if wanted or sum(block[3] for block in several) <= _SMALL * len(several) else ()
+
+
+def _gathered(grouping: int, wanted: Wanted, places: Mapping[int, _Places], blocks: Sequence[Any]) -> _Found:
+    if not blocks:
+        return [], [], []
+    said, groups = [block[4] for block in blocks], [block[3] for block in blocks]
+    gathered = Gathered(said, len(GROUPINGS[grouping]), groups)
+    chosen = gathered.rows_with(*wanted.values()) if wanted else gathered.all_rows()
+    buckets = np.array([places[length_ns].of(start_ns, None)[0] for length_ns, start_ns, *_ in blocks])
+    each = chosen.of_each(len(blocks))
+    rows: list[tuple[_Key, int, Numbers | None]] = [
+        ((length_ns, start_ns, part), number, mine)
+        for (length_ns, start_ns, part, number, _), mine in zip(blocks, each, strict=True)
+    ]
+    return rows, [gathered.figures(chosen)], [buckets[chosen.blocks]]
 
 
 class _Filter:
@@ -109,12 +139,24 @@ def read_durations(connection: Connection, rolled: Rolled, groups: Numbers) -> t
         if len(shown := np.flatnonzero(mine >= 0)):
             only = shown if chosen is None else chosen[shown]
             wanted[key] = mine[shown], rows, only if len(only) < rows else None
-    for *key, _, said in _blocks(connection, rolled.grouping, rolled.segments, _parts(rolled, wanted), "durations"):
-        if block := wanted.get(tuple(key)):
-            mine, rows, only_ = block
-            for into, part in zip(found, decode_durations(said, rows, only_), strict=True):
-                into.append(Durations(mine[part.groups], part.bins, part.calls))
+    blocks = _blocks(connection, rolled.grouping, rolled.segments, _parts(rolled, wanted), "durations")
+    shown_blocks = [(block[4], *wanted[key]) for block in blocks if (key := (*block[:3],)) in wanted]
+    if len(shown_blocks) >= _SEVERAL and sum(block[2] for block in shown_blocks) <= _NOT_LARGE * len(shown_blocks):
+        return _durations_at_once(shown_blocks)
+    for said, mine, rows, only_ in shown_blocks:
+        for into, part in zip(found, decode_durations(said, rows, only_), strict=True):
+            into.append(Durations(mine[part.groups], part.bins, part.calls))
     return _joined(found[0]), _joined(found[1])
+
+
+def _durations_at_once(blocks: Sequence[tuple[bytes, Numbers, int, Numbers | None]]) -> tuple[Durations, Durations]:
+    """Of blocks with the groups of the rows that are shown, how many rows there are and which are shown."""
+    said, mine, groups, only = zip(*blocks, strict=True)
+    places = [np.arange(rows) if some is None else some for rows, some in zip(groups, only, strict=True)]
+    rows = Rows(np.repeat(np.arange(len(said)), [len(some) for some in places]), np.concatenate(places))
+    group = np.concatenate(mine)
+    latency, ttft = gathered_durations(said, groups, rows)
+    return tuple(Durations(group[part.groups], part.bins, part.calls) for part in (latency, ttft))  # type: ignore[return-value]
 
 
 def _parts(rolled: Rolled, wanted: Collection[_Key]) -> Collection[int] | None:

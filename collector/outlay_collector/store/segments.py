@@ -53,7 +53,10 @@ def plan(buckets: Iterable[tuple[int, int, int]], kept: Kept, minutes: Kept | No
     found: list[Segment] = []
     listed: Mapping[int, Listed] = {}
     rest = [Segment(bucket, None, start, end) for bucket, start, end in buckets]
+    longest = max((piece.end_ns - piece.start_ns for piece in rest), default=0)
     for length_ns in reversed(LENGTHS_NS):
+        if length_ns > QUARTER_NS and longest < length_ns:
+            continue
         listed = listing(length_ns, _ranges(rest))
         starts, split = sorted(listed), []
         for piece in rest:

@@ -54,12 +54,13 @@ _COLUMNS: Final = ("grouping", "length_ns", "start_ns", "part", "groups", "figur
 class Fewest:
     """From how many calls on a period is summed up, so that sums are fewer than calls and reading the rest is quick.
 
-    `alone`: by each dimension alone; `together`: by all of them and, if there are `a_user` times as many calls as
-    users, by user. A quarter with `a_minute` calls a minute has these by each dimension too.
+    `alone`: by each dimension alone; `together`: by all of them; `users`: by user, if there are `a_user` times as many
+    calls as users. A quarter with `a_minute` calls a minute has these by each dimension too.
     """
 
     alone: Mapping[int, int]
     together: Mapping[int, int]
+    users: Mapping[int, int]
     a_minute: int
     a_user: float
 
@@ -67,6 +68,7 @@ class Fewest:
 FEWEST: Final = Fewest(
     alone={QUARTER_NS: 250, HOUR_NS: 40, DAY_NS: 1},
     together={QUARTER_NS: 1_000, HOUR_NS: 250, DAY_NS: 250},
+    users={QUARTER_NS: 250, HOUR_NS: 250, DAY_NS: 250},
     a_minute=150,
     a_user=1.1,
 )
@@ -171,7 +173,9 @@ def wanted(period: Period, calls: int, now_ns: int, final: bool, fewest: Fewest)
         return Kept(0)
     kept = Kept.ONE
     if calls >= fewest.together[length_ns]:
-        kept |= Kept.ALL | Kept.USERS
+        kept |= Kept.ALL
+    if calls >= fewest.users[length_ns]:
+        kept |= Kept.USERS
     if length_ns == QUARTER_NS and start_ns >= now_ns - DETAILS_FOR_NS:
         kept |= Kept.MINUTES
         if calls >= fewest.a_minute * (QUARTER_NS // MINUTE_NS):
