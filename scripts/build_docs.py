@@ -101,6 +101,11 @@ that the span carries with it, which is read in its own right where it counts wh
 provider gave; by arithmetic, since a cache larger than the input cannot be inside it; by the custom of the dialect.
 Counts that contradict one another are no usage: the call is `unpriced` and says why.
 
+Reasoning is part of the output, unless it is the larger of the two or the total has both. What a total counts beyond
+input and output is taken for reasoning or, where that is counted, for the prompt of tools (instrumentations of Gemini
+leave both out): such a cost is `estimated`. What Cohere read from a cache is no part of the units it bills, and is let
+go.
+
 A price that the sender worked out (`gen_ai.usage.cost`, `operation.cost`, `gen_ai.cost.total_cost`, `cost_usd`,
 `cost_details`) stands only where Outlay has no price of its own, as `estimated`. What a provider charged
 (`gen_ai.usage.cost.source` = `provider`, OpenRouter's `cost`) is believed.
@@ -123,9 +128,10 @@ asked of the spans that have come, calls and steps alike:
 - one above the other, with whatever between: they are one call;
 - beside each other in one trace (both ways up are known to the span where they meet, or to the top): one call only
   where the outer is a framework's or a callback's (LangChain, LiteLLM, LlamaIndex, Strands and their like; Langfuse,
-  LangSmith, MLflow), which makes its spans there; two SDKs' spans are two calls;
-- in two traces: one call only where the outer is such a one and has no response id, in the same service, and one of the
-  two begins its trace;
+  LangSmith, MLflow), which makes its spans there, or where one of the two is Outlay's, which tells of all calls of its
+  process; two other SDKs' spans are two calls;
+- in two traces, of one service: one call only where the outer is a framework's or a callback's and has no response id,
+  and one of the two begins its trace; or where one is Outlay's, and both begin theirs;
 - not known, because a span between them has not come, or was let go: one call.
 
 In all but the first case the outer must be around the inner: spans of the very same times are not. A framework's span

@@ -20,6 +20,8 @@ LONGEST_CALL_NS: Final = 600 * 1_000_000_000
 """What is told of one call in two traces lies no further apart than this."""
 _STREAM_SLACK_NS: Final = 1_000_000
 REUSED_RESPONSE_IDS: Final = frozenset({"ollama"})
+_ISSUERS: Final = {"google-vertex": "google", "azure": "openai"}
+"""Who gives the ids of those that are called through another's SDK: instrumentations of it name the one or the other."""
 SELF_REPORTING: Final = frozenset({"anthropic", "mistral"})
 """Providers whose SDK makes spans of its own, beside any instrumentation's."""
 SPLIT_STREAMS: Final = frozenset({"logfire"})
@@ -78,7 +80,7 @@ class Report:
         """Two reports with one key are one call. Ollama counts its ids from a thousand, so they tell nothing apart."""
         call = self.call
         if call.response_id and call.provider not in REUSED_RESPONSE_IDS:
-            return f"{call.provider}:{call.response_id}"
+            return f"{_ISSUERS.get(call.provider, call.provider)}:{call.response_id}"
         return f"{self.trace_id}:{self.span_id}"
 
 

@@ -4,9 +4,9 @@ Between a framework's span of a call and an SDK's span of the same call other sp
 tool, of HTTP, of a proxy), kept or let go, come or yet to come; a framework that makes its spans in callbacks has them
 beside the SDK's, or in a trace of their own where the application has none. What tells is what both say (one model,
 counts that agree), that one began within the other and did not outlast it, and where they stand (`paths`): of two that
-are known to stand beside each other the outer is made in callbacks, or they are two calls. A call that a tool makes
-within a call counts other tokens, asks another model, or has another response id, and is a call of its own; so is one
-that the same instrumentation tells of twice. Pure; which calls are looked at is `store.pairing`'s.
+are known to stand beside each other the outer is made in callbacks, or one is Outlay's, or they are two calls. A call
+that a tool makes within a call counts other tokens, asks another model, or has another response id, and is a call of
+its own; so is one that the same instrumentation tells of twice. Pure; which calls are looked at is `store.pairing`'s.
 """
 
 from __future__ import annotations
@@ -42,8 +42,8 @@ _EDITION: Final = re.compile(r"(?:[-@](?:\d{4}-\d{2}-\d{2}|\d{8}|latest|\d{3}))?
 
 
 def is_apart(report: Report) -> bool:
-    """Whether it may stand in another trace than the call it repeats."""
-    return not report.call.response_id and makes_spans_apart(report.scope)
+    """Whether it may stand in another trace than the call it repeats, and share no id with it."""
+    return not report.call.response_id and (report.parent_span_id is None or makes_spans_apart(report.scope))
 
 
 @lru_cache(maxsize=256)
@@ -148,7 +148,12 @@ def _may_stand(place: Place, outer: Report, inner: Report) -> bool:
     if place is Place.ABOVE or (a.response_id and b.response_id):
         return True
     around = (a.started_at_ns, -a.ended_at_ns) < (b.started_at_ns, -b.ended_at_ns)
-    return around and (place is not Place.BESIDE or makes_spans_apart(outer.scope))
+    return around and (place is not Place.BESIDE or makes_spans_apart(outer.scope) or _is_one_ours(outer, inner))
+
+
+def _is_one_ours(outer: Report, inner: Report) -> bool:
+    """Outlay tells of all calls its process makes: what another says of one beside it, it has said too."""
+    return Source.OUTLAY in (outer.source, inner.source)
 
 
 @lru_cache(maxsize=256)
@@ -157,8 +162,12 @@ def _is_frameworks(scope: str) -> bool:
 
 
 def _in_traces_of_their_own(outer: Report, inner: Report) -> bool:
-    begins = outer.parent_span_id is None or inner.parent_span_id is None
-    return begins and is_apart(outer) and outer.call.attribution.service == inner.call.attribution.service
+    """Whether they may be one call in two traces: one of them made in callbacks, or both where there is no span around
+    them, as those of streams whose span nothing is put under."""
+    begin = outer.parent_span_id is None, inner.parent_span_id is None
+    called_back = any(begin) and not outer.call.response_id and makes_spans_apart(outer.scope)
+    same_service = outer.call.attribution.service == inner.call.attribution.service
+    return same_service and (called_back or (all(begin) and _is_one_ours(outer, inner)))
 
 
 def _length(report: Report) -> tuple[int, int, str]:

@@ -28,12 +28,14 @@ _REFUSALS: Final = (
     *("OverloadedError", "PermissionDeniedError", "RateLimitError", "UnprocessableEntityError", "UnauthorizedError"),
     *("ForbiddenError", "TooManyRequestsError", "ServiceUnavailableError", "ContextWindowExceededError"),
     *("AccessDeniedException", "ResourceNotFoundException", "ServiceQuotaExceededException", "ThrottlingException"),
-    *("ValidationException", "ModelHTTPError"),
+    *("ValidationException", "ModelHTTPError", "ModelServerError"),
     *("authentication_error", "invalid_request_error", "not_found_error", "overloaded_error", "permission_error"),
     *("rate_limit_error", "api_error"),
 )
 """Errors that are a provider's answer, by the names that providers, SDKs and frameworks give them. A framework's own
 class of one ends with its name: LangChain's `OpenAIRateLimitError`."""
+_ANSWERS: Final = frozenset({"APIStatusError", "ClientError", "ServerError"})
+"""Likewise, by their whole names: google-genai's and botocore's. A `HTTPClientError` has got no answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +120,7 @@ def _refusal(call: Call) -> str | None:
     """
     if call.http_status is not None:
         return f"the provider answered {call.http_status}, which it does not bill" if call.http_status >= 400 else None
-    if call.error_type and (call.error_type.endswith(_REFUSALS) or re.fullmatch("[45][0-9]{2}", call.error_type)):
-        return f"the provider answered with {call.error_type}, which it does not bill"
+    said = call.error_type
+    if said and (said in _ANSWERS or said.endswith(_REFUSALS) or re.fullmatch("[45][0-9]{2}", said)):
+        return f"the provider answered with {said}, which it does not bill"
     return None

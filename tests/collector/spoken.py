@@ -64,6 +64,19 @@ SPOKEN: Final = {
         "anthropic",
         ANTHROPIC,
     ),
+    "openllmetry of bedrock leaves the cache out, and the maker": Spoken(
+        "openllmetry-bedrock",
+        "opentelemetry.instrumentation.bedrock",
+        {
+            **CHAT,
+            "gen_ai.request.model": "nova-lite-v1:0",
+            "gen_ai.provider.name": "aws.bedrock",
+            **_usage(input_tokens=988, output_tokens=100, total_tokens=1088),
+            "gen_ai.usage.cache_read.input_tokens": 12,
+        },
+        "bedrock",
+        {"input_tokens": 1000, "output_tokens": 100, "cache_read_tokens": 12, "cache_write_tokens": None},
+    ),
     "openlit leaves the cache out": Spoken(
         "openlit",
         "openlit.instrumentation.anthropic",

@@ -38,3 +38,8 @@ def test_without_any_response_id_it_is_the_best_reports_span() -> None:
 
 def test_of_one_report_it_is_its_own() -> None:
     assert bill_key_of([told("openai", "r1", Source.OTHER, "b" * 16)]) == "openai:r1"
+
+
+def test_one_response_is_one_call_by_whichever_of_two_names_its_provider_goes() -> None:
+    keys = {told(name, "r1", Source.OTHER, "b" * 16).bill_key for name in ("google", "google-vertex")}
+    assert keys == {"google:r1"}

@@ -55,10 +55,39 @@ def test_reasoning_beside_the_output_is_added_where_the_total_says_so() -> None:
     assert usage(input=10, output=5, reasoning=20, total=35) == {"input": 10, "output": 25, "reasoning": 20}
 
 
+def test_reasoning_larger_than_the_output_cannot_be_inside_it() -> None:
+    assert usage(input=9, output=13, reasoning=211) == {"input": 9, "output": 224, "reasoning": 211}
+
+
+def test_what_only_the_total_counts_was_thought() -> None:
+    for said in (7, None):
+        counted = read_counts(Counts(input=102, output=said, total=502), exclusive=False, has_output=True)
+        assert counted.usage is not None
+        assert dict(counted.usage.quantities) == {"input": 102, "output": 400, "reasoning": 400 - (said or 0)}
+        assert "taken for reasoning" in (counted.usage.inferred or "")
+
+
+def test_what_only_the_total_counts_beside_the_thoughts_was_asked_of_a_tool() -> None:
+    counted = read_counts(Counts(input=9, output=27, reasoning=221, total=318), exclusive=False, has_output=True)
+    assert counted.usage is not None
+    assert dict(counted.usage.quantities) == {"input": 9, "tool_input": 61, "output": 248, "reasoning": 221}
+    assert "prompt of tools" in (counted.usage.inferred or "")
+
+
+def test_a_cache_that_the_total_alone_has_in_it_is_no_reasoning() -> None:
+    assert usage(input=5, cache_read=100, output=1, total=106) == {"input": 5, "cache_read": 100, "output": 1}
+
+
+def test_the_modalities_of_the_cache_are_told_apart() -> None:
+    counts = {"input": 345, "input_image": 258, "cache_read": 191, "cache_read_image": 143, "output": 168}
+    expected = {"input": 39, "input_image": 115, "cache_read": 48, "cache_read_image": 143, "output": 168}
+    assert usage(**counts) == expected
+
+
 @pytest.mark.parametrize(
     "counts",
     [
-        {"input": 10, "output": 5, "reasoning": 6},
+        {"input": 10, "output": 5, "reasoning": 6, "total": 15},
         {"input": 10, "output": 5, "output_audio": 6},
         {"input": 10, "output": 5, "input_audio": 11},
     ],

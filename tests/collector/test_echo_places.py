@@ -91,3 +91,30 @@ async def test_a_ring_of_parents_is_no_path(collector: httpx2.AsyncClient) -> No
         at(6, 7, 5, 95, TOOL, "app"),
     )
     assert await bills(collector) == [("0.0035", 2)]
+
+
+OURS = {"outlay.usage": '{"input":1000,"output":100}', "outlay.cost.nano_usd": 3_500_000, "outlay.cost.status": "exact"}
+
+
+@pytest.mark.parametrize("parent", [None, 9], ids=["each begins a trace", "both beneath one span"])
+@pytest.mark.parametrize("with_id", [True, False])
+@pytest.mark.parametrize("turned", [True, False])
+async def test_what_another_says_beside_outlay_is_the_call_outlay_saw(
+    collector: httpx2.AsyncClient, parent: int | None, with_id: bool, turned: bool
+) -> None:
+    """An instrumentation that puts nothing under its span of a stream; each of two calls at once joins one of ours."""
+    said = chat(**OURS, **({"gen_ai.response.id": "r"} if with_id else {}))
+    for n in range(2):
+        said = {**said, "gen_ai.response.id": f"r{n}"} if with_id else said
+        one = at(10 + n, parent, n, 100 + n, chat(), SDK, trace=1)
+        ours = at(20 + n, parent, 5 + n, 90 + n, said, "outlay", trace=1 if parent else 2 + n)
+        for span in (ours, one) if turned else (one, ours):
+            await send(collector, span)
+    assert await bills(collector) == [("0.0035", 2)] * 2
+
+
+async def test_a_call_outlay_saw_in_another_service_is_another(collector: httpx2.AsyncClient) -> None:
+    ours = at(2, None, 5, 90, chat(**OURS), "outlay", trace=2)
+    elsewhere = Sent(**{**vars(ours), "resource": {"service.name": "another"}})
+    await send(collector, at(1, None, 0, 100, chat(), SDK), elsewhere)
+    assert await bills(collector) == [("0.0035", 1)] * 2

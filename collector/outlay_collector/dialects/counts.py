@@ -2,10 +2,14 @@
 
 Conventions say that input includes what was read from and written to the cache; older and other emitters leave it out.
 Where a total is given, arithmetic decides; where the cache is larger than the input, it cannot be inside it; else the
-dialect's own custom. Counts that contradict one another make no usage, and the reason says which.
+dialect's own custom. Likewise the output includes the reasoning, unless it is the smaller or the total has both. A
+total that counts more than input and output do has what they leave out: Gemini's thoughts, and the prompt of its tools.
+Counts that contradict one another make no usage, and the reason says which.
 """
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 from outlay.model import Usage
 from outlay.records import record
@@ -26,6 +30,8 @@ class Counts:
     input_audio: int | None = None
     input_image: int | None = None
     cache_read_audio: int | None = None
+    cache_read_image: int | None = None
+    tool_input: int | None = None
     output_audio: int | None = None
     output_image: int | None = None
 
@@ -50,15 +56,38 @@ def read_counts(counts: Counts, *, exclusive: bool, has_output: bool) -> Counted
     cached = counts.cache_read or counts.cache_write
     if not counts.input and counts.output and has_output and not cached:
         return _without_input(counts)
+    inferred = None
+    if has_output:
+        counts, inferred = _with_all_that_was_made(counts, exclusive)
     quantities: dict[str, int] = {}
     if counts.input is not None and (reason := _split_input(counts, exclusive, quantities)):
         return Counted(None, reason)
     if counts.output is not None and (reason := _split_output(counts, quantities)):
         return Counted(None, reason)
-    inferred = None
     if counts.output is None and has_output:
         inferred = "the output was not counted; only the input is billed"
     return Counted(Usage(quantities, inferred))
+
+
+def _with_all_that_was_made(counts: Counts, exclusive: bool) -> tuple[Counts, str | None]:
+    """The counts with an output that has the reasoning in it, and what only the total counts; and what is a guess."""
+    made, reasoning = counts.output or 0, counts.reasoning or 0
+    rest = 0
+    if counts.total is not None and counts.input is not None:
+        cached = (counts.cache_read or 0) + (counts.cache_write or 0)
+        given = counts.input + (cached if _leaves_cache_out(counts, cached, exclusive) else 0)
+        rest = max(counts.total - given - made, 0)
+    beside = reasoning > made and counts.output is not None and (counts.total is None or rest >= reasoning)
+    if reasoning and (rest == reasoning or beside):
+        counts = replace(counts, output=made + reasoning)
+        rest = max(rest - reasoning, 0)
+    if not rest:
+        return counts, None
+    if counts.reasoning is not None and counts.output is not None:
+        told = f"the total counts {rest} tokens more than input and output; they are taken for the prompt of tools"
+        return replace(counts, tool_input=(counts.tool_input or 0) + rest), told
+    told = f"the total counts {rest} tokens more than input and output; they are taken for reasoning"
+    return replace(counts, output=made + rest, reasoning=rest), told
 
 
 def _without_input(counts: Counts) -> Counted:
@@ -79,17 +108,21 @@ def _split_input(counts: Counts, exclusive: bool, quantities: dict[str, int]) ->
     if _leaves_cache_out(counts, cached, exclusive):
         cached = 0
     audio, image = counts.input_audio or 0, counts.input_image or 0
-    cached_audio = min(counts.cache_read_audio or 0, counts.cache_read or 0)
-    plain = counts.input - cached - (audio - cached_audio) - image
+    cached_audio = min(counts.cache_read_audio or 0, counts.cache_read or 0, audio)
+    cached_image = min(counts.cache_read_image or 0, (counts.cache_read or 0) - cached_audio, image)
+    plain = counts.input - cached - (audio - cached_audio) - (image - cached_image)
     if plain < 0:
         parts = f"{cached} cached, {audio} audio and {image} image"
         return f"the counts contradict one another: {counts.input} input tokens, of which {parts}"
     quantities["input"] = plain
-    _put(quantities, "cache_read", None if counts.cache_read is None else counts.cache_read - cached_audio)
+    if counts.cache_read is not None:
+        quantities["cache_read"] = counts.cache_read - cached_audio - cached_image
     _put(quantities, "cache_read_audio", cached_audio or None)
+    _put(quantities, "cache_read_image", cached_image or None)
     _split_cache_write(counts, quantities)
     _put(quantities, "input_audio", (audio - cached_audio) or None)
-    _put(quantities, "input_image", image or None)
+    _put(quantities, "input_image", (image - cached_image) or None)
+    _put(quantities, "tool_input", counts.tool_input)
     return None
 
 
@@ -118,8 +151,6 @@ def _split_cache_write(counts: Counts, quantities: dict[str, int]) -> None:
 def _split_output(counts: Counts, quantities: dict[str, int]) -> str | None:
     assert counts.output is not None
     output, reasoning = counts.output, counts.reasoning or 0
-    if reasoning and counts.total == (counts.input or 0) + output + reasoning:
-        output += reasoning
     audio, image = counts.output_audio or 0, counts.output_image or 0
     if reasoning > output or audio + image > output:
         parts = f"{reasoning} reasoning, {audio} audio and {image} image"

@@ -34,6 +34,12 @@ CUSTOMS: Final = (
         note="OpenTelemetry's own instrumentations (genai-openai, genai-anthropic 1.3b0, openai-v2); inclusive",
     ),
     Customs(
+        name="openllmetry-bedrock",
+        scopes=("opentelemetry.instrumentation.bedrock",),
+        exclusive=True,
+        note="OpenLLMetry's of Bedrock, 0.62.4: the cache left out, the model without its maker",
+    ),
+    Customs(
         name="openllmetry",
         scopes=("opentelemetry.instrumentation.", "traceloop.tracer"),
         note="OpenLLMetry / Traceloop 0.62.4; `traceloop.span.kind` marks workflows, tasks, agents and tools",

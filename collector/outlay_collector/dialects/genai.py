@@ -18,7 +18,7 @@ from outlay_collector.billing import Report, Source
 from outlay_collector.dialects.base import SHARED_KEYS, count, first, milliseconds, text
 from outlay_collector.dialects.carried import agreeing, json_object, printed_object, read_usage_object
 from outlay_collector.dialects.counts import Counts, read_counts
-from outlay_collector.dialects.makers import provider_named
+from outlay_collector.dialects.makers import bedrock_model, provider_named
 from outlay_collector.dialects.report import report_of
 from outlay_collector.dialects.vocabulary import (
     COUNTS,
@@ -48,10 +48,15 @@ _OPERATIONS: Final = {
     "embedding": "embeddings",
     "chat.completions": "chat",
     "llm_call": "chat",
+    "interactions.create": "chat",
 }
 _WITHOUT_OUTPUT: Final = frozenset({"embeddings", "rerank", "moderation"})
 _LEAVE_CACHE_OUT: Final = frozenset({"anthropic", "bedrock"})
-"""Providers whose own input count leaves the cache out."""
+"""Providers whose own input count leaves the cache out. Cohere's does too, of units it bills: its cache is no part of
+any bill."""
+_ON_VERTEX: Final = ("projects/", "publishers/")
+_INTERACTION: Final = "interactions.create"
+"""Google's Interactions: OpenTelemetry hands its counts on, the thoughts beside the output."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,6 +160,8 @@ def read_call(span: Span, customs: Customs, operation: str, **overriding: Any) -
         "stated_cost_usd": get(names.stated_cost),
         "provider_cost": get("gen_ai.usage.cost.source") == "provider",
     }
+    if provider == "bedrock":
+        read["model_requested"] = bedrock_model(read["model_requested"])
     read.update(overriding)
     return report_of(span, dialect=customs.name, provider=provider, operation=operation, **read)
 
@@ -170,6 +177,10 @@ def counted(span: Span, provider: str, operation: str, *, exclusive: bool = Fals
     exclusive = exclusive and provider in _LEAVE_CACHE_OUT
     if exclusive:
         values["total"] = None
+    if provider == "cohere":
+        values["cache_read"] = None
+    if attributes.get(OPERATION[0]) == _INTERACTION:
+        values["output"] = _sum(values.get("output"), values.get("reasoning"))
     found = read_counts(Counts(**values), exclusive=exclusive, has_output=operation not in _WITHOUT_OUTPUT)
     reading = Reading(usage=found.usage, usage_raw=raw_counts or None, reason_unread=found.reason)
     if RAW in attributes and (raw := json_object(attributes[RAW])):
@@ -187,6 +198,8 @@ def provider_of(span: Span) -> str:
 @lru_cache(maxsize=1024)
 def _provider(named: str | None, asked: str | None, served: str | None, host: str | None) -> str:
     said = provider_named(named, asked, served)
+    if said == "google" and (asked or "").startswith(_ON_VERTEX):
+        return "google-vertex"
     if said == "openai" and host:
         host = host.split("://", 1)[-1].split("/", 1)[0].split(":", 1)[0]
         return provider_of_host(host) or said
@@ -196,6 +209,10 @@ def _provider(named: str | None, asked: str | None, served: str | None, host: st
 def finish_reasons(value: Any) -> tuple[str, ...]:
     values = value if isinstance(value, list) else [value]
     return tuple([reason for item in values[:8] if (reason := text(item))])
+
+
+def _sum(one: int | None, other: int | None) -> int | None:
+    return one if other is None else (one or 0) + other
 
 
 def _first_chunk_ms(value: Any, customs: Customs) -> float | None:

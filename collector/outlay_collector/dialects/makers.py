@@ -28,6 +28,23 @@ _ON_BEDROCK: Final = re.compile(
     r"(?:(?:us|eu|apac|jp|au|ca|global)\.)?(?:anthropic|amazon|meta|mistral|cohere|ai21|deepseek|openai|qwen)\."
 )
 
+_MAKERS_ON_BEDROCK: Final = (
+    (("nova-", "titan-"), "amazon"),
+    (("claude-",), "anthropic"),
+    (("llama",), "meta"),
+    (("mistral-", "mixtral-", "pixtral-", "ministral-", "magistral-", "voxtral-"), "mistral"),
+    (("command-", "embed-", "rerank-"), "cohere"),
+    (("jamba-",), "ai21"),
+)
+
+
+def bedrock_model(model: str | None) -> str | None:
+    """A model on Bedrock with its maker before it, which its price is listed under and OpenLLMetry leaves out."""
+    for beginnings, maker in _MAKERS_ON_BEDROCK:
+        if model and model.startswith(beginnings):
+            return f"{maker}.{model}"
+    return model
+
 
 def provider_named(said: str | None, asked: str | None, served: str | None = None) -> str:
     """The provider by the name a span gives, else by its models; `unknown` where neither tells. Of a model asked for as

@@ -12,12 +12,13 @@ from typing import Any, Final
 
 from outlay.providers.base import Reading
 from outlay.providers.foreign import mapping, mappings
-from outlay.providers.registry import canonical_provider, reader_for
+from outlay.providers.registry import reader_for
 
 from outlay_collector.billing import Report
 from outlay_collector.dialects.base import SHARED_KEYS, count, first, text
 from outlay_collector.dialects.carried import agreeing, json_object
 from outlay_collector.dialects.counts import Counts, read_counts
+from outlay_collector.dialects.makers import provider_named
 from outlay_collector.dialects.report import report_of
 from outlay_collector.otlp.span import Span
 
@@ -30,6 +31,8 @@ _PARAMETERS: Final = ("llm.invocation_parameters", "embedding.invocation_paramet
 _OUTPUT: Final = "output.value"
 _FINISH: Final = "llm.finish_reason"
 _COST: Final = "llm.cost.total"
+_USAGE: Final = ("usage", "usage_metadata", "usageMetadata")
+"""Under which of these a provider's response counts: Google's is printed in the SDK's names."""
 _STEPS: Final = {
     **dict.fromkeys(("AGENT",), "agent"),
     **dict.fromkeys(("CHAIN", "PROMPT", "EVALUATOR"), "chain"),
@@ -67,8 +70,9 @@ class OpenInference:
         operation = _OPERATIONS.get(text(attributes.get(_KIND)) or "")
         if operation is None:
             return None
-        provider = canonical_provider(text(first(attributes, _PROVIDER)) or "unknown")
         parameters = json_object(first(attributes, _PARAMETERS))
+        asked = text(attributes.get(_ASKED)) or text(parameters.get("model"))
+        provider = _provider(span, asked)
         response = json_object(attributes.get(_OUTPUT))
         reading = _reading(span, provider, response, has_output=operation == "chat")
         finished = text(attributes.get(_FINISH))
@@ -78,7 +82,7 @@ class OpenInference:
             provider=provider,
             operation=operation,
             reading=reading,
-            model_requested=text(attributes.get(_ASKED)) or text(parameters.get("model")),
+            model_requested=asked,
             model_served=reading.model_served or text(first(attributes, _SERVED)),
             response_id=reading.response_id or text(response.get("id")) or _id_within(response),
             streamed=parameters.get("stream") is True,
@@ -90,13 +94,22 @@ class OpenInference:
         return _STEPS.get((text(span.attributes.named.get(_KIND)) or "").upper())
 
 
+def _provider(span: Span, asked: str | None) -> str:
+    """By name, else by the SDK that the instrumentation is named after: embeddings and streams may not say."""
+    attributes = span.attributes.named
+    said = text(first(attributes, _PROVIDER)) or span.origin.scope_name.rpartition(".")[2]
+    return provider_named(said, asked, text(first(attributes, _SERVED)))
+
+
 def _reading(span: Span, provider: str, response: Mapping[str, Any], *, has_output: bool) -> Reading:
     """From the response where its counts are the span's; the span's own where it was cut, hidden or put together."""
     raw = {name: value for name in _COUNTS.values() if (value := count(span.attributes.named.get(name))) is not None}
     counts = Counts(**{unit: raw.get(name) for unit, name in _COUNTS.items()})
     found = read_counts(counts, exclusive=False, has_output=has_output)
     counted = Reading(usage=found.usage, usage_raw=raw or None, reason_unread=found.reason)
-    return agreeing(reader_for(provider).read_response(None, response), counted) if response.get("usage") else counted
+    if any(response.get(name) for name in _USAGE):
+        return agreeing(reader_for(provider).read_response(None, response), counted)
+    return counted
 
 
 def _id_within(response: Mapping[str, Any]) -> str | None:

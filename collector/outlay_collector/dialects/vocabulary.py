@@ -66,6 +66,7 @@ COUNTS: Final[dict[str, tuple[str, ...]]] = {
     "input_audio": (f"{_U}audio.input_tokens", f"{_U}details.input_audio_tokens"),
     "input_image": (f"{_U}image.input_tokens",),
     "cache_read_audio": (f"{_U}audio.cache_read.input_tokens", f"{_U}details.cache_audio_read_tokens"),
+    "cache_read_image": (f"{_U}image.cache_read.input_tokens",),
     "output_audio": (f"{_U}audio.output_tokens", f"{_U}details.output_audio_tokens"),
     "output_image": (f"{_U}image.output_tokens",),
 }

@@ -27,7 +27,7 @@ _OWNER: Final = re.compile(
     r"|cohere|groq|perplexity|together(?:_ai|computer)?|fireworks_ai|cerebras|openrouter|voyage|moonshotai|zai)/(.+)$"
 )
 """What gateways put before a model's name to say whose it is."""
-_PATH: Final = re.compile(r"^(?:projects/.*/)?(?:publishers/[^/]+/)?models/(.+)$")
+_PATH: Final = re.compile(r"^(?:projects/.*/)?(?:publishers/[^/]+/(?:models/)?|models/)(.+)$")
 
 
 def names_of(model: str) -> Iterator[str]:

@@ -1,0 +1,172 @@
+"""What instrumentations of Google, Cohere and Bedrock count in their own way: synthetic, in the words each was seen to
+use."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import httpx2
+import pytest
+from outlay.prices import PriceBook
+from outlay_collector.billing import Report
+from outlay_collector.ingest import read_batch
+
+from tests.collector.sending import Sent, body_of, send, stored
+
+BOOK = PriceBook.bundled()
+OPENLLMETRY = "opentelemetry.instrumentation.google_generativeai"
+OPENTELEMETRY = "opentelemetry.instrumentation.google_genai"
+OPENINFERENCE = "openinference.instrumentation.google_genai"
+GEMINI = {"gen_ai.operation.name": "generate_content", "gen_ai.provider.name": "gcp.gen_ai"}
+
+
+def told(scope: str, attributes: Mapping[str, Any], **more: Any) -> Report:
+    (report,) = read_batch(body_of(Sent(scope=scope, attributes=attributes, **more)), is_json=False, book=BOOK).reports
+    return report
+
+
+def units(report: Report) -> dict[str, int]:
+    assert report.call.usage is not None, report.call.reason_unread
+    return {unit: n for unit, n in report.call.usage.quantities.items() if n}
+
+
+def test_thoughts_that_only_the_total_counts_are_an_estimate() -> None:
+    report = told(
+        OPENLLMETRY,
+        {
+            **GEMINI,
+            "gen_ai.request.model": "publishers/google/gemini-2.5-flash",
+            "gen_ai.usage.input_tokens": 102,
+            "gen_ai.usage.output_tokens": 7,
+            "gen_ai.usage.total_tokens": 502,
+        },
+    )
+    assert (report.call.provider, units(report)) == (
+        "google-vertex",
+        {"input": 102, "output": 400, "reasoning": 393},
+    )
+    assert report.call.cost.status == "estimated"
+    assert report.call.cost.nano_usd == 102 * 300 + 400 * 2_500  # $0.30 and $2.50 a million
+
+
+def test_an_interactions_thoughts_stand_beside_its_output() -> None:
+    report = told(
+        OPENTELEMETRY,
+        {
+            "gen_ai.operation.name": "interactions.create",
+            "gen_ai.provider.name": "gemini",
+            "gen_ai.request.model": "gemini-2.5-flash",
+            "gen_ai.usage.input_tokens": 9,
+            "gen_ai.usage.output_tokens": 13,
+            "gen_ai.usage.reasoning.output_tokens": 11,
+        },
+    )
+    assert (report.call.operation, units(report)) == ("chat", {"input": 9, "output": 24, "reasoning": 11})
+
+
+def test_an_image_from_the_cache_is_counted_once() -> None:
+    report = told(
+        OPENTELEMETRY,
+        {
+            **GEMINI,
+            "gen_ai.request.model": "models/gemini-2.5-flash",
+            "gen_ai.usage.input_tokens": 345,
+            "gen_ai.usage.image.input_tokens": 258,
+            "gen_ai.usage.cache_read.input_tokens": 191,
+            "gen_ai.usage.image.cache_read.input_tokens": 143,
+            "gen_ai.usage.output_tokens": 168,
+            "gen_ai.usage.reasoning.output_tokens": 98,
+        },
+    )
+    parts = {"input": 39, "input_image": 115, "cache_read": 48, "cache_read_image": 143}
+    assert units(report) == {**parts, "output": 168, "reasoning": 98}
+
+
+def test_a_response_of_googles_is_read_where_a_span_carries_it() -> None:
+    response = {
+        "model_version": "gemini-2.5-flash",
+        "response_id": "r1",
+        "candidates": [{"finish_reason": "STOP", "grounding_metadata": {"web_search_queries": ["a", "b"]}}],
+        "usage_metadata": {
+            "prompt_token_count": 100,
+            "candidates_token_count": 20,
+            "thoughts_token_count": 30,
+            "tool_use_prompt_token_count": 5,
+            "total_token_count": 155,
+        },
+    }
+    report = told(
+        OPENINFERENCE,
+        {
+            "openinference.span.kind": "LLM",
+            "llm.provider": "google",
+            "llm.model_name": "gemini-2.5-flash",
+            "llm.token_count.prompt": 105,
+            "llm.token_count.completion": 50,
+            "llm.token_count.total": 155,
+            "output.value": json.dumps(response),
+        },
+    )
+    assert report.call.response_id == "r1"
+    assert units(report) == {"input": 100, "tool_input": 5, "output": 50, "reasoning": 30, "web_search": 1}
+
+
+def test_an_embedding_without_a_provider_is_of_the_sdk_that_is_instrumented() -> None:
+    report = told(
+        "openinference.instrumentation.openai",
+        {
+            "openinference.span.kind": "EMBEDDING",
+            "embedding.model_name": "text-embedding-3-small",
+            "llm.token_count.prompt": 2,
+            "llm.token_count.total": 2,
+        },
+    )
+    assert (report.call.provider, units(report)) == ("openai", {"input": 2})
+    assert report.call.cost.nano_usd == 40  # $0.02 a million
+
+
+@pytest.mark.parametrize("cached", [1024, 112])
+def test_what_cohere_cached_is_no_part_of_what_it_bills(cached: int) -> None:
+    report = told(
+        "openlit.instrumentation.cohere",
+        {
+            "gen_ai.operation.name": "chat",
+            "gen_ai.provider.name": "cohere",
+            "gen_ai.request.model": "command-r7b-12-2024",
+            "gen_ai.usage.input_tokens": 135.0,
+            "gen_ai.usage.cache_read.input_tokens": float(cached),
+            "gen_ai.usage.output_tokens": 29.0,
+        },
+    )
+    assert units(report) == {"input": 135, "output": 29}
+
+
+def test_a_model_of_bedrocks_is_priced_without_its_makers_name() -> None:
+    report = told(
+        "opentelemetry.instrumentation.bedrock",
+        {
+            "gen_ai.operation.name": "chat",
+            "gen_ai.provider.name": "aws.bedrock",
+            "gen_ai.request.model": "nova-lite-v1:0",
+            "gen_ai.usage.input_tokens": 1000,
+            "gen_ai.usage.output_tokens": 100,
+        },
+    )
+    assert report.call.model_requested == "amazon.nova-lite-v1:0"
+    assert report.call.cost.nano_usd == 1000 * 60 + 100 * 240  # $0.06 and $0.24 a million
+
+
+@pytest.mark.parametrize(
+    ("error", "cost"),
+    [("ClientError", "0"), ("ServerError", "0"), ("ModelServerError", "0"), ("HTTPClientError", None)],
+)
+async def test_an_sdks_own_class_for_an_error_that_was_answered_says_that_nothing_was_billed(
+    collector: httpx2.AsyncClient, error: str, cost: str | None
+) -> None:
+    """botocore's `HTTPClientError` is of a connection: what became of the request is not known."""
+    attributes = {**GEMINI, "gen_ai.request.model": "gemini-2.5-flash", "error.type": error}
+    await send(collector, Sent(scope=OPENTELEMETRY, attributes=attributes, failed=True))
+    (call,) = await stored(collector)
+    assert call["cost_usd"] == cost
