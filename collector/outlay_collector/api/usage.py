@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from functools import lru_cache
+from typing import Any, Final
 
 from fastapi import APIRouter, Request
 
@@ -14,6 +15,7 @@ from outlay_collector.store.query import Percentiles, UsageRow
 
 router = APIRouter(prefix="/api/v1", tags=["usage"])
 
+_BUCKETS_KNOWN: Final = 1_024
 TOKENS = ("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "reasoning_tokens")
 
 
@@ -34,7 +36,7 @@ def get_usage(request: Request, store: StoreOf, now_ns: NowNs) -> dict[str, Any]
 def row_json(row: UsageRow, asked: Asked) -> dict[str, Any]:
     """`cost_usd` is null only where no call of the row has a price."""
     edges = asked.query.edges
-    bucket = None if row.bucket is None or edges is None else rfc3339(edges[row.bucket], asked.zone)
+    bucket = None if row.bucket is None or edges is None else _written(edges[row.bucket], asked.zone)
     return {
         "bucket": bucket,
         **dict(zip(asked.query.group_by, row.group, strict=True)),
@@ -49,6 +51,10 @@ def row_json(row: UsageRow, asked: Asked) -> dict[str, Any]:
         "latency_ms": percentiles_json(row.latency_ms),
         "ttft_ms": percentiles_json(row.ttft_ms),
     }
+
+
+_written = lru_cache(_BUCKETS_KNOWN)(rfc3339)
+"""All groups of a bucket have its time."""
 
 
 def percentiles_json(percentiles: Percentiles) -> dict[str, float | None]:

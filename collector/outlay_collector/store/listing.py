@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, func, literal_column, or_, select
+from sqlalchemy import ColumnElement, Connection, Select, and_, bindparam, func, literal_column, or_, select
 
 from outlay_collector.store.dimensions import matches
 from outlay_collector.store.narrowing import is_of_failed, newest_ranges
@@ -33,21 +34,32 @@ def read_calls(connection: Connection, query: CallsQuery) -> list[StoredCall]:
 def _listed(connection: Connection, query: CallsQuery, ranges: Sequence[Range] | None, limit: int) -> list[StoredCall]:
     """Within those ranges, the latest first: one after the other, so that each is left as soon as there are enough."""
     found: list[StoredCall] = []
+    some, before = _newest(query), query.before
+    within = some.where(CALLS.c.started_at_ns >= bindparam("start"), CALLS.c.started_at_ns < bindparam("end"))
     for start, end in [(query.from_ns, query.to_ns)] if ranges is None else ranges:
-        within = _within(query, start, end)
-        some = select(CALLS).order_by(CALLS.c.started_at_ns.desc(), CALLS.c.id.desc()).limit(limit - len(found))
-        found += [row._asdict() for row in connection.execute(some.where(matches(CALLS, query.filters), *within))]
+        most = {"most": limit - len(found)}
+        if start is None or end is None or (before is not None and before[0] < end):
+            rows = connection.execute(some.where(*_within(query, start, end)), most)
+        else:
+            rows = connection.execute(within, {"start": start, "end": end, **most})
+        found += [row._asdict() for row in rows]
         if len(found) == limit:
             break
     return found
+
+
+def _newest(query: CallsQuery) -> Select[Any]:
+    """As one statement for all ranges, which SQLAlchemy takes as long to write down as the database to answer."""
+    wanted = select(CALLS).where(matches(CALLS, query.filters))
+    if is_of_failed(query.filters):
+        wanted = wanted.where(CALLS.c.status == literal_column("'error'"))  # in so many words, as their index has it
+    return wanted.order_by(CALLS.c.started_at_ns.desc(), CALLS.c.id.desc()).limit(bindparam("most"))
 
 
 def _within(query: CallsQuery, start: int | None, end: int | None) -> list[ColumnElement[bool]]:
     """One bound on each side: of two on one side SQLite seeks by either, and reads all that is between them."""
     at, before = CALLS.c.started_at_ns, query.before
     conditions = [] if start is None else [at >= start]
-    if is_of_failed(query.filters):
-        conditions.append(CALLS.c.status == literal_column("'error'"))  # in so many words, as their index has it
     if before is None or (end is not None and end <= before[0]):
         return conditions if end is None else [*conditions, at < end]
     earlier = and_(at == before[0], CALLS.c.id < before[1])

@@ -24,6 +24,7 @@ from outlay_collector.store.rollups import (
     HOUR_NS,
     MEASURES,
     QUARTER_NS,
+    SIX_HOURS_NS,
     USER,
     grouping_for,
     kind_of,
@@ -33,7 +34,7 @@ from outlay_collector.store.segments import Range, plan
 
 _UNPRICED: Final = "unpriced"
 _FAILED: Final = "error"
-_LENGTHS_NS: Final = (DAY_NS, HOUR_NS, QUARTER_NS)
+_LENGTHS_NS: Final = (DAY_NS, SIX_HOURS_NS, HOUR_NS, QUARTER_NS)
 _MOST_RANGES: Final = 64
 _INDEXED: Final = frozenset({USER, "tenant", "status"})
 """What the index of calls by time has: few hours of it are looked through sooner than their quarters are looked up."""

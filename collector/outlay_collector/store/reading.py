@@ -41,10 +41,13 @@ def listing_of(connection: Connection) -> Listing:
     def listing(length_ns: int, ranges: Sequence[Range]) -> Mapping[int, Listed]:
         if not ranges:
             return {}
-        starts = " OR ".join(f"start_ns BETWEEN {start - length_ns + 1} AND {end - 1}" for start, end in ranges)
-        columns = "start_ns, stale, kept, held_id, held_until_ns"
-        found = f"SELECT {columns} FROM rollup_periods WHERE length_ns = {length_ns} AND ({starts})"
-        return {start: _listed(*said) for start, *said in connection.exec_driver_sql(found)}
+        within = ", ".join(f"({start - length_ns + 1}, {end - 1})" for start, end in ranges)
+        found = connection.exec_driver_sql(
+            "SELECT start_ns, stale, kept, held_id, held_until_ns FROM (VALUES "
+            f"{within}) AS ranges CROSS JOIN rollup_periods "
+            f"WHERE length_ns = {length_ns} AND start_ns BETWEEN column1 AND column2"
+        )
+        return {start: _listed(*said) for start, *said in found}
 
     return listing
 

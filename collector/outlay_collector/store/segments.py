@@ -25,7 +25,7 @@ class Listed(NamedTuple):
 Listing = Callable[[int, Sequence[Range]], Mapping[int, Listed]]
 """Given a length and where in time: the periods there that have calls, by their starts."""
 _NOT_LISTED: Final = Listed(0)
-_MOST_RANGES: Final = 8
+_MOST_RANGES: Final = 256
 
 
 @dataclass(slots=True)
@@ -117,10 +117,14 @@ def _by_minutes(piece: Segment) -> Iterator[Segment]:
 
 
 def _ranges(pieces: Sequence[Segment]) -> list[Range]:
-    """Where the pieces are: each, or from the first to the last where they are many."""
-    if len(pieces) <= _MOST_RANGES:
-        return [(piece.start_ns, piece.end_ns) for piece in pieces]
-    return [(min(piece.start_ns for piece in pieces), max(piece.end_ns for piece in pieces))]
+    """Where the pieces are: those that touch together or, where they are many, from the first to the last."""
+    ranges: list[Range] = []
+    for piece in sorted(pieces, key=lambda piece: piece.start_ns):
+        if ranges and piece.start_ns <= ranges[-1][1]:
+            ranges[-1] = ranges[-1][0], max(ranges[-1][1], piece.end_ns)
+        else:
+            ranges.append((piece.start_ns, piece.end_ns))
+    return ranges if len(ranges) <= _MOST_RANGES else [(ranges[0][0], max(end for _, end in ranges))]
 
 
 def _joined(segments: Iterable[Segment]) -> list[Segment]:
