@@ -121,8 +121,8 @@ others, log records. `GET /api/v1/calls/{{id}}` lists them all and says under `b
 Between two instrumentations' spans of one call other spans may lie, of a tool, of the application, of HTTP or a proxy;
 or a framework's span stands beside the SDK's, or in a trace of its own. Such a pair is one call where both come from
 different instrumentations, the inner begins within the outer and ends with it, both name one model (its edition and its
-maker's prefix left aside) and count the same: to the token, but for a cache or a reasoning that one of them leaves out.
-Or where they have one response id, whatever providers they name (a gateway and its client). Where the two stand is
+maker's prefix left aside) and count the same: to the token, but for a cache or a reasoning that one of them leaves out;
+or both failed. Or where they have one response id, whatever providers they name (a gateway and its client). Where the two stand is
 asked of the spans that have come, calls and steps alike:
 
 - one above the other, with whatever between: they are one call;

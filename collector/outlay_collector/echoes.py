@@ -183,8 +183,9 @@ def _models(report: Report) -> set[str]:
 def _say_the_same(outer: Report, inner: Report) -> bool:
     a, b = outer.call.usage, inner.call.usage
     if a is None or b is None:
-        failed = a is b and bool(outer.call.error_type and inner.call.error_type)
-        return outer.trace_id == inner.trace_id and (failed or (a is None and _is_frameworks(outer.scope)))
+        if a is b and outer.call.error_type and inner.call.error_type:
+            return True
+        return outer.trace_id == inner.trace_id and a is None and _is_frameworks(outer.scope)
     given, made = _agree_on_input(a, b), _agree_on_output(a, b)
     return False not in (given, made) and True in (given, made)
 

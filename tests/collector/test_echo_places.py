@@ -118,3 +118,20 @@ async def test_a_call_outlay_saw_in_another_service_is_another(collector: httpx2
     elsewhere = Sent(**{**vars(ours), "resource": {"service.name": "another"}})
     await send(collector, at(1, None, 0, 100, chat(), SDK), elsewhere)
     assert await bills(collector) == [("0.0035", 1)] * 2
+
+
+@pytest.mark.parametrize("scope", ["outlay", FRAMEWORK])
+@pytest.mark.parametrize("turned", [True, False])
+async def test_calls_that_failed_in_traces_of_their_own_are_told_of_twice_each(
+    collector: httpx2.AsyncClient, scope: str, turned: bool
+) -> None:
+    said = {name: value for name, value in chat().items() if "usage" not in name} | {"error.type": "RateLimitError"}
+    for n in range(2):
+        outer, inner = (SDK, "outlay") if scope == "outlay" else (scope, SDK)
+        spans = (
+            at(1, None, n, 100 + n, said, outer, trace=1 + n),
+            at(2, None, 5 + n, 90 + n, said, inner, trace=8 + n),
+        )
+        for span in reversed(spans) if turned else spans:
+            await send(collector, span)
+    assert await bills(collector) == [("0", 2)] * 2

@@ -84,6 +84,7 @@ def overlapping(connection: Connection, call_ids: Collection[int], reports: Coll
 def echoes_near(connection: Connection, reports: Collection[Report]) -> set[int]:
     """The stored calls, in whatever trace, that one of the reports may repeat, or that may repeat one of them: in the
     first case the report has no response id, in the second the call has none. Another instrumentation told of them."""
+    found = _failed_near(connection, [r for r in reports if r.call.usage is None and r.call.error_type])
     counted = [report for report in reports if report.call.usage is not None]
     apart = [report for report in counted if is_apart(report)]
     inner: set[int] = set()
@@ -98,8 +99,27 @@ def echoes_near(connection: Connection, reports: Collection[Report]) -> set[int]
             began, ended = _span_of(counted)
             when = f"started_at_ns BETWEEN {began - longest_ns} AND {ended} AND ended_at_ns >= {began}"
             outer |= _ids(connection, among, f"response_id IS NULL AND {when}", counts)
-    found = _told_by_others(connection, inner, {report.scope for report in apart})
+    found |= _told_by_others(connection, inner, {report.scope for report in apart})
     return found | _told_by_others(connection, outer, {report.scope for report in counted})
+
+
+def _failed_near(connection: Connection, failed: Collection[Report]) -> set[int]:
+    """The stored calls that failed while one of these did: of them nothing was counted to look for them by."""
+    if not failed:
+        return set()
+    began, ended = _span_of(failed)
+    near = (
+        select(CALLS.c.id)
+        .where(
+            CALLS.c.status == "error",
+            CALLS.c.started_at_ns.between(began - LONGEST_CALL_NS, ended),
+            CALLS.c.ended_at_ns >= began,
+            CALLS.c.response_id.is_(None),
+        )
+        .order_by(CALLS.c.started_at_ns.desc())
+    )
+    found = set(connection.execute(near.limit(_MOST_CALLS)).scalars())
+    return _told_by_others(connection, found, {report.scope for report in failed})
 
 
 def _told_by_others(connection: Connection, call_ids: set[int], scopes: set[str]) -> set[int]:
