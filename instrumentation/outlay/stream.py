@@ -16,17 +16,15 @@ from outlay.live import LiveCall
 from outlay.model import StreamEnd
 from outlay.providers.foreign import first_text, is_mapping
 
+_end = shielded(LiveCall.end)
 
-@shielded
+
 def ended(call: LiveCall, error: BaseException | None = None) -> None:
     """The iteration is over: without an error it has been drained."""
-    call.end(error, _manner(error))
-
-
-def _manner(error: BaseException | None) -> StreamEnd:
     if error is None:
-        return StreamEnd.DRAINED
-    return StreamEnd.CANCELLED if isinstance(error, asyncio.CancelledError) else StreamEnd.FAILED
+        _end(call, None, StreamEnd.DRAINED)
+    else:
+        _end(call, error, StreamEnd.CANCELLED if isinstance(error, asyncio.CancelledError) else StreamEnd.FAILED)
 
 
 def body_closed(call: LiveCall) -> None:

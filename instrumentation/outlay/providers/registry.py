@@ -186,7 +186,10 @@ def _format_of(body: Body) -> WireFormat | None:
 
 
 def _format_of_event(event: Body) -> WireFormat | None:
-    return next((each for each in FORMATS if each.fits_event and each.fits_event(event)), None)
+    for each in FORMATS:
+        if each.fits_event is not None and each.fits_event(event):
+            return each
+    return None
 
 
 def batch_result(line: Body) -> Mapping[str, Any] | None:
