@@ -122,8 +122,8 @@ Between two instrumentations' spans of one call other spans may lie, of a tool, 
 or a framework's span stands beside the SDK's, or in a trace of its own. Such a pair is one call where both come from
 different instrumentations, the inner begins within the outer and ends with it, both name one model (its edition and its
 maker's prefix left aside) and count the same: to the token, but for a cache or a reasoning that one of them leaves out;
-or both failed. Or where they have one response id, whatever providers they name (a gateway and its client). Where the two stand is
-asked of the spans that have come, calls and steps alike:
+or both failed. Or where they have one response id, whatever providers they name (a gateway and its client). Where the
+two stand is asked of the spans that have come, calls and steps alike:
 
 - one above the other, with whatever between: they are one call;
 - beside each other in one trace (both ways up are known to the span where they meet, or to the top): one call only
