@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -11,6 +11,7 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError
 
 from outlay_collector.billing import Report
+from outlay_collector.paths import SpanKey
 from outlay_collector.store.clocks import in_the_past
 from outlay_collector.store.closing import still_open
 from outlay_collector.store.contents import content_of, write_contents
@@ -19,9 +20,14 @@ from outlay_collector.store.limits import note_limits
 from outlay_collector.store.listing import first_call_at_ns, read_call, read_calls, read_trace
 from outlay_collector.store.query import CallsQuery, StoredCall, StoredReport, UsageQuery, UsageRow
 from outlay_collector.store.reading import read_usage
+from outlay_collector.store.turns import is_overtaken, take_turn, turn_before
 from outlay_collector.store.writing import Written, write_reports
 
 _TRIES: Final = 5
+
+
+class _Overtaken(Exception):
+    """Another collector was quicker."""
 
 
 class SqlStore:
@@ -32,21 +38,33 @@ class SqlStore:
 
     def write(self, reports: Sequence[Report], received_at_ns: int) -> Written:
         """Several collectors may write at once: where two meet in one call, one of them reads again and goes on."""
+        alone = False
         for _ in range(_TRIES - 1):
             try:
-                return self._write(reports, received_at_ns)
+                return self._write(reports, received_at_ns, alone=alone)
+            except _Overtaken:
+                alone = True
             except DBAPIError as error:
                 if not _is_collision(error):
                     raise
-        return self._write(reports, received_at_ns)
+        return self._write(reports, received_at_ns, alone=True)
 
-    def _write(self, reports: Sequence[Report], received_at_ns: int) -> Written:
+    def _write(self, reports: Sequence[Report], received_at_ns: int, *, alone: bool) -> Written:
+        """In one transaction, all of it with the turn taken where it is to be `alone`. Raises `_Overtaken` where others
+        have meanwhile stored what belongs to one of these calls."""
         with self._engine.begin() as connection:
+            before = take_turn(connection) if alone else turn_before(connection)
             taken = still_open(connection, in_the_past(reports, received_at_ns), received_at_ns)
             written = write_reports(connection, taken, received_at_ns)
             write_contents(connection, taken, received_at_ns)
             note_limits(connection, taken)
+            if not alone and take_turn(connection) != before + 1 and self._is_overtaken(taken, written.seen):
+                raise _Overtaken
         return replace(written, repeated=written.repeated + len(reports) - len(taken))
+
+    def _is_overtaken(self, reports: Sequence[Report], seen: Collection[SpanKey]) -> bool:
+        with reading(self._engine) as connection:
+            return is_overtaken(connection, reports, seen)
 
     def usage(self, query: UsageQuery) -> list[UsageRow]:
         with reading(self._engine) as connection:

@@ -7,7 +7,7 @@ decision of what is one call, and what a call says, is `billing`'s; here is what
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any, Final, TypeVar
@@ -52,11 +52,13 @@ _REPORT_COLUMNS: Final = tuple(column.name for column in REPORTS.columns)
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """What became of the reports: calls that are new, calls that changed, and reports that were known already."""
+    """What became of the reports: calls that are new, calls that changed, and reports that were known already. `seen`
+    are the stored reports that were looked at for it."""
 
     new: int
     changed: int
     repeated: int
+    seen: Collection[SpanKey] = field(default=(), compare=False, repr=False)
 
 
 @dataclass(slots=True)
@@ -99,7 +101,8 @@ def write_reports(connection: Connection, reports: Sequence[Report], received_at
     """Store what is new in `reports`, in the caller's transaction. Writing the same reports again changes nothing."""
     neighbours = Neighbours(connection, {report.trace_id for report in reports})
     fresh = {key: report for report in reports if (key := (report.trace_id, report.span_id)) not in neighbours.calls}
-    groups = _Grouping(connection, fresh, neighbours).groups()
+    grouping = _Grouping(connection, fresh, neighbours)
+    groups = grouping.groups()
     inserts = [group for group in groups if not group.call_ids]
     changes = [group for group in groups if group.call_ids]
     first_changed = min((call_id for group in changes for call_id in group.call_ids), default=None)
@@ -112,7 +115,7 @@ def write_reports(connection: Connection, reports: Sequence[Report], received_at
     insert_rows(
         connection, "reports", _REPORT_COLUMNS, (row for group in groups for row in _rows(group, received_at_ns))
     )
-    return Written(new=len(inserts), changed=len(changes), repeated=len(reports) - len(fresh))
+    return Written(len(inserts), len(changes), len(reports) - len(fresh), grouping.seen)
 
 
 def rows_of(report: Report, call_id: int, received_at_ns: int) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
@@ -135,6 +138,9 @@ class _Grouping:
         self._by_key: dict[str, int] = dict(stored)
         self._of_span = {key: _Group([report], [report]) for key, report in fresh.items()}
         self._of_call = {call_id: _Group(members, [], {call_id}) for call_id, members in self._stored(connection)}
+        self.seen = {
+            (r.trace_id, r.span_id) for g in self._of_call.values() for r in g.members
+        } | neighbours.calls.keys()
 
     def groups(self) -> list[_Group]:
         """Every call that has a fresh report, in the order the reports came."""

@@ -1,0 +1,68 @@
+"""Who of several collectors on one Postgres writes calls when.
+
+All of them read, group and insert at once, and commit in turn: who has done all but commit takes a turn, and by its
+number sees whether somebody else has committed since it began to read. What those have written it could not see; where
+that tells of one of its own calls (`is_overtaken`) it begins again, with its turn taken first, so that nobody can come
+between. SQLite has one writer anyway. It costs two short statements a transaction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import Final
+
+from sqlalchemy import BigInteger, Connection, select
+from sqlalchemy.dialects.postgresql import insert
+from sqlmodel import Field, SQLModel
+
+from outlay_collector.billing import Report
+from outlay_collector.paths import SpanKey
+from outlay_collector.store.inserting import rows_by_key
+from outlay_collector.store.neighbours import Neighbours
+from outlay_collector.store.pairing import echoes_near, lonely_near, streams_near
+
+
+class TurnRow(SQLModel, table=True):
+    """How many turns were taken: one row, or none where there was no turn yet."""
+
+    __tablename__ = "write_turns"
+
+    id: int = Field(primary_key=True)
+    turns: int = Field(sa_type=BigInteger)
+
+
+TURNS: Final = SQLModel.metadata.tables["write_turns"]
+
+
+def turn_before(connection: Connection) -> int:
+    """The last turn whose writer has committed."""
+    if connection.dialect.name != "postgresql":
+        return 0
+    return connection.execute(select(TURNS.c.turns)).scalar() or 0
+
+
+def take_turn(connection: Connection) -> int:
+    """The next one, once all before it have committed; until this transaction ends nobody else takes one."""
+    if connection.dialect.name != "postgresql":
+        return 1
+    first = insert(TURNS).values(id=1, turns=1)
+    next_one = first.on_conflict_do_update(index_elements=["id"], set_={"turns": TURNS.c.turns + 1})
+    return int(connection.execute(next_one.returning(TURNS.c.turns)).scalar_one())
+
+
+def is_overtaken(connection: Connection, reports: Sequence[Report], seen: Collection[SpanKey]) -> bool:
+    """Whether reports are stored, beside those that were `seen`, that may be of one call with one of these. Asked on a
+    connection that does not see what is about to be committed."""
+    fresh = [report for report in reports if (report.trace_id, report.span_id) not in seen]
+    neighbours = Neighbours(connection, {report.trace_id for report in fresh})
+    mixed = neighbours.told_of_by_several(fresh)
+    mine = {(report.trace_id, report.span_id) for report in fresh}
+    above = {(report.trace_id, report.parent_span_id) for report in fresh}
+    found = {
+        key for key, parent in neighbours.parents.items() if key[0] in mixed or key in above or (key[0], parent) in mine
+    }
+    keys = {report.bill_key for report in fresh if report.call.response_id}
+    calls = {call_id for (call_id,) in rows_by_key(connection, "calls", ("id",), "bill_key", keys)}
+    calls |= lonely_near(connection, fresh) | streams_near(connection, fresh) | echoes_near(connection, fresh)
+    of_calls = rows_by_key(connection, "reports", ("trace_id", "span_id"), "call_id", calls)
+    return not (found | {(trace_id, span_id) for trace_id, span_id in of_calls}) <= set(seen)
