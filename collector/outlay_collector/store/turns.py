@@ -11,8 +11,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import Final
 
-from sqlalchemy import BigInteger, Connection, select
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import BigInteger, Connection
 from sqlmodel import Field, SQLModel
 
 from outlay_collector.billing import Report
@@ -31,23 +30,24 @@ class TurnRow(SQLModel, table=True):
     turns: int = Field(sa_type=BigInteger)
 
 
-TURNS: Final = SQLModel.metadata.tables["write_turns"]
+_NEXT: Final = (
+    "INSERT INTO write_turns (id, turns) VALUES (1, 1) "
+    "ON CONFLICT (id) DO UPDATE SET turns = write_turns.turns + 1 RETURNING turns"
+)
 
 
 def turn_before(connection: Connection) -> int:
     """The last turn whose writer has committed."""
     if connection.dialect.name != "postgresql":
         return 0
-    return connection.execute(select(TURNS.c.turns)).scalar() or 0
+    return connection.exec_driver_sql("SELECT turns FROM write_turns").scalar() or 0
 
 
 def take_turn(connection: Connection) -> int:
     """The next one, once all before it have committed; until this transaction ends nobody else takes one."""
     if connection.dialect.name != "postgresql":
         return 1
-    first = insert(TURNS).values(id=1, turns=1)
-    next_one = first.on_conflict_do_update(index_elements=["id"], set_={"turns": TURNS.c.turns + 1})
-    return int(connection.execute(next_one.returning(TURNS.c.turns)).scalar_one())
+    return int(connection.exec_driver_sql(_NEXT).scalar_one())
 
 
 def is_overtaken(connection: Connection, reports: Sequence[Report], seen: Collection[SpanKey]) -> bool:
