@@ -206,8 +206,8 @@ def seek_by_key(connection: Connection) -> None:
     """For the rest of this transaction. Postgres cannot know how little of a table some ranges of time are: it takes a
     ninth of it for each, and reads it all."""
     if connection.dialect.name == "postgresql":
-        for way in ("enable_seqscan", "enable_hashjoin", "enable_mergejoin", "jit"):
-            connection.exec_driver_sql(f"SET LOCAL {way} = off")
+        ways = ("enable_seqscan", "enable_hashjoin", "enable_mergejoin", "jit")
+        connection.exec_driver_sql("SELECT " + ", ".join(f"set_config('{way}', 'off', true)" for way in ways))
 
 
 def grouping_of(query: UsageQuery) -> int | None:

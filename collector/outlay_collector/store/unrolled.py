@@ -16,6 +16,7 @@ from sqlalchemy import (
     Select,
     and_,
     func,
+    literal_column,
     select,
     text,
     true,
@@ -106,6 +107,8 @@ def select_within(
         within = and_(within, CALLS.c.id + 0 > parts.c.after_id)  # a sum, so that no database looks for it by id
     if connection.dialect.name != "postgresql":
         return select(parts.c.bucket, *columns).select_from(parts.join(CALLS, within))
+    if least := min((segment.after_id for segment in segments), default=0):
+        within = and_(within, CALLS.c.id > literal_column(str(least)))  # it knows how few these are
     # Segment by segment: it would rather look through the index of all calls for those that meet the conditions
     calls = select(CALLS).where(within).offset(0).lateral()
     seen = ClauseAdapter(calls)
