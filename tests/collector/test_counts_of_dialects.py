@@ -9,16 +9,19 @@ from typing import Any
 
 import httpx2
 import pytest
+from google.protobuf.json_format import MessageToDict
+from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
 from outlay.prices import PriceBook
 from outlay_collector.billing import Report
 from outlay_collector.ingest import read_batch
 
-from tests.collector.sending import Sent, body_of, send, stored
+from tests.collector.sending import Sent, body_of, readable, send, stored
 
 BOOK = PriceBook.bundled()
 OPENLLMETRY = "opentelemetry.instrumentation.google_generativeai"
 OPENTELEMETRY = "opentelemetry.instrumentation.google_genai"
 OPENINFERENCE = "openinference.instrumentation.google_genai"
+LANGSMITH = {"langsmith.span.kind": "llm", "gen_ai.request.model": "gpt-4o"}
 GEMINI = {"gen_ai.operation.name": "generate_content", "gen_ai.provider.name": "gcp.gen_ai"}
 
 
@@ -170,3 +173,49 @@ async def test_an_sdks_own_class_for_an_error_that_was_answered_says_that_nothin
     await send(collector, Sent(scope=OPENTELEMETRY, attributes=attributes, failed=True))
     (call,) = await stored(collector)
     assert call["cost_usd"] == cost
+
+
+LANGCHAIN = {"input_tokens": 1150, "output_tokens": 271, "input_token_details": {"audio": 0, "cache_read": 1024}}
+AGENTS = {
+    "requests": 1,
+    "input_tokens": 1150,
+    "output_tokens": 271,
+    "total_tokens": 1421,
+    "input_tokens_details": {"cache_write_tokens": 0, "cached_tokens": 1024},
+    "output_tokens_details": {"reasoning_tokens": 0},
+}
+
+
+@pytest.mark.parametrize(
+    ("scope", "attributes"),
+    [
+        ("langsmith", {"langsmith.span.kind": "llm", "langsmith.metadata.usage_metadata": json.dumps(LANGCHAIN)}),
+        ("logfire.openai_agents", {"request_data": '{"model":"gpt-4o-mini"}', "usage": json.dumps(AGENTS)}),
+    ],
+    ids=["langsmith of langchain", "logfire of openai's agents"],
+)
+def test_the_cache_is_read_in_a_usage_object_beside_the_counts(scope: str, attributes: dict[str, str]) -> None:
+    counts = {
+        "gen_ai.request.model": "gpt-4o-mini",
+        "gen_ai.usage.input_tokens": 1150,
+        "gen_ai.usage.output_tokens": 271,
+    }
+    report = told(scope, {"gen_ai.operation.name": "chat", "gen_ai.system": "openai", **counts, **attributes})
+    assert units(report) == {"input": 126, "cache_read": 1024, "output": 271}
+
+
+@pytest.mark.parametrize(
+    ("message", "cost"), [("OpenAIRateLimitError('Error code: 429')", 0), ("it is RateLimitError()", None)]
+)
+def test_an_error_printed_into_langsmiths_own_is_what_the_call_ended_with(message: str, cost: int | None) -> None:
+    request = encode_spans([readable(Sent(scope="langsmith", failed=True, attributes=LANGSMITH))])
+    event = request.resource_spans[0].scope_spans[0].spans[0].events.add(name="exception")
+    for key, value in (("exception.type", "Exception"), ("exception.message", message)):
+        event.attributes.add(key=key).value.string_value = value
+    span = request.resource_spans[0].scope_spans[0].spans[0]
+    document = MessageToDict(request)
+    ids = {"traceId": span.trace_id.hex(), "spanId": span.span_id.hex()}
+    document["resourceSpans"][0]["scopeSpans"][0]["spans"][0].update(ids)
+    for body, is_json in ((request.SerializeToString(), False), (json.dumps(document).encode(), True)):
+        (report,) = read_batch(body, is_json=is_json, book=BOOK).reports
+        assert report.call.cost.nano_usd == cost

@@ -37,6 +37,7 @@ from outlay_collector.dialects.vocabulary import (
     STATED_COST,
     STEPS,
     STREAMED,
+    USAGE_METADATA,
     Names,
     names_of,
 )
@@ -55,6 +56,7 @@ _LEAVE_CACHE_OUT: Final = frozenset({"anthropic", "bedrock"})
 """Providers whose own input count leaves the cache out. Cohere's does too, of units it bills: its cache is no part of
 any bill."""
 _ON_VERTEX: Final = ("projects/", "publishers/")
+_BROKEN_DOWN: Final = frozenset({INPUT_DETAILS, OUTPUT_DETAILS, USAGE_METADATA})
 _INTERACTION: Final = "interactions.create"
 """Google's Interactions: OpenTelemetry hands its counts on, the thoughts beside the output."""
 
@@ -93,7 +95,7 @@ class GenAI:
             *FINISH,
             *STATED_COST,
             *(name for names in COUNTS.values() for name in names),
-            *("gen_ai.usage.cost.source", RAW, INPUT_DETAILS, OUTPUT_DETAILS),
+            *("gen_ai.usage.cost.source", RAW, INPUT_DETAILS, OUTPUT_DETAILS, USAGE_METADATA),
             *(MODEL, SERVED, "gen_ai.response.id"),
             *("error.type", "http.response.status_code", "http.request.resend_count"),
             *("traceloop.span.kind", "gen_ai.agent.name", "gen_ai.tool.name"),
@@ -170,8 +172,8 @@ def counted(span: Span, provider: str, operation: str, *, exclusive: bool = Fals
     """The usage by the span's own counts or, where it carries the provider's usage object, by that."""
     attributes = span.attributes.named
     values, raw_counts = _counts(attributes, span.attributes.shape.known(names_of))
-    if INPUT_DETAILS in attributes or OUTPUT_DETAILS in attributes:
-        printed = {name: printed_object(attributes.get(name)) for name in (INPUT_DETAILS, OUTPUT_DETAILS)}
+    if not attributes.keys().isdisjoint(_BROKEN_DOWN):
+        printed = _printed_details(attributes)
         for unit, (holder, key) in DETAILS.items():
             values[unit] = count(printed[holder].get(key)) if values.get(unit) is None else values[unit]
     exclusive = exclusive and provider in _LEAVE_CACHE_OUT
@@ -186,6 +188,13 @@ def counted(span: Span, provider: str, operation: str, *, exclusive: bool = Fals
     if RAW in attributes and (raw := json_object(attributes[RAW])):
         return agreeing(read_usage_object(provider, text(first(attributes, (SERVED, MODEL))), raw), reading)
     return reading
+
+
+def _printed_details(attributes: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """LangChain's breakdowns of what went in and what came out."""
+    whole = json_object(attributes.get(USAGE_METADATA))
+    parts = ((INPUT_DETAILS, "input_token_details"), (OUTPUT_DETAILS, "output_token_details"))
+    return {name: printed_object(attributes.get(name) or whole.get(part)) for name, part in parts}
 
 
 def provider_of(span: Span) -> str:

@@ -5,7 +5,8 @@ of the stream, made when the stream was left, with its length and its usage. Whe
 so does the log. The first is read as the call, the second as a record that `billing` pairs with it.
 
 Since version 5 the counts are the conventions' (inclusive) with the provider's usage object beside them; before, the
-object stands in `response_data` alone. Source: logfire 5.2.0 `_internal/integrations/llm_providers`.
+object stands in `response_data` alone. Spans of the OpenAI Agents SDK have that SDK's own under `usage`. Source: logfire
+5.2.0 `_internal/integrations`.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from outlay.providers.registry import canonical_provider
 
 from outlay_collector.billing import Report, Source
 from outlay_collector.dialects.base import milliseconds, text
-from outlay_collector.dialects.carried import json_object, read_usage_object
+from outlay_collector.dialects.carried import agreeing, json_object, read_usage_object
 from outlay_collector.dialects.genai import Customs, GenAI, counted, operation_of, provider_of, read_call
 from outlay_collector.otlp.span import Span
 
@@ -27,12 +28,13 @@ _REQUEST: Final = "request_data"
 _RESPONSE: Final = "response_data"
 _TYPE: Final = "logfire.span_type"
 _DURATION: Final = "duration"
+_USAGE: Final = "usage"
 
 
 class Logfire(GenAI):
     """`gen_ai.*`, `request_data` and `response_data` in a scope `logfire.openai` or `logfire.anthropic`."""
 
-    keys = GenAI.keys | {_REQUEST, _RESPONSE, _TYPE, _DURATION}
+    keys = GenAI.keys | {_REQUEST, _RESPONSE, _TYPE, _DURATION, _USAGE}
 
     def __init__(self) -> None:
         super().__init__(
@@ -65,8 +67,10 @@ class Logfire(GenAI):
         if provider == "unknown":
             provider = canonical_provider(span.origin.scope_name.removeprefix(_SCOPE))
         reading = counted(span, provider, operation)
+        model = text(span.attributes.named.get("gen_ai.response.model")) or text(asked.get("model"))
+        if usage := json_object(span.attributes.named.get(_USAGE)):
+            reading = agreeing(read_usage_object(provider, model, usage), reading)
         if reading.usage is None and (usage := mapping(json_object(span.attributes.named.get(_RESPONSE)).get("usage"))):
-            model = text(span.attributes.named.get("gen_ai.response.model")) or text(asked.get("model"))
             reading = read_usage_object(provider, model, usage)
         return {**overriding, "provider": provider, "reading": reading}
 

@@ -21,6 +21,7 @@ FINISH: Final = ("gen_ai.response.finish_reasons", "gen_ai.response.finish_reaso
 RAW: Final = "gen_ai.usage.raw"
 INPUT_DETAILS: Final = "gen_ai.usage.input_token_details"
 OUTPUT_DETAILS: Final = "gen_ai.usage.output_token_details"
+USAGE_METADATA: Final = "langsmith.metadata.usage_metadata"
 STATED_COST: Final = (
     "gen_ai.usage.cost.amount",
     "gen_ai.usage.cost",
@@ -79,7 +80,7 @@ DETAILS: Final[dict[str, tuple[str, str]]] = {
     "reasoning": (OUTPUT_DETAILS, "reasoning"),
     "output_audio": (OUTPUT_DETAILS, "audio"),
 }
-"""LangChain's breakdowns, printed into one attribute each."""
+"""LangChain's breakdowns, printed into one attribute each, or with the counts into `USAGE_METADATA`."""
 COUNTED: Final = frozenset(name for names in COUNTS.values() for name in names)
 STEPS: Final[dict[str, str]] = {
     **dict.fromkeys(("agent", "create_agent", "invoke_agent", "handoff", "plan", "execute_task"), "agent"),

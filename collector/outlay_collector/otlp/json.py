@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import orjson
 
-from outlay_collector.otlp.span import Attributes, BadBody, Decoded, Origin, Span, Wanted
+from outlay_collector.otlp.span import EXCEPTION, Attributes, BadBody, Decoded, Origin, Span, Wanted, exception_type
 
 _NESTING: Final = 8
 _HEX: Final = frozenset("0123456789abcdef")
@@ -137,7 +137,6 @@ def _float(value: object) -> float | None:
 def _exception_type(span: Mapping[str, Any]) -> str | None:
     for event in reversed(objects(span, "events")):
         if event.get("name") == "exception":
-            for attribute in objects(event, "attributes"):
-                if attribute.get("key") == "exception.type":
-                    return value_of(attribute.get("value")) or None
+            told = (a for a in objects(event, "attributes") if a.get("key") in EXCEPTION)
+            return exception_type({a["key"]: value_of(a.get("value")) for a in told})
     return None

@@ -20,7 +20,7 @@ from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 from opentelemetry.proto.resource.v1 import resource_pb2
 from opentelemetry.proto.trace.v1 import trace_pb2
 
-from outlay_collector.otlp.span import Attributes, BadBody, Decoded, Origin, Span, Wanted
+from outlay_collector.otlp.span import EXCEPTION, Attributes, BadBody, Decoded, Origin, Span, Wanted, exception_type
 
 _NESTING: Final = 8
 _NO_TRACE: Final = bytes(16)
@@ -197,7 +197,5 @@ def value_of(value: AnyValue, depth: int = 0) -> Any:
 def _exception_type(message: Any) -> str | None:
     for event in reversed(message.events):
         if event.name == "exception":
-            for attribute in event.attributes:
-                if attribute.key == "exception.type":
-                    return str(attribute.value.string_value) or None
+            return exception_type({a.key: a.value.string_value for a in event.attributes if a.key in EXCEPTION})
     return None

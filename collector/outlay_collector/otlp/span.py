@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -10,7 +11,10 @@ from typing import Any, Final, TypeVar
 ERROR: Final = 2
 """`status_code` of a span that failed."""
 
+EXCEPTION: Final = ("exception.type", "exception.message")
+"""What of an exception event is read."""
 _LONGEST_SCOPE: Final = 256
+_PRINTED: Final = re.compile(r"(\w+(?:Error|Exception))\(")
 
 T = TypeVar("T")
 
@@ -68,6 +72,15 @@ class Attributes:
         if self._shape is None:
             self._shape = _shape_of(tuple(self.named))
         return self._shape
+
+
+def exception_type(said: Mapping[str, Any]) -> str | None:
+    """The type an exception event says. LangSmith has each error in an `Exception` of its own, printed into its
+    message."""
+    kind, message = (said.get(name) for name in EXCEPTION)
+    if kind == "Exception" and isinstance(message, str) and (printed := _PRINTED.match(message)):
+        return printed[1]
+    return str(kind) if kind else None
 
 
 class BadBody(Exception):
