@@ -5,8 +5,8 @@ of the stream, made when the stream was left, with its length and its usage. Whe
 so does the log. The first is read as the call, the second as a record that `billing` pairs with it.
 
 Since version 5 the counts are the conventions' (inclusive) with the provider's usage object beside them; before, the
-object stands in `response_data` alone. Spans of the OpenAI Agents SDK have that SDK's own under `usage`. Source: logfire
-5.2.0 `_internal/integrations`.
+object stands in `response_data` alone. Spans of the OpenAI Agents SDK have that SDK's own under `usage`. Source:
+logfire 5.2.0 `_internal/integrations`.
 """
 
 from __future__ import annotations
