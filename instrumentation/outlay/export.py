@@ -17,6 +17,7 @@ import weakref
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextvars import Token
+from functools import partial
 from typing import Final
 
 from opentelemetry import context as otel_context
@@ -76,8 +77,11 @@ class Delivery:
         self.is_started = False
         self._is_awake = False
         keep_s = min(_KEEP_WITHIN_S, settings.export_interval_s) if self._spool else 0.0
-        self._sender = Worker("outlay-export", self._send_round, settings.export_interval_s - keep_s)
-        self._keeper = None if self._spool is None else Worker("outlay-spool", self._keep_round, keep_s)
+        gather_s = settings.export_interval_s - keep_s
+        self._sender = Worker("outlay-export", partial(self._send_round, left_first=True), self._send_round, gather_s)
+        self._keeper = (
+            None if self._spool is None else Worker("outlay-spool", self._open_round, self._keep_round, keep_s)
+        )
 
     @property
     def dropped(self) -> int:
@@ -184,10 +188,14 @@ class Delivery:
 
     # In one thread: from finished calls to the disk.
 
-    def _keep_round(self) -> None:
+    def _open_round(self) -> None:
+        """From here on there is a file that outlives the process."""
         _suppress_instrumentation()
         if self._spool is not None:
             self._spool.open()
+
+    def _keep_round(self) -> None:
+        self._open_round()
         self._keep(None)
         self._sender.ring()
 
@@ -217,11 +225,13 @@ class Delivery:
 
     # In the other: to the collector.
 
-    def _send_round(self) -> float | None:
+    def _send_round(self, left_first: bool = False) -> float | None:
+        """What waits here and what dead processes have left, in turns."""
         _suppress_instrumentation()
         try:
             with self._sending:
-                self._send_own(None)
+                if not left_first:
+                    self._send_own(None)
                 while not self._is_closed and self._backlog.send_left():
                     self._send_own(None)
         except Later as later:

@@ -1,4 +1,4 @@
-"""A thread that works at its start and when it is rung for, lets calls gather first, and comes again where it failed.
+"""A thread that begins, then works when it is rung for, lets calls gather first, and comes again where it failed.
 
 Ringing takes no lock that is waited for, so a destructor may do it. While nothing happens the thread sleeps for good.
 """
@@ -20,10 +20,14 @@ _LONGEST_WAIT_S: Final = 30.0
 
 
 class Worker:
-    """`work` gives None where all is done, else for how many seconds at least it wants to be left alone."""
+    """`begin` is done once, at the start, `work` from then on. Each gives None where all is done, else for how many
+    seconds at least it wants to be left alone."""
 
-    def __init__(self, name: str, work: Callable[[], float | None], gather_s: float) -> None:
+    def __init__(
+        self, name: str, begin: Callable[[], float | None], work: Callable[[], float | None], gather_s: float
+    ) -> None:
         self._name = name
+        self._begin = begin
         self._work = work
         self._gather_s = gather_s
         self._bell: SimpleQueue[None] = SimpleQueue()
@@ -42,9 +46,10 @@ class Worker:
         self.ring()
 
     def _run(self) -> None:
-        failures = 0
+        failures, work = 0, self._begin
         while not self._is_stopped:
-            asked_s = self._worked()
+            asked_s = self._done(work)
+            work = self._work
             failures = 0 if asked_s is None else failures + 1
             if asked_s is not None:
                 self._rest(max(asked_s, _backoff_s(failures)))
@@ -58,9 +63,9 @@ class Worker:
             with contextlib.suppress(Empty):
                 self._bell.get(timeout=left)
 
-    def _worked(self) -> float | None:
+    def _done(self, work: Callable[[], float | None]) -> float | None:
         try:
-            return self._work()
+            return work()
         except Exception as error:  # noqa: BLE001 - the thread outlives whatever goes wrong in one round
             report(self._name, error)
             return None
