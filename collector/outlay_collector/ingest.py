@@ -34,8 +34,10 @@ _REFUSALS: Final = (
 )
 """Errors that are a provider's answer, by the names that providers, SDKs and frameworks give them. A framework's own
 class of one ends with its name: LangChain's `OpenAIRateLimitError`."""
-_ANSWERS: Final = frozenset({"APIStatusError", "AnthropicAPIError", "ClientError", "OpenAIAPIError", "ServerError"})
-"""Likewise, by their whole names: LangChain's, google-genai's and botocore's. A `HTTPClientError` got no answer."""
+_ANSWERS: Final = frozenset(
+    {"AI_APICallError", "APIStatusError", "AnthropicAPIError", "ClientError", "OpenAIAPIError", "ServerError"}
+)
+"""Likewise, by their whole names: Vercel's, LangChain's, google-genai's, botocore's. A `HTTPClientError` got none."""
 
 
 @dataclass(frozen=True, slots=True)

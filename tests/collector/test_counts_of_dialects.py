@@ -204,13 +204,52 @@ def test_the_cache_is_read_in_a_usage_object_beside_the_counts(scope: str, attri
     assert units(report) == {"input": 126, "cache_read": 1024, "output": 271}
 
 
+VERCEL = {"ai.operationId": "ai.generateText.doGenerate", "ai.model.provider": "anthropic.messages"}
+
+
+def test_the_usage_in_vercels_metadata_has_what_its_counts_leave_out() -> None:
+    usage = {
+        "input_tokens": 21,
+        "output_tokens": 568,
+        "cache_creation_input_tokens": 0,
+        "cache_read_input_tokens": 1733,
+    }
+    counts = {"ai.usage.promptTokens": 21, "ai.usage.completionTokens": 568}
+    metadata = {"ai.response.providerMetadata": json.dumps({"anthropic": {"usage": usage, "iterations": None}})}
+    report = told("ai", {**VERCEL, "ai.model.id": "claude-opus-4-8", **counts, **metadata})
+    assert units(report) == {"input": 21, "cache_read": 1733, "output": 568}
+
+
+def test_the_prompt_of_googles_tools_is_in_vercels_metadata() -> None:
+    usage = {
+        "promptTokenCount": 32,
+        "candidatesTokenCount": 575,
+        "thoughtsTokenCount": 199,
+        "toolUsePromptTokenCount": 619,
+        "totalTokenCount": 1425,
+    }
+    counts = {"ai.usage.inputTokens": 32, "ai.usage.outputTokens": 774, "ai.usage.totalTokens": 806}
+    metadata = {"ai.response.providerMetadata": json.dumps({"google": {"usageMetadata": usage}})}
+    of_google = {**VERCEL, "ai.model.provider": "google.generative-ai", "ai.model.id": "gemini-2.5-flash"}
+    report = told("ai", {**of_google, **counts, **metadata})
+    assert units(report) == {"input": 32, "tool_input": 619, "output": 774, "reasoning": 199}
+
+
 @pytest.mark.parametrize(
-    ("message", "cost"), [("OpenAIRateLimitError('Error code: 429')", 0), ("it is RateLimitError()", None)]
+    ("scope", "said", "kind", "message", "cost"),
+    [
+        ("langsmith", LANGSMITH, "Exception", "OpenAIRateLimitError('Error code: 429')", 0),
+        ("langsmith", LANGSMITH, "Exception", "it is RateLimitError()", None),
+        ("ai", {**VERCEL, "ai.model.id": "claude-opus-4-8"}, "AI_APICallError", "Overloaded", 0),
+        ("ai", {**VERCEL, "ai.model.id": "claude-opus-4-8"}, "AI_APICallError", "Cannot connect to API: ", None),
+    ],
 )
-def test_an_error_printed_into_langsmiths_own_is_what_the_call_ended_with(message: str, cost: int | None) -> None:
-    request = encode_spans([readable(Sent(scope="langsmith", failed=True, attributes=LANGSMITH))])
+def test_of_an_exception_its_message_tells_what_its_type_does_not(
+    scope: str, said: dict[str, str], kind: str, message: str, cost: int | None
+) -> None:
+    request = encode_spans([readable(Sent(scope=scope, failed=True, attributes=said))])
     event = request.resource_spans[0].scope_spans[0].spans[0].events.add(name="exception")
-    for key, value in (("exception.type", "Exception"), ("exception.message", message)):
+    for key, value in (("exception.type", kind), ("exception.message", message)):
         event.attributes.add(key=key).value.string_value = value
     span = request.resource_spans[0].scope_spans[0].spans[0]
     document = MessageToDict(request)

@@ -2,8 +2,8 @@
 
 Only the inner one (`ai.generateText.doGenerate` and its like) is a call: the outer repeats the sum of them. Counts are
 `ai.usage.*`; until version 6, which breaks the input down, they leave Anthropic's and Bedrock's cache out, and the
-cache stands in the provider's metadata alone. Source: the SDK's page on telemetry, and spans
-of `ai` 4 to 6 as others read them.
+cache stands in the provider's metadata alone. Version 7 keeps to the conventions, in a scope `gen_ai`, unless it is
+told to write as 6 did. Seen of `ai` 4.3.19, 5.0.277, 6.0.326 and 7.0.173.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from outlay.providers.registry import canonical_provider
 
 from outlay_collector.billing import Report
 from outlay_collector.dialects.base import SHARED_KEYS, count, first, milliseconds, text
-from outlay_collector.dialects.carried import agreeing, json_object, read_usage_object
+from outlay_collector.dialects.carried import json_object, read_usage_object
 from outlay_collector.dialects.counts import Counts, read_counts
 from outlay_collector.dialects.genai import finish_reasons
 from outlay_collector.dialects.report import report_of
@@ -61,7 +61,7 @@ class Vercel:
     """`ai.*`, with `gen_ai.*` beside it."""
 
     name = "vercel"
-    note = "Vercel's AI SDK 4 to 6; inner spans are calls; exclusive for Anthropic and Bedrock until 6"
+    note = "Vercel's AI SDK 4.3 to 7.0; inner spans are calls; exclusive for Anthropic and Bedrock until 6"
     keys = SHARED_KEYS | {
         *(_OPERATION, *_PROVIDER, *_ASKED, *_SERVED, *_ID, *_FINISH, _FIRST_CHUNK_MS, _METADATA, _BROKEN_DOWN),
         *(name for names in _COUNTS.values() for name in names),
@@ -129,13 +129,13 @@ def _reading(span: Span, provider: str, operation: str, metadata: Mapping[str, A
     raw = {name: value for names in _COUNTS.values() for name in names if (value := count(attributes.get(name)))}
     reading = Reading(usage=found.usage, usage_raw=raw or None, reason_unread=found.reason)
     model = text(first(attributes, (*_SERVED, *_ASKED)))
-    if usage := _usage_object(metadata):
-        return agreeing(read_usage_object(provider, model, usage), reading)
-    return reading
+    theirs = read_usage_object(provider, model, _usage_object(metadata))
+    return reading if theirs.usage is None else theirs
 
 
 def _usage_object(metadata: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The provider's own, where the SDK hands it on."""
+    """The provider's own, where the SDK hands it on. It is of this one request, and whole: the span's counts leave out
+    the cache and thoughts (version 5), and the prompts of tools (6)."""
     google = mapping(metadata.get("google")) or mapping(metadata.get("vertex"))
     return mapping(mapping(metadata.get("anthropic")).get("usage")) or mapping(google.get("usageMetadata"))
 

@@ -76,10 +76,12 @@ class Attributes:
 
 def exception_type(said: Mapping[str, Any]) -> str | None:
     """The type an exception event says. LangSmith has each error in an `Exception` of its own, printed into its
-    message."""
+    message; Vercel's AI SDK has one type for an answer and for none."""
     kind, message = (said.get(name) for name in EXCEPTION)
     if kind == "Exception" and isinstance(message, str) and (printed := _PRINTED.match(message)):
         return printed[1]
+    if kind == "AI_APICallError" and isinstance(message, str) and message.startswith("Cannot connect"):
+        return "APIConnectionError"
     return str(kind) if kind else None
 
 
