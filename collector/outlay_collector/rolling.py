@@ -12,7 +12,7 @@ from sqlalchemy import Engine
 
 from outlay_collector.background import repeated
 from outlay_collector.store.claiming import claim_open, claim_stale
-from outlay_collector.store.growing import grow
+from outlay_collector.store.growing import FEWEST_NEW, grow
 from outlay_collector.store.rollups import DAY_NS, LENGTHS_NS
 from outlay_collector.store.summing import FEWEST, Fewest, forget_details, sum_up
 
@@ -41,7 +41,7 @@ def sum_up_all(
 
 def grow_all(engine: Engine, now_ns: int, stopped: Callable[[], bool] = lambda: False) -> int:
     """Sum up what quarters that are not over have so far. Returns how many hold more than before."""
-    claim = claim_open(engine, now_ns)
+    claim = claim_open(engine, now_ns, FEWEST_NEW)
     return sum(grow(engine, period, claim, now_ns) for period in claim.periods if not stopped())
 
 

@@ -43,12 +43,28 @@ def claim_stale(engine: Engine, now_ns: int, lengths_ns: Sequence[int] = LENGTHS
     return _claim(engine, and_(_is_over(now_ns), PERIODS.c.stale, PERIODS.c.length_ns.in_(lengths_ns)), 1)
 
 
-def claim_open(engine: Engine, now_ns: int) -> Claim:
-    """The quarters that are not over, up to the calls that came a minute ago."""
+def claim_open(engine: Engine, now_ns: int, fewest_new: int = 1) -> Claim:
+    """The quarters that are not over, up to the calls that came a minute ago: those to which so many may have come
+    since they were summed up last."""
     not_over = and_(~_is_over(now_ns), PERIODS.c.start_ns < now_ns - SETTLED_NS, ~PERIODS.c.closed)
+    open_ = and_(not_over, PERIODS.c.stale, PERIODS.c.length_ns == QUARTER_NS)
     with reading(engine) as connection:
-        until_id = _last_id_before(connection, now_ns - SETTLED_NS)
-    return _claim(engine, and_(not_over, PERIODS.c.stale, PERIODS.c.length_ns == QUARTER_NS), -1, until_id)
+        found = connection.execute(select(PERIODS.c.start_ns, PERIODS.c.held_id).where(open_)).all()
+        last = last_id(connection) if found else 0
+        starts = [start for start, held in found if _are_new(connection, start, held or 0, last, fewest_new)]
+        until_id = _last_id_before(connection, now_ns - SETTLED_NS) if starts else 0
+    if not starts:
+        return NO_CLAIM
+    return _claim(engine, and_(open_, PERIODS.c.start_ns.in_(starts)), -1, until_id)
+
+
+def _are_new(connection: Connection, start_ns: int, held_id: int, last: int, fewest: int) -> bool:
+    """Whether so many calls may be new to a quarter: at most as many as there are new ids, or calls at all."""
+    if held_id:
+        return last - held_id >= fewest
+    at = CALLS.c.started_at_ns
+    some = select(at).where(at >= start_ns, at < start_ns + QUARTER_NS).limit(fewest).subquery()
+    return int(connection.scalar(select(func.count()).select_from(some)) or 0) >= fewest
 
 
 def claim_day(engine: Engine, day_ns: int) -> Claim:
