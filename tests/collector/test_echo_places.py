@@ -135,3 +135,14 @@ async def test_calls_that_failed_in_traces_of_their_own_are_told_of_twice_each(
         for span in reversed(spans) if turned else spans:
             await send(collector, span)
     assert await bills(collector) == [("0", 2)] * 2
+
+
+async def test_an_id_that_litellm_made_up_does_not_tell_its_span_from_outlays(collector: httpx2.AsyncClient) -> None:
+    claude = {"gen_ai.provider.name": "anthropic", "gen_ai.request.model": "claude-opus-4-8"}
+    counts = {"gen_ai.usage.input_tokens": 1000, "gen_ai.usage.output_tokens": 100}
+    said = {"gen_ai.operation.name": "chat", **claude, **counts}
+    ours = at(2, None, 10, 90, {**said, **OURS, "gen_ai.response.id": "msg_1"}, "outlay", trace=2)
+    theirs = {**said, "gen_ai.response.id": "chatcmpl-d6e71d85-2af1-4955-9b99-34075214e200"}
+    await send(collector, ours)
+    await send(collector, at(1, None, 0, 100, theirs, "litellm"))
+    assert await bills(collector) == [("0.0035", 2)]

@@ -22,6 +22,8 @@ from outlay_collector.otlp.span import Span
 _SCOPE: Final = "litellm"
 _CALL_ID: Final = "litellm.call_id"
 _USAGE: Final = "metadata.usage_object"
+_TRANSLATED: Final = frozenset({"anthropic", "bedrock", "cohere", "google", "google-vertex"})
+"""Providers whose answers are not in OpenAI's format."""
 
 
 class LiteLLM(GenAI):
@@ -52,9 +54,14 @@ class LiteLLM(GenAI):
         if usage := _as_openai(printed_object(attributes.get(_USAGE))):
             reading = agreeing(read_usage_object(provider, model, usage), reading)
         response_id = text(attributes.get("gen_ai.response.id"))
-        if response_id == text(attributes.get(_CALL_ID)):
-            response_id = None  # a call that failed has LiteLLM's own id in its place
+        if response_id == text(attributes.get(_CALL_ID)) or _is_made_up(response_id, provider):
+            response_id = None
         return read_call(span, self.customs, operation, provider=provider, reading=reading, response_id=response_id)
+
+
+def _is_made_up(response_id: str | None, provider: str) -> bool:
+    """Answers that LiteLLM translates get an id of its own, in OpenAI's form; so does a call that failed."""
+    return provider in _TRANSLATED and (response_id or "").startswith("chatcmpl-")
 
 
 def _as_openai(usage: Mapping[str, Any]) -> Mapping[str, Any]:
