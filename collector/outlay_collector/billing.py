@@ -21,7 +21,7 @@ LONGEST_CALL_NS: Final = 600 * 1_000_000_000
 _STREAM_SLACK_NS: Final = 1_000_000
 REUSED_RESPONSE_IDS: Final = frozenset({"ollama"})
 _ISSUERS: Final = {"google-vertex": "google", "azure": "openai"}
-"""Who gives the ids of those that are called through another's SDK: instrumentations of it name the one or the other."""
+"""Who gives the ids of those that are called through another's SDK: instrumentations of it name either."""
 SELF_REPORTING: Final = frozenset({"anthropic", "mistral"})
 """Providers whose SDK makes spans of its own, beside any instrumentation's."""
 SPLIT_STREAMS: Final = frozenset({"logfire"})
