@@ -77,6 +77,19 @@ SPOKEN: Final = {
         "bedrock",
         {"input_tokens": 1000, "output_tokens": 100, "cache_read_tokens": 12, "cache_write_tokens": None},
     ),
+    "openllmetry for javascript leaves the cache out": Spoken(
+        "openllmetry-js",
+        "@traceloop/instrumentation-anthropic",
+        {
+            **CHAT,
+            **OPUS,
+            "gen_ai.system": "Anthropic",
+            **_usage(input_tokens=800, output_tokens=50, total_tokens=850),
+            "gen_ai.usage.cache_read.input_tokens": 12,
+        },
+        "anthropic",
+        {"input_tokens": 812, "output_tokens": 50, "cache_read_tokens": 12, "cache_write_tokens": None},
+    ),
     "openlit leaves the cache out": Spoken(
         "openlit",
         "openlit.instrumentation.anthropic",

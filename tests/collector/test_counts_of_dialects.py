@@ -116,9 +116,18 @@ def test_a_response_of_googles_is_read_where_a_span_carries_it() -> None:
     assert units(report) == {"input": 100, "tool_input": 5, "output": 50, "reasoning": 30, "web_search": 1}
 
 
-def test_an_embedding_without_a_provider_is_of_the_sdk_that_is_instrumented() -> None:
+@pytest.mark.parametrize(
+    ("scope", "provider"),
+    [
+        ("openinference.instrumentation.openai", "openai"),
+        ("@arizeai/openinference-instrumentation-openai", "openai"),
+        ("my.app", "openai"),
+    ],
+)
+def test_an_embedding_without_a_provider_is_of_the_sdk_that_is_instrumented(scope: str, provider: str) -> None:
+    """Of an application that makes its spans itself the model tells."""
     report = told(
-        "openinference.instrumentation.openai",
+        scope,
         {
             "openinference.span.kind": "EMBEDDING",
             "embedding.model_name": "text-embedding-3-small",
@@ -126,7 +135,7 @@ def test_an_embedding_without_a_provider_is_of_the_sdk_that_is_instrumented() ->
             "llm.token_count.total": 2,
         },
     )
-    assert (report.call.provider, units(report)) == ("openai", {"input": 2})
+    assert (report.call.provider, units(report)) == (provider, {"input": 2})
     assert report.call.cost.nano_usd == 40  # $0.02 a million
 
 

@@ -29,15 +29,22 @@ CUSTOMS: Final = (
             "opentelemetry.instrumentation.vertexai",
             "opentelemetry.instrumentation.botocore",
             "opentelemetry.util.genai",
+            "@opentelemetry/instrumentation-",
         ),
         source=Source.OFFICIAL,
-        note="OpenTelemetry's own instrumentations (genai-openai, genai-anthropic 1.3b0, openai-v2); inclusive",
+        note="OpenTelemetry's own (genai-openai, -anthropic, google-genai 1.3b0, openai-v2, and in JavaScript); inclusive",
     ),
     Customs(
         name="openllmetry-bedrock",
         scopes=("opentelemetry.instrumentation.bedrock",),
         exclusive=True,
         note="OpenLLMetry's of Bedrock, 0.62.4: the cache left out, the model without its maker",
+    ),
+    Customs(
+        name="openllmetry-js",
+        scopes=("@traceloop/",),
+        exclusive=True,
+        note="OpenLLMetry for JavaScript 0.27.0; input leaves Anthropic's and Bedrock's cache out",
     ),
     Customs(
         name="openllmetry",

@@ -97,8 +97,11 @@ class OpenInference:
 def _provider(span: Span, asked: str | None) -> str:
     """By name, else by the SDK that the instrumentation is named after: embeddings and streams may not say."""
     attributes = span.attributes.named
-    said = text(first(attributes, _PROVIDER)) or span.origin.scope_name.rpartition(".")[2]
-    return provider_named(said, asked, text(first(attributes, _SERVED)))
+    _, instrumentation, of = span.origin.scope_name.rpartition("instrumentation")
+    named = of.strip(".-").replace("-", "_") if instrumentation else ""
+    return provider_named(
+        text(first(attributes, _PROVIDER)) or named or "unknown", asked, text(first(attributes, _SERVED))
+    )
 
 
 def _reading(span: Span, provider: str, response: Mapping[str, Any], *, has_output: bool) -> Reading:
