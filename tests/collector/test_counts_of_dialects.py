@@ -121,11 +121,13 @@ def test_a_response_of_googles_is_read_where_a_span_carries_it() -> None:
     [
         ("openinference.instrumentation.openai", "openai"),
         ("@arizeai/openinference-instrumentation-openai", "openai"),
+        ("openinference.instrumentation.autogen_agentchat", "openai"),
+        ("openinference.instrumentation.mistralai", "mistral"),
         ("my.app", "openai"),
     ],
 )
 def test_an_embedding_without_a_provider_is_of_the_sdk_that_is_instrumented(scope: str, provider: str) -> None:
-    """Of an application that makes its spans itself the model tells."""
+    """Of a framework, or an application that makes its spans itself, the model tells."""
     report = told(
         scope,
         {
@@ -136,7 +138,8 @@ def test_an_embedding_without_a_provider_is_of_the_sdk_that_is_instrumented(scop
         },
     )
     assert (report.call.provider, units(report)) == (provider, {"input": 2})
-    assert report.call.cost.nano_usd == 40  # $0.02 a million
+    if provider == "openai":
+        assert report.call.cost.nano_usd == 40  # $0.02 a million
 
 
 @pytest.mark.parametrize("cached", [1024, 112])

@@ -32,7 +32,7 @@ CUSTOMS: Final = (
             "@opentelemetry/instrumentation-",
         ),
         source=Source.OFFICIAL,
-        note="OpenTelemetry's own (genai-openai, -anthropic, google-genai 1.3b0, openai-v2, and in JavaScript); inclusive",
+        note="OpenTelemetry's own (genai-openai, -anthropic, google-genai 1.3b0, openai-v2, JavaScript's); inclusive",
     ),
     Customs(
         name="openllmetry-bedrock",

@@ -8,10 +8,12 @@ looked at and let go. Source: openinference-instrumentation-openai 0.1.66, -anth
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any, Final
 
 from outlay.providers.base import Reading
 from outlay.providers.foreign import mapping, mappings
+from outlay.providers.names import HOSTS, canonical_provider
 from outlay.providers.registry import reader_for
 
 from outlay_collector.billing import Report
@@ -33,6 +35,7 @@ _FINISH: Final = "llm.finish_reason"
 _COST: Final = "llm.cost.total"
 _USAGE: Final = ("usage", "usage_metadata", "usageMetadata")
 """Under which of these a provider's response counts: Google's is printed in the SDK's names."""
+_PROVIDERS: Final = frozenset({"bedrock", *(provider for _, provider in HOSTS)})
 _STEPS: Final = {
     **dict.fromkeys(("AGENT",), "agent"),
     **dict.fromkeys(("CHAIN", "PROMPT", "EVALUATOR"), "chain"),
@@ -97,11 +100,16 @@ class OpenInference:
 def _provider(span: Span, asked: str | None) -> str:
     """By name, else by the SDK that the instrumentation is named after: embeddings and streams may not say."""
     attributes = span.attributes.named
-    _, instrumentation, of = span.origin.scope_name.rpartition("instrumentation")
-    named = of.strip(".-").replace("-", "_") if instrumentation else ""
-    return provider_named(
-        text(first(attributes, _PROVIDER)) or named or "unknown", asked, text(first(attributes, _SERVED))
-    )
+    said = text(first(attributes, _PROVIDER)) or _instrumented(span.origin.scope_name)
+    return provider_named(said, asked, text(first(attributes, _SERVED)))
+
+
+@lru_cache(maxsize=256)
+def _instrumented(scope_name: str) -> str:
+    """Whose SDK it is, `unknown` where it is a framework's or nobody's."""
+    name = scope_name.rpartition("instrumentation")[2].strip(".-").replace("-", "_")
+    provider = canonical_provider(name)
+    return provider if provider in _PROVIDERS else "unknown"
 
 
 def _reading(span: Span, provider: str, response: Mapping[str, Any], *, has_output: bool) -> Reading:
