@@ -98,17 +98,17 @@ def gathered_durations(said: Sequence[bytes], groups: Sequence[int], rows: Rows)
     """Latency and time to first token of those rows, which are numbered from 0."""
     packed, at = _end_to_end(said)
     number = np.array(groups, np.int64)
-    latency, at = _durations(packed, at, number, rows)
-    ttft, _ = _durations(packed, at, number, rows)
+    everything = _all_rows(number)
+    latency, at = _durations(packed, at, number, everything, rows)
+    ttft, _ = _durations(packed, at, number, everything, rows)
     return latency, ttft
 
 
-def _durations(said: Numbers, at: Numbers, groups: Numbers, rows: Rows) -> tuple[Durations, Numbers]:
-    """And where the next ones begin."""
-    everything = _all_rows(groups)
+def _durations(said: Numbers, at: Numbers, groups: Numbers, everything: Rows, rows: Rows) -> tuple[Durations, Numbers]:
+    """And where the next ones begin. `everything`: all rows of the blocks."""
     width = said[at].astype(np.int64)
-    wide = width[everything.blocks]
-    each = _values(said, (at + 1)[everything.blocks] + everything.places * wide, wide)
+    wide = np.repeat(width, groups)
+    each = _values(said, np.repeat(at + 1, groups) + everything.places * wide, wide)
     before = np.concatenate((np.zeros(1, np.int64), np.cumsum(each)))
     first = np.concatenate((np.zeros(1, np.int64), np.cumsum(groups)))
     entries = before[first[1:]] - before[first[:-1]]
@@ -139,7 +139,8 @@ def _all_rows(groups: Numbers) -> Rows:
 def _values(said: Numbers, at: Numbers, width: Numbers) -> Numbers:
     """The whole numbers that begin there, each as wide as that: 0 where it is no wide at all."""
     found = np.zeros(len(at), np.int64)
-    for place in range(int(width.max(initial=0))):
-        here = np.flatnonzero(width > place)
+    lowest, highest = (int(width.min()), int(width.max())) if len(width) else (0, 0)
+    for place in range(highest):
+        here = slice(None) if place < lowest else np.flatnonzero(width > place)
         found[here] |= said[at[here] + place].astype(np.int64) << (8 * place)
     return found
