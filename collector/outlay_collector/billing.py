@@ -106,6 +106,17 @@ def _count_alike(a: Call, b: Call) -> bool:
     return (a.usage.input_tokens, a.usage.output_tokens) == (b.usage.input_tokens, b.usage.output_tokens)
 
 
+def may_be_of_one_service(a: Call, b: Call) -> bool:
+    """OpenTelemetry's SDKs call a service that nobody named `unknown_service:python`; of two reports of one call one
+    may go through a tracer that was told the name, the other not."""
+    one, other = a.attribution.service, b.attribution.service
+    return one == other or _is_unnamed(one) or _is_unnamed(other)
+
+
+def _is_unnamed(service: str | None) -> bool:
+    return service is None or service.startswith("unknown_service")
+
+
 def is_shadow(own: Report, other: Report) -> bool:
     """Whether an SDK's own span and an instrumentation's, in traces of their own, tell of one call without a shared id.
 
@@ -118,7 +129,8 @@ def is_shadow(own: Report, other: Report) -> bool:
         own.source is Source.SDK
         and other.source in (Source.OFFICIAL, Source.OTHER)
         and not b.response_id
-        and (a.provider, a.attribution.service) == (b.provider, b.attribution.service)
+        and a.provider == b.provider
+        and may_be_of_one_service(a, b)
         and _bare(a.model_requested) in (_bare(b.model_requested), _bare(b.model_served))
         and b.started_at_ns <= a.started_at_ns
         and a.ended_at_ns <= b.ended_at_ns

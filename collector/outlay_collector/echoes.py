@@ -20,7 +20,7 @@ from typing import Final
 
 from outlay.model import Usage
 
-from outlay_collector.billing import CHATS, REUSED_RESPONSE_IDS, Report, Source
+from outlay_collector.billing import CHATS, REUSED_RESPONSE_IDS, Report, Source, may_be_of_one_service
 from outlay_collector.paths import Parents, Place, place_of
 
 SLACK_NS: Final = 1_000_000
@@ -166,8 +166,9 @@ def _in_traces_of_their_own(outer: Report, inner: Report) -> bool:
     them, as those of streams whose span nothing is put under."""
     begin = outer.parent_span_id is None, inner.parent_span_id is None
     called_back = any(begin) and not outer.call.response_id and makes_spans_apart(outer.scope)
-    same_service = outer.call.attribution.service == inner.call.attribution.service
-    return same_service and (called_back or (all(begin) and _is_one_ours(outer, inner)))
+    return may_be_of_one_service(outer.call, inner.call) and (
+        called_back or (all(begin) and _is_one_ours(outer, inner))
+    )
 
 
 def _length(report: Report) -> tuple[int, int, str]:

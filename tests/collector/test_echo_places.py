@@ -137,6 +137,17 @@ async def test_calls_that_failed_in_traces_of_their_own_are_told_of_twice_each(
     assert await bills(collector) == [("0", 2)] * 2
 
 
+@pytest.mark.parametrize("resource", [{}, {"service.name": "unknown_service:python"}])
+async def test_a_service_that_nobody_named_may_be_the_one_outlay_was_told(
+    collector: httpx2.AsyncClient, resource: dict[str, str]
+) -> None:
+    ours = at(2, None, 5, 90, chat(**OURS), "outlay", trace=2)
+    unnamed = Sent(**{**vars(at(1, None, 0, 100, chat(), "langfuse-sdk")), "resource": resource})
+    await send(collector, ours)
+    await send(collector, unnamed)
+    assert await bills(collector) == [("0.0035", 2)]
+
+
 async def test_an_id_that_litellm_made_up_does_not_tell_its_span_from_outlays(collector: httpx2.AsyncClient) -> None:
     claude = {"gen_ai.provider.name": "anthropic", "gen_ai.request.model": "claude-opus-4-8"}
     counts = {"gen_ai.usage.input_tokens": 1000, "gen_ai.usage.output_tokens": 100}
