@@ -45,7 +45,7 @@ from outlay_collector.settings import Settings, read_settings
 
 FOLDER: Final = Path(".outlay")
 BUDGET: Final = "agent-daily"
-ALERT_TIMEOUT_S: Final = 20.0
+ALERT_TIMEOUT_S: Final = 40.0
 _SERVICE: Final = "assistant"
 _CHANCES: Final = Chances(rate_limited=0.05, failed=0.05, first_byte_s=(0.05, 0.9))
 _SENT_WITHIN_S: Final = 60.0
@@ -201,7 +201,7 @@ def _show(stage: _Stage, days: int, screen: Console) -> dict[str, Any]:
 
 def _show_alerts(inbox: Inbox, screen: Console) -> None:
     """Waits for the alert of the budget to arrive at the inbox, as it would at a chat service."""
-    inbox.wait_for("(critical)", ALERT_TIMEOUT_S)
+    inbox.wait_for("agent-budget (critical)", ALERT_TIMEOUT_S)  # other rules may fire before it
     for text in inbox.messages:
         title, *lines = (line for line in text.splitlines() if line)
         screen.print(f"Alert      {title.strip('*')}\n           {lines[0]}", markup=False, soft_wrap=True)
