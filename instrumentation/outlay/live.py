@@ -71,6 +71,8 @@ class LiveCall:
     fold: StreamReading | None = None
     """Of a streamed one what its events have said so far."""
     first_chunk_after_ns: int | None = None
+    whole_after_ns = 0
+    """When the last of a streamed body came, once it had told its end. Who reads it may let go of it much later."""
 
     def __init__(
         self,
@@ -142,6 +144,11 @@ class LiveCall:
                 report("feed", error)
             self.feed = self._feed(fold)  # the fold's own may be another once it has seen an event
 
+    def piece_was_read(self) -> None:
+        """A piece of a streamed body was read, all its events with it."""
+        if self.fold is not None and self.fold.finished:
+            self.whole_after_ns = time.perf_counter_ns() - self._began_ns
+
     def _feed(self, fold: StreamReading) -> Callable[[dict[str, Any]], None]:
         return _hiding(fold.feed, self.unasked) if self.unasked is not None else fold.feed
 
@@ -165,7 +172,7 @@ class LiveCall:
         may do at any point of the program, inside any lock. An `error` may be only the name of one."""
         if not self._ended.acquire(blocking=False):
             return
-        self.ended_after_ns = time.perf_counter_ns() - self._began_ns
+        self.ended_after_ns = self.whole_after_ns or time.perf_counter_ns() - self._began_ns
         self.error_type = error if error is None or isinstance(error, str) else type(error).__name__
         self.stream_end = stream_end
         self._let_go()

@@ -183,6 +183,8 @@ def _read(call: LiveCall, piece: bytes | None) -> None:
             call.payload(value)
             if call.is_streaming and (error := _error_in(value)) is not None:
                 call.end(error, StreamEnd.FAILED)
+        if piece:
+            call.piece_was_read()
 
 
 def _error_in(event: Any) -> str | None:

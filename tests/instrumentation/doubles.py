@@ -33,6 +33,7 @@ class ReceivedSpan:
     resource: dict[str, Any]
     failed: bool
     started_at_ns: int
+    ended_at_ns: int
 
     def json(self, name: str) -> Any:
         return json.loads(self.attributes[name])
@@ -104,6 +105,7 @@ def _spans(request: ExportTraceServiceRequest) -> Iterator[ReceivedSpan]:
                     resource=resource,
                     failed=span.status.code == 2,
                     started_at_ns=span.start_time_unix_nano,
+                    ended_at_ns=span.end_time_unix_nano,
                 )
 
 

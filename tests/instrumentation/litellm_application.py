@@ -2,8 +2,8 @@
 
     python litellm_application.py PROVIDER COLLECTOR
 
-Makes a call in every way and tags it with the way. Prints a line of JSON each: the tokens LiteLLM was told of,
-in and out, or the error the application got.
+Makes a call in every way and tags it with the way. Prints a line of JSON each: the way, the tokens LiteLLM was told of,
+in and out, or the error the application got, and when it had all of it.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import gc
 import json
 import os
 import sys
+import time
 from typing import Any
 
 os.environ |= {"LITELLM_LOCAL_MODEL_COST_MAP": "True", "OUTLAY_STRICT": "1"}
@@ -43,19 +44,21 @@ def asked(provider: str, how: str) -> dict[str, Any]:
     return found
 
 
-def counts(answers: list[Any]) -> list[int]:
+def told(answers: list[Any]) -> tuple[list[int], int]:
+    """The tokens, and what time it is."""
+    now_ns = time.time_ns()
     usage = next(answer.usage for answer in reversed(answers) if getattr(answer, "usage", None))
-    return [usage.prompt_tokens, usage.completion_tokens]
+    return [usage.prompt_tokens, usage.completion_tokens], now_ns
 
 
-def ask(provider: str, how: str) -> list[int]:
+def ask(provider: str, how: str) -> tuple[list[int], int]:
     answer = litellm.completion(**asked(provider, how))
-    return counts(list(answer) if "stream" in how else [answer])
+    return told(list(answer) if "stream" in how else [answer])
 
 
-async def ask_async(provider: str, how: str) -> list[int]:
+async def ask_async(provider: str, how: str) -> tuple[list[int], int]:
     answer = await litellm.acompletion(**asked(provider, how))
-    found = counts([chunk async for chunk in answer] if "stream" in how else [answer])
+    found = told([chunk async for chunk in answer] if "stream" in how else [answer])
     del answer
     for _ in range(20):
         gc.collect()
@@ -67,11 +70,12 @@ def play(provider: str, how: str) -> None:
     way = f"{provider} {how}"
     try:
         with outlay.context(tags={"way": way}):
-            answer: Any = asyncio.run(ask_async(provider, how)) if "async" in how else ask(provider, how)
+            answer: Any
+            answer, at_ns = asyncio.run(ask_async(provider, how)) if "async" in how else ask(provider, how)
     except Exception as error:  # noqa: BLE001 - which it is, is what the test looks at
-        answer = f"{type(error).__module__.partition('.')[0]}.{type(error).__name__}"
+        answer, at_ns = f"{type(error).__module__.partition('.')[0]}.{type(error).__name__}", time.time_ns()
     gc.collect()
-    sys.stdout.write(json.dumps([way, answer]) + "\n")
+    sys.stdout.write(json.dumps([way, answer, at_ns]) + "\n")
 
 
 def main() -> None:

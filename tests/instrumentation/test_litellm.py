@@ -14,7 +14,7 @@ from typing import Any, Final
 import pytest
 
 from tests.conftest import REPOSITORY, Provider
-from tests.instrumentation.doubles import Receiver
+from tests.instrumentation.doubles import ReceivedSpan, Receiver
 from tests.instrumentation.environments import environment_with
 
 LITELLM: Final = "litellm==1.106.2"
@@ -24,14 +24,15 @@ PROVIDERS: Final = ("openai", "anthropic")
 
 @dataclass(frozen=True, slots=True)
 class Played:
-    """What became of the calls, by way: what LiteLLM answered, the attributes of the spans."""
+    """What became of the calls, by way: what LiteLLM answered and when it was all there, the spans."""
 
     answers: dict[str, Any]
-    spans: dict[str, list[dict[str, Any]]]
+    answered_at_ns: dict[str, int]
+    spans: dict[str, list[ReceivedSpan]]
 
     def only_call(self, way: str) -> dict[str, Any]:
-        (call,) = self.spans[way]
-        return call
+        (span,) = self.spans[way]
+        return span.attributes
 
 
 @pytest.fixture(scope="module")
@@ -47,11 +48,11 @@ def played(python: str, _provider: Provider, _receiver: Receiver) -> Played:
     command = [python, str(APPLICATION), _provider.url, _receiver.url]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300, cwd=REPOSITORY)
     assert done.returncode == 0, done.stderr
-    answers = dict(json.loads(line) for line in done.stdout.splitlines() if line.startswith("["))
-    spans: dict[str, list[dict[str, Any]]] = {way: [] for way in answers}
+    lines = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("[")]
+    spans: dict[str, list[ReceivedSpan]] = {way: [] for way, _, _ in lines}
     for span in _receiver.spans:
-        spans[span.attributes["outlay.tag.way"]].append(span.attributes)
-    return Played(answers, spans)
+        spans[span.attributes["outlay.tag.way"]].append(span)
+    return Played({way: answer for way, answer, _ in lines}, {way: at_ns for way, _, at_ns in lines}, spans)
 
 
 every_provider = pytest.mark.parametrize("provider", PROVIDERS)
@@ -68,6 +69,17 @@ def test_a_call_through_litellm_is_one_span(provider: str, kind: str, how: str, 
     assert [call["gen_ai.usage.input_tokens"], call["gen_ai.usage.output_tokens"]] == answer
     assert call["outlay.cost.status"] == "exact"
     assert [attempt["status"] for attempt in json.loads(call["outlay.attempts"])] == [200]
+
+
+@every_provider
+@both_kinds
+def test_a_stream_is_over_when_its_last_event_has_come_and_not_when_it_is_let_go_of(
+    provider: str, kind: str, played: Played
+) -> None:
+    way = f"{provider} {kind} stream"
+    (span,) = played.spans[way]
+    assert span.started_at_ns < span.ended_at_ns <= played.answered_at_ns[way]
+    assert span.attributes["outlay.stream.end"] == "drained"
 
 
 @every_provider
