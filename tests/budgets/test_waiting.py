@@ -162,7 +162,9 @@ async def test_a_refusal_in_the_thread_reaches_the_task() -> None:
 FRESH = """
 import asyncio, sys
 import openai, outlay
+from outlay.budgets import keeper
 
+keeper.FIRST_WAIT_S = keeper.ASK_TIMEOUT_S = keeper.LOOP_ASK_TIMEOUT_S = 60.0  # however slow this machine is just now
 kind, collector, provider = sys.argv[1:]
 outlay.instrument("openai", endpoint=collector)
 keys = dict(model="gpt-4o", messages=[{"role": "user", "content": "hello"}])
