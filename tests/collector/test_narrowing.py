@@ -15,26 +15,18 @@ from outlay_collector.rolling import sum_up_all
 from outlay_collector.store.engine import open_engine
 from outlay_collector.store.migrate import migrate
 from outlay_collector.store.query import CallsQuery
-from outlay_collector.store.rollups import DAY_NS, LENGTHS_NS
+from outlay_collector.store.rollups import DAY_NS
 from outlay_collector.store.sql import SqlStore
 from outlay_collector.store.summing import Fewest
 from sqlalchemy import Connection, Engine, delete, event
 from sqlmodel import SQLModel
 
+from tests.collector.fewest import ANY, FEW
 from tests.collector.sending import BOTH_BACKENDS, Sent, body_of, chat
 
 BOOK = PriceBook.bundled()
 BEGIN = to_ns(datetime(2026, 11, 14, tzinfo=UTC))
 LATER = BEGIN + 9 * DAY_NS
-EVERY = dict.fromkeys(LENGTHS_NS, 1)
-ANY = Fewest(alone=EVERY, together=EVERY, users=EVERY, a_minute=0, a_user=0)
-FEW = Fewest(
-    alone=dict.fromkeys(LENGTHS_NS, 2),
-    together=dict.fromkeys(LENGTHS_NS, 3),
-    users=dict.fromkeys(LENGTHS_NS, 3),
-    a_minute=1,
-    a_user=1,
-)
 NAMES = {"user": ("ann", "ben"), "tenant": ("acme", "zeta"), "feature": ("chat", "draft"), "status": ("ok", "error")}
 
 

@@ -35,6 +35,7 @@ from outlay_collector.store.verifying import verify
 from sqlalchemy import Connection, Engine, delete, event, func, select, update
 from sqlmodel import SQLModel
 
+from tests.collector.fewest import ANY, FEW
 from tests.collector.sending import BOTH_BACKENDS, NOW_NS, Sent, body_of, chat
 from tests.collector.spoiling import add_to_rollups
 
@@ -42,17 +43,6 @@ BOOK = PriceBook.bundled()
 BEGIN = to_ns(datetime(2026, 11, 14, tzinfo=UTC))
 LATER = BEGIN + 30 * DAY_NS
 MODELS = ("gpt-4o-2024-08-06", "zeta-9")
-EVERY = dict.fromkeys(LENGTHS_NS, 1)
-ANY = Fewest(alone=EVERY, together=EVERY, users=EVERY, a_minute=0, a_user=0)
-"""Sums up whatever there is, however few calls that are."""
-FEW = Fewest(
-    alone=dict.fromkeys(LENGTHS_NS, 2),
-    together=dict.fromkeys(LENGTHS_NS, 3),
-    users=dict.fromkeys(LENGTHS_NS, 3),
-    a_minute=1,
-    a_user=1,
-)
-"""Sums up some of it."""
 
 
 def reports(*sent: Sent) -> list[object]:

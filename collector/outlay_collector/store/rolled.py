@@ -156,7 +156,10 @@ def _durations_at_once(blocks: Sequence[tuple[bytes, Numbers, int, Numbers | Non
     rows = Rows(np.repeat(np.arange(len(said)), [len(some) for some in places]), np.concatenate(places))
     group = np.concatenate(mine)
     latency, ttft = gathered_durations(said, groups, rows)
-    return tuple(Durations(group[part.groups], part.bins, part.calls) for part in (latency, ttft))  # type: ignore[return-value]
+    return (
+        Durations(group[latency.groups], latency.bins, latency.calls),
+        Durations(group[ttft.groups], ttft.bins, ttft.calls),
+    )
 
 
 def _parts(rolled: Rolled, wanted: Collection[_Key]) -> Collection[int] | None:

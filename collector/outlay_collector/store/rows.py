@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from outlay.emit import usage_json
 from outlay.model import Attribution, Call, Cost, CostStatus, ResponseCache, StreamEnd, Totals
+from sqlalchemy import Row
 
 from outlay_collector.billing import Report, Source
 from outlay_collector.store.bins import bin_of
@@ -159,3 +160,9 @@ def _rate_limited(call: Call) -> int:
     if call.attempts:
         return [attempt.status for attempt in call.attempts].count(TOO_MANY_REQUESTS)
     return int(call.http_status == TOO_MANY_REQUESTS)
+
+
+def stored_report(row: Row[Any], call: Row[Any]) -> Report:
+    """What a stored report said: its own body or, where it is the only one, the call's row."""
+    columns = call._asdict() if row.body is None else row.body
+    return report_of(columns, dialect=row.dialect, scope=row.scope, source=Source(row.rank))

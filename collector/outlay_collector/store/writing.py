@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any, Final, TypeVar
 
-from sqlalchemy import JSON, Connection, Row, bindparam, delete, select, update
+from sqlalchemy import JSON, Connection, bindparam, delete, select, update
 
 from outlay_collector.billing import (
     SPLIT_STREAMS,
@@ -39,7 +39,7 @@ from outlay_collector.store.pairing import (
     streams_near,
 )
 from outlay_collector.store.rollups import mark_stale
-from outlay_collector.store.rows import COLUMNS, columns_of, report_of, values_of
+from outlay_collector.store.rows import COLUMNS, columns_of, stored_report, values_of
 from outlay_collector.store.schema import CALLS, REPORTS
 
 T = TypeVar("T")
@@ -236,12 +236,6 @@ class _Grouping:
             for report_row in connection.execute(select(REPORTS).where(REPORTS.c.call_id.in_(some))):
                 members[report_row.call_id].append(stored_report(report_row, rows[report_row.call_id]))
             yield from members.items()
-
-
-def stored_report(row: Row[Any], call: Row[Any]) -> Report:
-    """What a stored report said: its own body or, where it is the only one, the call's row."""
-    columns = call._asdict() if row.body is None else row.body
-    return report_of(columns, dialect=row.dialect, scope=row.scope, source=Source(row.rank))
 
 
 def _span_of(group: _Group, key: SpanKey) -> Report:
