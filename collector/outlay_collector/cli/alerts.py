@@ -13,7 +13,7 @@ import typer
 
 from outlay_collector.cli import CommandError
 from outlay_collector.cli.alert_output import group_text, show_alerts, show_history, show_silences
-from outlay_collector.cli.connection import ApiKeyOption, DbOption, EndpointOption, connect
+from outlay_collector.cli.connection import Api, DbOption, asking
 from outlay_collector.cli.output import JsonOption, console, write_json
 
 if TYPE_CHECKING:
@@ -30,17 +30,15 @@ _MOST_LOOKS: Final = 100_000
 
 
 @app.command("list")
+@asking
 def list_alerts(
+    api: Api,
     *,
     history: Annotated[bool, typer.Option("--history", help="What fired and was resolved, and who was told.")] = False,
-    endpoint: EndpointOption = None,
-    api_key: ApiKeyOption = None,
-    db: DbOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Every rule as it stands, what fires first."""
-    with connect(endpoint, api_key, db) as api:
-        document = api.get("/api/v1/alerts/history" if history else "/api/v1/alerts")
+    document = api.get("/api/v1/alerts/history" if history else "/api/v1/alerts")
     if as_json:
         write_json(document)
     elif history:
@@ -180,7 +178,9 @@ def backtest(
 
 
 @app.command()
+@asking
 def silence(
+    api: Api,
     match: Annotated[
         list[str] | None, typer.Argument(help="What to hold back: rule=errors provider=openai. All must be so.")
     ] = None,
@@ -188,21 +188,17 @@ def silence(
     length: Annotated[str, typer.Option("--for", help="For how long: 30m, 2h, 7d.")] = "2h",
     comment: Annotated[str, typer.Option(help="Why, for those who find it.")] = "",
     end: Annotated[int | None, typer.Option("--end", help="End the silence of this number.")] = None,
-    endpoint: EndpointOption = None,
-    api_key: ApiKeyOption = None,
-    db: DbOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Hold alerts back for a while. Without anything to match: what is silenced now."""
-    with connect(endpoint, api_key, db) as api:
-        if end is not None:
-            api.request("DELETE", f"/api/v1/silences/{end}")
-            document: dict[str, Any] = {"ended": end}
-        elif match:
-            body = {"match": _matched(match), "for": length, "comment": comment}
-            document = {"silences": [api.request("POST", "/api/v1/silences", json=body)]}
-        else:
-            document = api.get("/api/v1/silences")
+    if end is not None:
+        api.request("DELETE", f"/api/v1/silences/{end}")
+        document: dict[str, Any] = {"ended": end}
+    elif match:
+        body = {"match": _matched(match), "for": length, "comment": comment}
+        document = {"silences": [api.request("POST", "/api/v1/silences", json=body)]}
+    else:
+        document = api.get("/api/v1/silences")
     if as_json:
         write_json(document)
     elif end is not None:

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import quote
 
 import typer
-from outlay.budgets.budget import TAG_PREFIX, Budget
+from outlay.budgets.budget import Budget
 from outlay.budgets.definition import read_budgets
 from outlay_alerts.duration import read_duration
 
 from outlay_collector.cli import CommandError
 from outlay_collector.cli.budget_output import limit_text, show_budget, show_budgets, show_simulation
-from outlay_collector.cli.connection import Api, ApiKeyOption, DbOption, EndpointOption, connect
+from outlay_collector.cli.conditions import conditions
+from outlay_collector.cli.connection import Api, asking
 from outlay_collector.cli.output import JsonOption, console, write_json
 
 app = typer.Typer(add_completion=False, no_args_is_help=True)
@@ -34,16 +35,10 @@ CallsOption = Annotated[int | None, typer.Option(help="The limit in calls.")]
 
 
 @app.command("list")
-def list_budgets(
-    *,
-    endpoint: EndpointOption = None,
-    api_key: ApiKeyOption = None,
-    db: DbOption = None,
-    as_json: JsonOption = False,
-) -> None:
+@asking
+def list_budgets(api: Api, *, as_json: JsonOption = False) -> None:
     """Every budget and what stands against it."""
-    with connect(endpoint, api_key, db) as api:
-        document = api.get("/api/v1/budgets")
+    document = api.get("/api/v1/budgets")
     if as_json:
         write_json(document)
     else:
@@ -51,29 +46,25 @@ def list_budgets(
 
 
 @app.command("show")
+@asking
 def show_one(
+    api: Api,
     name: NameArgument,
     *,
     by: Annotated[str, typer.Option("--by", help="Who spends, by these dimensions, with commas.")] = "feature,user",
-    endpoint: EndpointOption = None,
-    api_key: ApiKeyOption = None,
-    db: DbOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """One budget: what stands against it, who spends it, which processes hold it, and what it held back."""
-    with connect(endpoint, api_key, db) as api:
-        definition = api.get(_path(name))
-        states = [each for each in api.get("/api/v1/budgets")["budgets"] if each["name"] == name]
-        since = min((each["starts_at"] for each in states), default=None)
-        document = {
-            "definition": definition,
-            "budgets": states,
-            "spenders": [] if since is None else _spenders(api, definition, since, by),
-            "holders": api.get(f"{_path(name)}/holders")["holders"],
-            "refusals": api.get("/api/v1/refusals", {"budget": name, "limit": "10", "from": since or _EPOCH})[
-                "refusals"
-            ],
-        }
+    definition = api.get(_path(name))
+    states = [each for each in api.get("/api/v1/budgets")["budgets"] if each["name"] == name]
+    since = min((each["starts_at"] for each in states), default=None)
+    document = {
+        "definition": definition,
+        "budgets": states,
+        "spenders": [] if since is None else _spenders(api, definition, since, by),
+        "holders": api.get(f"{_path(name)}/holders")["holders"],
+        "refusals": api.get("/api/v1/refusals", {"budget": name, "limit": "10", "from": since or _EPOCH})["refusals"],
+    }
     if as_json:
         write_json(document)
     else:
@@ -81,7 +72,9 @@ def show_one(
 
 
 @app.command("set")
+@asking
 def set_budget(
+    api: Api,
     name: NameArgument,
     *,
     usd: UsdOption = None,
@@ -100,9 +93,6 @@ def set_budget(
     uncapped: Annotated[
         str | None, typer.Option(help="What is set aside for requests without a cap: maximum or p99.")
     ] = None,
-    endpoint: EndpointOption = None,
-    api_key: ApiKeyOption = None,
-    db: DbOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Set a budget. One that exists keeps what is not given, so that a limit is raised by naming it alone."""
@@ -110,7 +100,7 @@ def set_budget(
         "limit": _limit(usd, tokens, calls),
         "period": period,
         "timezone": timezone,
-        "match": None if match is None else _matched(match),
+        "match": None if match is None else conditions(match, "--match"),
         "per": None if per is None else _listed(per),
         "thresholds": None if thresholds is None else _shares(thresholds),
         "on_limit": on_limit,
@@ -118,11 +108,10 @@ def set_budget(
         "unpriced": unpriced,
         "uncapped": uncapped,
     }
-    with connect(endpoint, api_key, db) as api:
-        known = {each["name"]: each for each in api.get("/api/v1/budgets")["definitions"]}
-        before = {key: value for key, value in known.get(name, {}).items() if key not in _NOT_WRITTEN}
-        changes = {key: value for key, value in given.items() if value is not None}
-        budget = api.request("PUT", _path(name), json={**before, **changes})
+    known = {each["name"]: each for each in api.get("/api/v1/budgets")["definitions"]}
+    before = {key: value for key, value in known.get(name, {}).items() if key not in _NOT_WRITTEN}
+    changes = {key: value for key, value in given.items() if value is not None}
+    budget = api.request("PUT", _path(name), json={**before, **changes})
     if as_json:
         write_json(budget)
     else:
@@ -130,16 +119,15 @@ def set_budget(
 
 
 @app.command("raise")
+@asking
 def raise_budget(
+    api: Api,
     name: NameArgument,
     *,
     usd: UsdOption = None,
     tokens: TokensOption = None,
     calls: CallsOption = None,
     for_: ForOption = None,
-    endpoint: EndpointOption = None,
-    api_key: ApiKeyOption = None,
-    db: DbOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Give a budget another limit for a while: till its period ends, if not said otherwise. Those of outlay.toml
@@ -147,71 +135,47 @@ def raise_budget(
     limit = _limit(usd, tokens, calls)
     if limit is None:
         raise CommandError("expected the limit to hold: --usd, --tokens or --calls")
-    with connect(endpoint, api_key, db) as api:
-        eased = api.request("PUT", f"{_path(name)}/easing", json={"limit": limit, "for_s": _seconds("--for", for_)})
+    eased = api.request("PUT", f"{_path(name)}/easing", json={"limit": limit, "for_s": _seconds("--for", for_)})
     _tell(eased, as_json, f"Budget {name} has a limit of {limit_text(eased['easing']['limit'])}")
 
 
 @app.command("pause")
-def pause_budget(
-    name: NameArgument,
-    *,
-    for_: ForOption = None,
-    endpoint: EndpointOption = None,
-    api_key: ApiKeyOption = None,
-    db: DbOption = None,
-    as_json: JsonOption = False,
-) -> None:
+@asking
+def pause_budget(api: Api, name: NameArgument, *, for_: ForOption = None, as_json: JsonOption = False) -> None:
     """Have a budget hold nothing back, until `outlay budgets resume`. It goes on counting and telling."""
-    with connect(endpoint, api_key, db) as api:
-        eased = api.request("PUT", f"{_path(name)}/easing", json={"for_s": _seconds("--for", for_)})
+    eased = api.request("PUT", f"{_path(name)}/easing", json={"for_s": _seconds("--for", for_)})
     _tell(eased, as_json, f"Budget {name} is paused")
 
 
 @app.command("resume")
-def resume_budget(
-    name: NameArgument,
-    *,
-    endpoint: EndpointOption = None,
-    api_key: ApiKeyOption = None,
-    db: DbOption = None,
-    as_json: JsonOption = False,
-) -> None:
+@asking
+def resume_budget(api: Api, name: NameArgument, *, as_json: JsonOption = False) -> None:
     """End a pause or a raise: the definition holds again."""
-    with connect(endpoint, api_key, db) as api:
-        definition = api.request("DELETE", f"{_path(name)}/easing")
+    definition = api.request("DELETE", f"{_path(name)}/easing")
     _tell(definition, as_json, f"Budget {name} holds as it is defined")
 
 
 @app.command("remove")
-def remove_budget(
-    name: NameArgument,
-    *,
-    endpoint: EndpointOption = None,
-    api_key: ApiKeyOption = None,
-    db: DbOption = None,
-) -> None:
+@asking
+def remove_budget(api: Api, name: NameArgument) -> None:
     """Remove a budget. What calls cost is not forgotten."""
-    with connect(endpoint, api_key, db) as api:
-        api.request("DELETE", _path(name))
+    api.request("DELETE", _path(name))
     console().print(f"Budget {name} removed. Applications stop keeping it within ten seconds.")
 
 
 @app.command("simulate")
+@asking
 def simulate_budgets(
+    api: Api,
     *,
     config: Annotated[Path, typer.Option("--config", help="A file with [[budget]] entries.")],
     since: Annotated[str, typer.Option("--since", help="How far to look back: 12h, 30d.")] = "30d",
-    endpoint: EndpointOption = None,
-    api_key: ApiKeyOption = None,
-    db: DbOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """What budgets would have stopped of the calls that were made."""
     budgets = [budget.entry() for budget in _budgets_of(config)]
-    with connect(endpoint, api_key, db) as api:
-        asked = {"budgets": budgets, "since_s": _seconds("--since", since)}
-        document = api.request("POST", "/api/v1/budgets/simulate", json=asked)
+    asked = {"budgets": budgets, "since_s": _seconds("--since", since)}
+    document = api.request("POST", "/api/v1/budgets/simulate", json=asked)
     if as_json:
         write_json(document)
         return
@@ -261,18 +225,6 @@ def _budgets_of(path: Path) -> tuple[Budget, ...]:
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise CommandError(f"--config {path}: {error}") from None
     return read_budgets(document.get("budget", []), str(path))
-
-
-def _matched(texts: Sequence[str]) -> dict[str, list[str]]:
-    found: dict[str, list[str]] = {}
-    for text in texts:
-        dimension, equals, value = text.partition("=")
-        if not equals:
-            raise CommandError(
-                f"--match {text!r}: expected a dimension and its value: feature=chat, {TAG_PREFIX}tier=free"
-            )
-        found.setdefault(dimension.strip(), []).append(value)
-    return found
 
 
 def _listed(text: str) -> list[str]:

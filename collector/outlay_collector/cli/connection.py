@@ -7,10 +7,12 @@ with none of the collector's background work.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Mapping, Sequence
+import functools
+import inspect
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, contextmanager
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Concatenate, Final
 
 import httpx2
 import typer
@@ -83,6 +85,21 @@ class Api:
             "; give a key with --api-key or OUTLAY_API_KEY" if response.status_code == httpx2.codes.UNAUTHORIZED else ""
         )
         return f"{self._place}: {reason}{hint}"
+
+
+def asking(command: Callable[Concatenate[Api, ...], None]) -> Callable[..., None]:
+    """The command with the options that say which collector or database it asks, in place of the API it is given."""
+
+    def run(*, endpoint: EndpointOption = None, api_key: ApiKeyOption = None, db: DbOption = None, **own: Any) -> None:
+        with connect(endpoint, api_key, db) as api:
+            command(api, **own)
+
+    place = [*inspect.signature(run, eval_str=True).parameters.values()][:-1]
+    options = [*[*inspect.signature(command, eval_str=True).parameters.values()][1:], *place]
+    functools.update_wrapper(run, command)
+    run.__annotations__ = {option.name: option.annotation for option in options}
+    vars(run)["__signature__"] = inspect.Signature(options)
+    return run
 
 
 @contextmanager

@@ -12,8 +12,8 @@ from typing import Annotated
 import typer
 
 from outlay_collector.cli import CommandError
-from outlay_collector.cli.connection import ApiKeyOption, DbOption, EndpointOption, connect
-from outlay_collector.cli.spend import WhereOption, filters
+from outlay_collector.cli.conditions import WhereOption, conditions
+from outlay_collector.cli.connection import Api, asking
 from outlay_collector.cli.window import FromOption, TimezoneOption, ToOption, window
 
 app = typer.Typer(add_completion=False)
@@ -34,7 +34,9 @@ class Interval(StrEnum):
 
 
 @app.command()
+@asking
 def export(
+    api: Api,
     *,
     written_as: Annotated[Format, typer.Option("--format", help="What to write.")] = Format.CSV,
     by: Annotated[str, typer.Option("--by", help="Dimensions, with commas: tenant,feature")] = "provider,model",
@@ -44,20 +46,16 @@ def export(
     timezone: TimezoneOption = "UTC",
     where: WhereOption = None,
     out: Annotated[Path | None, typer.Option("--out", help="The file to write; standard output if not given.")] = None,
-    endpoint: EndpointOption = None,
-    api_key: ApiKeyOption = None,
-    db: DbOption = None,
 ) -> None:
     """Cost reports as files."""
     period = window(begin, end, timezone, datetime.now(UTC))
-    params = {**period.params, "format": written_as.value, "by": by, "interval": interval.value, **filters(where)}
-    with connect(endpoint, api_key, db) as api:
-        pieces = api.stream("/api/v1/export", params)
-        if out is None:
-            sys.stdout.flush()
-            sys.stdout.buffer.writelines(pieces)
-        else:
-            _save(pieces, out)
+    params = {**period.params, "format": written_as.value, "by": by, "interval": interval.value, **conditions(where)}
+    pieces = api.stream("/api/v1/export", params)
+    if out is None:
+        sys.stdout.flush()
+        sys.stdout.buffer.writelines(pieces)
+    else:
+        _save(pieces, out)
 
 
 def _save(pieces: Iterable[bytes], out: Path) -> None:

@@ -15,7 +15,7 @@ from outlay.prices.entry import Entry
 from outlay.providers.registry import canonical_provider
 
 from outlay_collector.cli import CommandError
-from outlay_collector.cli.connection import ApiKeyOption, DbOption, EndpointOption, connect
+from outlay_collector.cli.connection import Api, asking
 from outlay_collector.cli.output import JsonOption, console, table, write_json
 from outlay_collector.cli.price import configured_book
 from outlay_collector.cli.window import FromOption, TimezoneOption, ToOption, window
@@ -68,21 +68,19 @@ def list_prices(
 
 
 @app.command("missing")
+@asking
 def list_missing(
+    api: Api,
     *,
     begin: FromOption = None,
     end: ToOption = None,
     timezone: TimezoneOption = "UTC",
     config: ConfigOption = None,
-    endpoint: EndpointOption = None,
-    api_key: ApiKeyOption = None,
-    db: DbOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """The models that calls were made to and the book has no price for, most called first."""
     period = window(begin, end, timezone, datetime.now(UTC))
-    with connect(endpoint, api_key, db) as api:
-        usage = api.get("/api/v1/usage", {**period.params, "group_by": "provider,model"})
+    usage = api.get("/api/v1/usage", {**period.params, "group_by": "provider,model"})
     book = configured_book(config)
     at_ns = int(period.end.timestamp()) * 10**9
     unpriced = sorted((row for row in usage["rows"] if row["unpriced_calls"]), key=lambda row: -row["unpriced_calls"])

@@ -14,7 +14,7 @@ import typer
 from rich.console import Console
 
 from outlay_collector.cli import CommandError
-from outlay_collector.cli.connection import ApiKeyOption, DbOption, EndpointOption, connect
+from outlay_collector.cli.connection import Api, asking
 from outlay_collector.cli.output import JsonOption, console, count, money, table, write_json
 from outlay_collector.cli.window import FromOption, TimezoneOption, ToOption, Window, window
 
@@ -22,7 +22,9 @@ app = typer.Typer(add_completion=False)
 
 
 @app.command()
+@asking
 def reprice(
+    api: Api,
     *,
     begin: FromOption = None,
     end: ToOption = None,
@@ -32,9 +34,6 @@ def reprice(
     config: Annotated[
         Path | None, typer.Option("--config", help="An outlay.toml with the price entries to use; with --db.")
     ] = None,
-    endpoint: EndpointOption = None,
-    api_key: ApiKeyOption = None,
-    db: DbOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Price stored calls again from their kept usage. The first cost of each call is kept beside the new one."""
@@ -47,8 +46,7 @@ def reprice(
     }
     if config is not None:
         asked["prices"] = price_entries(config)
-    with connect(endpoint, api_key, db) as api:
-        document = api.request("POST", "/api/v1/repricings", json=asked)
+    document = api.request("POST", "/api/v1/repricings", json=asked)
     if as_json:
         write_json(document)
     else:

@@ -10,53 +10,37 @@ from typing import Annotated, Any, Final
 import typer
 from rich.console import Console
 
-from outlay_collector.cli import CommandError
-from outlay_collector.cli.connection import Api, ApiKeyOption, DbOption, EndpointOption, connect
+from outlay_collector.cli.conditions import WhereOption, conditions
+from outlay_collector.cli.connection import Api, asking
 from outlay_collector.cli.output import JsonOption, console, count, decimals, money, table, write_json
 from outlay_collector.cli.window import FromOption, TimezoneOption, ToOption, Window, window
 
 app = typer.Typer(add_completion=False)
 
 ByOption = Annotated[str, typer.Option("--by", help="Dimensions, with commas: model,feature,tag.tier")]
-WhereOption = Annotated[
-    list[str] | None, typer.Option("--where", help="Only these: feature=chat. The same dimension twice means either.")
-]
 
 _COUNTS: Final = ("calls", "errors", "retries", "input_tokens", "output_tokens", "cache_read_tokens")
 
 
 @app.command()
+@asking
 def spend(
+    api: Api,
     *,
     by: ByOption = "provider,model",
     begin: FromOption = None,
     end: ToOption = None,
     timezone: TimezoneOption = "UTC",
     where: WhereOption = None,
-    endpoint: EndpointOption = None,
-    api_key: ApiKeyOption = None,
-    db: DbOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """A table of spend."""
     period = window(begin, end, timezone, datetime.now(UTC))
-    with connect(endpoint, api_key, db) as api:
-        document = read_spend(api, period, by.split(","), filters(where))
+    document = read_spend(api, period, by.split(","), conditions(where))
     if as_json:
         write_json(document)
     else:
         show_spend(document, period, console())
-
-
-def filters(where: Sequence[str] | None) -> dict[str, list[str]]:
-    """`["feature=chat", "feature=agent"]` as the API's repeated parameters. `CommandError` where there is no `=`."""
-    found: dict[str, list[str]] = {}
-    for text in where or ():
-        dimension, equals, value = text.partition("=")
-        if not equals:
-            raise CommandError(f"--where {text!r}: expected a dimension and its value, such as feature=chat")
-        found.setdefault(dimension.strip(), []).append(value)
-    return found
 
 
 def read_spend(
