@@ -17,6 +17,7 @@ from starlette.routing import Route
 
 from tests.instrumentation.doubles import Answer, Answering, Receiver
 from tests.instrumentation.endpoints import Endpoints
+from tests.instrumentation.vendors_double import VendorsDouble
 
 
 @pytest.fixture(scope="session")
@@ -88,3 +89,23 @@ def answering() -> Iterator[Callable[[Answer], Answering]]:
             return Answering(servers.enter_context(Server(app, log_level="critical")).url, bodies)
 
         yield start
+
+
+@pytest.fixture(scope="session")
+def _vendors() -> Iterator[tuple[str, VendorsDouble]]:
+    double = VendorsDouble()
+    with Server(double.app, log_level="critical") as server:
+        yield server.url, double
+
+
+@pytest.fixture
+def vendors_double(_vendors: tuple[str, VendorsDouble]) -> VendorsDouble:
+    """Mistral, Cohere and Bedrock; asked nothing when the test begins."""
+    _vendors[1].asked.clear()
+    return _vendors[1]
+
+
+@pytest.fixture
+def vendors_url(_vendors: tuple[str, VendorsDouble], vendors_double: VendorsDouble) -> str:
+    """Where they are."""
+    return _vendors[0]

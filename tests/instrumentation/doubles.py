@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import gzip
 import importlib
+import inspect
 import json
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
@@ -150,7 +150,7 @@ def sse(*events: dict[str, Any], done: bool = True) -> Response:
 
 async def settled(value: Any) -> Any:
     """The value, awaited where it has to be: one test body for clients of both kinds."""
-    return await value if asyncio.iscoroutine(value) else value
+    return await value if inspect.isawaitable(value) else value
 
 
 async def items(stream: Any) -> AsyncIterator[Any]:

@@ -5,20 +5,20 @@ from __future__ import annotations
 import asyncio
 import gc
 import importlib.metadata
-import inspect
 import itertools
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
-import outlay
 import pytest
 from google import genai
 from google.genai import errors
 from outlay_collector.serving import Server
 
-from tests.instrumentation.doubles import Receiver, items
+from tests.instrumentation.beside import Beside, cancelled, played_beside, scene
+from tests.instrumentation.doubles import Receiver, items, settled
 from tests.instrumentation.google_double import PIECE, GoogleDouble
 
 pytestmark = pytest.mark.filterwarnings("ignore:Inheritance class AiohttpClientSession:DeprecationWarning")
@@ -74,45 +74,10 @@ def google(request: pytest.FixtureRequest, _google: tuple[str, GoogleDouble]) ->
     return Google(url, double, request.param)
 
 
-Play = Callable[[], Awaitable[Any]]
-Beside = Callable[..., Awaitable[dict[str, Any]]]
-
-
 @pytest.fixture
-def beside(receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> Iterator[Beside]:
-    """Plays without Outlay and with it, sees that the application noticed no difference, and gives the span's data.
-
-    `fails` is what the play has to raise, if anything.
-    """
+def beside(receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> Beside:
     monkeypatch.setenv("OUTLAY_STRICT", "1")
-
-    async def play(played: Play, fails: tuple[type[BaseException], ...] = ()) -> dict[str, Any]:
-        without = await _outcome(played)
-        assert without[0] == "returned" if not fails else issubclass(without[1], fails), without
-        outlay.instrument(endpoint=receiver.url)
-        assert await _outcome(played) == without
-        await _sweep()
-        return receiver.only_call()
-
-    yield play
-    outlay.uninstrument()
-
-
-async def _outcome(played: Play) -> Any:
-    try:
-        return "returned", await played()
-    except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - whatever comes is what is compared
-        return "raised", type(error), str(error), type(error.__cause__), type(error.__context__)
-
-
-async def _settled(value: Any) -> Any:
-    return await value if inspect.isawaitable(value) else value
-
-
-async def _sweep() -> None:
-    """Let the event loop close the asynchronous generators that were dropped, one inside the other."""
-    for _ in range(40):
-        await asyncio.sleep(0)
+    return partial(played_beside, receiver, ())
 
 
 _sessions = itertools.count()
@@ -122,29 +87,25 @@ def config(scene: str, **more: Any) -> dict[str, Any]:
     return {"http_options": {"headers": {"x-scene": scene, "x-session": str(next(_sessions))}}, **more}
 
 
-def scene(*words: str) -> str:
-    return ",".join(filter(None, words))
-
-
 # Whole answers.
 
 
 async def _generate(client: Any, setting: str) -> Any:
-    return await _settled(client.models.generate_content(model=MODEL, contents=QUESTION, config=config(setting)))
+    return await settled(client.models.generate_content(model=MODEL, contents=QUESTION, config=config(setting)))
 
 
 async def _chat(client: Any, setting: str) -> Any:
-    return await _settled(client.chats.create(model=MODEL, config=config(setting)).send_message(QUESTION))
+    return await settled(client.chats.create(model=MODEL, config=config(setting)).send_message(QUESTION))
 
 
 async def _raw(client: Any, setting: str) -> Any:
     asked = config(setting, should_return_http_response=True)
-    return await _settled(client.models.generate_content(model=MODEL, contents=QUESTION, config=asked))
+    return await settled(client.models.generate_content(model=MODEL, contents=QUESTION, config=asked))
 
 
 async def _embed(client: Any, setting: str) -> Any:
     asked = config(setting)
-    return await _settled(client.models.embed_content(model="gemini-embedding-2", contents=[QUESTION], config=asked))
+    return await settled(client.models.embed_content(model="gemini-embedding-2", contents=[QUESTION], config=asked))
 
 
 UNARY: Final = {"generate_content": _generate, "chat": _chat, "raw": _raw}
@@ -226,11 +187,11 @@ async def test_a_refused_call_is_one_span_that_cost_nothing(
 
 async def _generate_stream(client: Any, setting: str) -> Any:
     stream = client.models.generate_content_stream(model=MODEL, contents=QUESTION, config=config(setting))
-    return await _settled(stream)
+    return await settled(stream)
 
 
 async def _chat_stream(client: Any, setting: str) -> Any:
-    return await _settled(client.chats.create(model=MODEL, config=config(setting)).send_message_stream(QUESTION))
+    return await settled(client.chats.create(model=MODEL, config=config(setting)).send_message_stream(QUESTION))
 
 
 STREAMED: Final = {"generate_content_stream": _generate_stream, "chat stream": _chat_stream}
@@ -345,7 +306,7 @@ async def _close_after_one(way: str, counts: str, google: Google, beside: Beside
         async def play() -> str:
             stream = await STREAMED[way](client, scene(counts, "wait"))
             first = await anext(aiter(stream)) if hasattr(stream, "__aiter__") else next(stream)
-            await _settled(stream.aclose() if hasattr(stream, "aclose") else stream.close())
+            await settled(stream.aclose() if hasattr(stream, "aclose") else stream.close())
             return str(first.text)
 
         return await beside(play)
@@ -379,20 +340,7 @@ async def test_a_cancelled_stream_is_one_span_with_an_estimated_cost(
     way: str, counts: str, google: Google, beside: Beside
 ) -> None:
     async with google.client() as client:
-
-        async def play() -> None:
-            waiting = asyncio.Event()
-
-            async def consume() -> None:
-                async for _ in await STREAMED[way](client, scene(counts, "wait")):
-                    waiting.set()
-
-            task = asyncio.create_task(consume())
-            await waiting.wait()
-            await asyncio.sleep(0.02)
-            task.cancel()
-            await task
-
+        play = cancelled(lambda: STREAMED[way](client, scene(counts, "wait")))
         call = await beside(play, fails=(asyncio.CancelledError,))
     assert call["outlay.stream.end"] == "cancelled"
     assert call["outlay.cost.status"] == "estimated"

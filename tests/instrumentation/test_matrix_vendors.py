@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import gc
-import re
-from collections.abc import Awaitable, Callable, Iterator
+from functools import partial
 from typing import Any, Final
 
-import outlay
 import pytest
 from botocore.exceptions import ClientError
 from cohere.core.api_error import ApiError
 from mistralai.client.errors import MistralError
-from outlay_collector.serving import Server
 
-from tests.instrumentation.doubles import Receiver, items
-from tests.instrumentation.vendors import VENDORS, Vendor, awaited
-from tests.instrumentation.vendors_double import CHUNKS, VendorsDouble
+from tests.instrumentation.beside import Beside, cancelled, played_beside, scene
+from tests.instrumentation.doubles import Receiver, items, settled
+from tests.instrumentation.vendors import VENDORS, Vendor
+from tests.instrumentation.vendors_double import CHUNKS
 
 # Nano-USD. Mistral Large: $0.50 in, $0.05 read from the cache, $1.50 out, each a million tokens; Command A: $2.50 and
 # $10, nothing apart for what is cached; Nova Lite: $0.06, $0.015 and $0.24.
@@ -34,64 +31,10 @@ TYPES: Final = {"mistral": "429", "cohere": "429", "boto3": "ThrottlingException
 """What makes an error of a refusal only once the response is back says its status."""
 
 
-@pytest.fixture(scope="module")
-def _vendors() -> Iterator[tuple[str, VendorsDouble]]:
-    double = VendorsDouble()
-    with Server(double.app, log_level="critical") as server:
-        yield server.url, double
-
-
 @pytest.fixture
-def url(_vendors: tuple[str, VendorsDouble]) -> str:
-    _vendors[1].asked.clear()
-    return _vendors[0]
-
-
-Play = Callable[[], Awaitable[Any]]
-Beside = Callable[..., Awaitable[dict[str, Any]]]
-
-
-@pytest.fixture
-def beside(receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> Iterator[Beside]:
-    """Plays without Outlay and with it, sees that the application noticed no difference, and gives the span's data.
-
-    `fails` is what the play has to raise, if anything; `drops` whether it leaves something to be collected.
-    """
+def beside(receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> Beside:
     monkeypatch.setenv("OUTLAY_STRICT", "1")
-
-    async def play(played: Play, fails: tuple[type[BaseException], ...] = (), drops: bool = False) -> dict[str, Any]:
-        without = await _outcome(played)
-        await _sweep(drops)
-        assert without[0] == "returned" if not fails else issubclass(without[1], fails), without
-        outlay.instrument("mistral", "cohere", "boto3", endpoint=receiver.url)
-        assert await _outcome(played) == without
-        await _sweep(drops)
-        return receiver.only_call()
-
-    yield play
-    outlay.uninstrument()
-
-
-async def _outcome(played: Play) -> Any:
-    try:
-        return "returned", await played()
-    except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - whatever it is has to be the same
-        return "raised", type(error), _undated(str(error)), type(error.__cause__), type(error.__context__)
-
-
-async def _sweep(drops: bool) -> None:
-    """Let the event loop close the asynchronous generators that were dropped, one inside the other, and collect what
-    holds itself, as botocore's streams do."""
-    for _ in range(20):
-        await asyncio.sleep(0)
-    if drops:
-        gc.collect()
-        for _ in range(20):
-            await asyncio.sleep(0)
-
-
-def scene(*words: str) -> str:
-    return ",".join(filter(None, words))
+    return partial(played_beside, receiver, ("mistral", "cohere", "boto3"))
 
 
 every_vendor = pytest.mark.parametrize("vendor", VENDORS, ids=lambda vendor: vendor.name)
@@ -99,11 +42,6 @@ leaves_a_stream = pytest.mark.filterwarnings(
     "ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning"
 )
 every_count = pytest.mark.parametrize("counts", ["", "cache", "none"], ids=["usage", "cache usage", "no usage"])
-
-
-def _undated(message: str) -> str:
-    """An error in words without the time of its answer, which Cohere's SDK puts into them."""
-    return re.sub(r"'date': '[^']*'", "", message)
 
 
 def seen(answer: Any) -> Any:
@@ -126,12 +64,12 @@ def estimate(vendor: Vendor, chunks: int) -> int:
 @every_vendor
 @every_count
 async def test_an_answered_call_is_one_span_with_the_providers_counts(
-    vendor: Vendor, counts: str, url: str, beside: Beside
+    vendor: Vendor, counts: str, vendors_url: str, beside: Beside
 ) -> None:
-    async with vendor.client(url) as client:
+    async with vendor.client(vendors_url) as client:
 
         async def play() -> Any:
-            return seen(await awaited(vendor.ask(client, counts)))
+            return seen(await settled(vendor.ask(client, counts)))
 
         call = await beside(play)
     assert "error.type" not in call
@@ -149,11 +87,11 @@ async def test_an_answered_call_is_one_span_with_the_providers_counts(
 
 
 @every_vendor
-async def test_a_refused_call_is_one_span_that_cost_nothing(vendor: Vendor, url: str, beside: Beside) -> None:
-    async with vendor.client(url) as client:
+async def test_a_refused_call_is_one_span_that_cost_nothing(vendor: Vendor, vendors_url: str, beside: Beside) -> None:
+    async with vendor.client(vendors_url) as client:
 
         async def play() -> Any:
-            return await awaited(vendor.ask(client, "429"))
+            return await settled(vendor.ask(client, "429"))
 
         call = await beside(play, fails=(REFUSALS[vendor.family],))
     assert call["error.type"] == TYPES[vendor.family]
@@ -167,12 +105,12 @@ async def test_a_refused_call_is_one_span_that_cost_nothing(vendor: Vendor, url:
 @every_vendor
 @every_count
 async def test_a_drained_stream_is_one_span_with_the_counts_of_its_end(
-    vendor: Vendor, counts: str, url: str, beside: Beside
+    vendor: Vendor, counts: str, vendors_url: str, beside: Beside
 ) -> None:
-    async with vendor.client(url) as client:
+    async with vendor.client(vendors_url) as client:
 
         async def play() -> Any:
-            stream = await awaited(vendor.stream(client, counts))
+            stream = await settled(vendor.stream(client, counts))
             return type(stream), [seen(item) async for item in items(stream)]
 
         call = await beside(play)
@@ -191,14 +129,14 @@ async def test_a_drained_stream_is_one_span_with_the_counts_of_its_end(
 @every_vendor
 @every_count
 async def test_a_stream_that_breaks_is_one_span_with_an_estimated_cost(
-    vendor: Vendor, counts: str, url: str, beside: Beside
+    vendor: Vendor, counts: str, vendors_url: str, beside: Beside
 ) -> None:
     taken: list[Any] = []
-    async with vendor.client(url) as client:
+    async with vendor.client(vendors_url) as client:
 
         async def play() -> None:
             taken.clear()
-            async for item in items(await awaited(vendor.stream(client, scene(counts, "cut")))):
+            async for item in items(await settled(vendor.stream(client, scene(counts, "cut")))):
                 taken.append(item)
 
         call = await beside(play, fails=(Exception,))
@@ -211,8 +149,10 @@ async def test_a_stream_that_breaks_is_one_span_with_an_estimated_cost(
 
 @pytest.mark.parametrize("vendor", [v for v in VENDORS if v.family == "boto3"], ids=lambda vendor: vendor.name)
 @leaves_a_stream
-async def test_an_error_the_provider_sends_in_a_stream_ends_it(vendor: Vendor, url: str, beside: Beside) -> None:
-    async with vendor.client(url) as client:
+async def test_an_error_the_provider_sends_in_a_stream_ends_it(
+    vendor: Vendor, vendors_url: str, beside: Beside
+) -> None:
+    async with vendor.client(vendors_url) as client:
 
         async def play() -> None:
             async for _ in items(vendor.stream(client, "error")):
@@ -237,14 +177,14 @@ class Trouble(Exception):
 @every_count
 @leaves_a_stream
 async def test_a_stream_whose_consumer_raises_is_one_span_with_an_estimated_cost(
-    vendor: Vendor, counts: str, url: str, beside: Beside
+    vendor: Vendor, counts: str, vendors_url: str, beside: Beside
 ) -> None:
     _skip_what_reads_on(vendor)
     trouble = Trouble("the consumer is out of order")
-    async with vendor.client(url) as client:
+    async with vendor.client(vendors_url) as client:
 
         async def play() -> None:
-            async for _ in items(await awaited(vendor.stream(client, scene(counts, "wait")))):
+            async for _ in items(await settled(vendor.stream(client, scene(counts, "wait")))):
                 raise trouble
 
         async def raises() -> str:
@@ -266,15 +206,15 @@ async def test_a_stream_whose_consumer_raises_is_one_span_with_an_estimated_cost
 @pytest.mark.parametrize("chunks", [0, 1])
 @leaves_a_stream
 async def test_an_abandoned_stream_is_one_span_with_an_estimated_cost(
-    vendor: Vendor, counts: str, chunks: int, url: str, beside: Beside
+    vendor: Vendor, counts: str, chunks: int, vendors_url: str, beside: Beside
 ) -> None:
     if vendor.family == "cohere" and not chunks:
         pytest.skip("a generator: nothing is sent before it is asked for its first event")
     _skip_what_reads_on(vendor)
-    async with vendor.client(url) as client:
+    async with vendor.client(vendors_url) as client:
 
         async def play() -> str:
-            stream = await awaited(vendor.stream(client, scene(counts, "wait")))
+            stream = await settled(vendor.stream(client, scene(counts, "wait")))
             if chunks:
                 await anext(items(stream))
             return "left"
@@ -289,20 +229,20 @@ async def test_an_abandoned_stream_is_one_span_with_an_estimated_cost(
 @every_count
 @leaves_a_stream
 async def test_a_closed_stream_is_one_span_with_an_estimated_cost(
-    vendor: Vendor, counts: str, url: str, beside: Beside, request: pytest.FixtureRequest
+    vendor: Vendor, counts: str, vendors_url: str, beside: Beside, request: pytest.FixtureRequest
 ) -> None:
     _skip_what_reads_on(vendor)
     if vendor.family == "cohere":
         reason = "Cohere's stream is a generator, and closing one looks the same from inside as dropping it"
         request.applymarker(pytest.mark.xfail(reason=reason, strict=True))
-    async with vendor.client(url) as client:
+    async with vendor.client(vendors_url) as client:
 
         async def play() -> str:
-            stream = await awaited(vendor.stream(client, scene(counts, "wait")))
+            stream = await settled(vendor.stream(client, scene(counts, "wait")))
             taken = items(stream)
             await anext(taken)
             await taken.aclose()
-            await awaited(getattr(stream, "aclose", stream.close)())
+            await settled(getattr(stream, "aclose", stream.close)())
             return "closed"
 
         call = await beside(play)
@@ -314,23 +254,10 @@ async def test_a_closed_stream_is_one_span_with_an_estimated_cost(
 @pytest.mark.parametrize("vendor", [v for v in VENDORS if v.is_async], ids=lambda vendor: vendor.name)
 @every_count
 async def test_a_cancelled_stream_is_one_span_with_an_estimated_cost(
-    vendor: Vendor, counts: str, url: str, beside: Beside
+    vendor: Vendor, counts: str, vendors_url: str, beside: Beside
 ) -> None:
-    async with vendor.client(url) as client:
-
-        async def play() -> None:
-            waiting = asyncio.Event()
-
-            async def consume() -> None:
-                async for _ in items(await awaited(vendor.stream(client, scene(counts, "wait")))):
-                    waiting.set()
-
-            task = asyncio.create_task(consume())
-            await waiting.wait()
-            await asyncio.sleep(0.02)
-            task.cancel()
-            await task
-
+    async with vendor.client(vendors_url) as client:
+        play = cancelled(lambda: settled(vendor.stream(client, scene(counts, "wait"))))
         call = await beside(play, fails=(asyncio.CancelledError,))
     assert call["outlay.stream.end"] == "cancelled"
     assert call["outlay.cost.status"] == "estimated"

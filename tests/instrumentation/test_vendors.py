@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import boto3
@@ -21,31 +21,11 @@ from mistralai.client.models import File
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
-from outlay_collector.serving import Server
 from starlette.responses import Response, StreamingResponse
 
-from tests.instrumentation.doubles import Answer, Answering, Receiver
-from tests.instrumentation.vendors import NOVA, TURNS, VENDORS, Vendor, awaited, bedrock, headers
+from tests.instrumentation.doubles import Answer, Answering, Receiver, settled
+from tests.instrumentation.vendors import NOVA, TURNS, VENDORS, Vendor, bedrock, headers
 from tests.instrumentation.vendors_double import VendorsDouble
-
-
-@pytest.fixture(scope="module")
-def _vendors() -> Iterator[tuple[str, VendorsDouble]]:
-    double = VendorsDouble()
-    with Server(double.app, log_level="critical") as server:
-        yield server.url, double
-
-
-@pytest.fixture
-def double(_vendors: tuple[str, VendorsDouble]) -> VendorsDouble:
-    _vendors[1].asked.clear()
-    return _vendors[1]
-
-
-@pytest.fixture
-def url(_vendors: tuple[str, VendorsDouble], double: VendorsDouble) -> str:
-    return _vendors[0]
-
 
 every_vendor = pytest.mark.parametrize("vendor", VENDORS, ids=lambda vendor: vendor.name)
 
@@ -56,12 +36,12 @@ def _named(name: str) -> Vendor:
 
 @every_vendor
 async def test_a_call_with_two_retries_is_one_span_with_three_attempts(
-    vendor: Vendor, url: str, instrumented: Receiver, monkeypatch: pytest.MonkeyPatch
+    vendor: Vendor, vendors_url: str, instrumented: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("cohere.core.http_client.MAX_RETRY_DELAY_SECONDS", 0.01)
     monkeypatch.setattr("botocore.retries.standard.ExponentialBackoff._MAX_BACKOFF", 0.01, raising=False)
-    async with vendor.client(url, retries=2) as client:
-        await awaited(vendor.ask(client, "429x2"))
+    async with vendor.client(vendors_url, retries=2) as client:
+        await settled(vendor.ask(client, "429x2"))
     call = instrumented.only_call()
     attempts = json.loads(call["outlay.attempts"])
     assert [attempt["status"] for attempt in attempts] == [429, 429, 200]
@@ -71,9 +51,9 @@ async def test_a_call_with_two_retries_is_one_span_with_three_attempts(
     assert "error.type" not in call
 
 
-async def test_mistrals_headroom_is_by_the_minute(url: str, instrumented: Receiver) -> None:
+async def test_mistrals_headroom_is_by_the_minute(vendors_url: str, instrumented: Receiver) -> None:
     vendor = _named("mistral chat")
-    async with vendor.client(url) as client:
+    async with vendor.client(vendors_url) as client:
         vendor.ask(client, "")
     call = instrumented.only_call()
     assert (call["outlay.ratelimit.requests.limit"], call["outlay.ratelimit.requests.remaining"]) == (60, 57)
@@ -83,17 +63,17 @@ async def test_mistrals_headroom_is_by_the_minute(url: str, instrumented: Receiv
 
 @every_vendor
 async def test_what_a_budget_refuses_is_not_sent(
-    vendor: Vendor, url: str, double: VendorsDouble, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+    vendor: Vendor, vendors_url: str, vendors_double: VendorsDouble, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OUTLAY_BUDGETS_REQUIRED", "1")
     monkeypatch.setenv("OUTLAY_ENDPOINT", receiver.url)  # which knows no budgets
     outlay.instrument()
     monkeypatch.undo()
-    async with vendor.client(url) as client:
+    async with vendor.client(vendors_url) as client:
         with pytest.raises(outlay.BudgetExceeded):
-            await awaited(vendor.ask(client, ""))
+            await settled(vendor.ask(client, ""))
     outlay.uninstrument()
-    assert double.asked == []
+    assert vendors_double.asked == []
 
 
 MISTRAL: dict[str, tuple[Callable[[Any], Any], str, int | None]] = {
@@ -126,9 +106,9 @@ MISTRAL: dict[str, tuple[Callable[[Any], Any], str, int | None]] = {
 
 
 @pytest.mark.parametrize("api", MISTRAL)
-async def test_every_api_of_mistral_is_one_span(api: str, url: str, instrumented: Receiver) -> None:
+async def test_every_api_of_mistral_is_one_span(api: str, vendors_url: str, instrumented: Receiver) -> None:
     ask, operation, nano_usd = MISTRAL[api]
-    async with _named("mistral chat").client(url) as client:
+    async with _named("mistral chat").client(vendors_url) as client:
         ask(client)
     call = instrumented.only_call()
     assert call["gen_ai.operation.name"] == operation
@@ -152,21 +132,21 @@ async def test_every_api_of_mistral_is_one_span(api: str, url: str, instrumented
     ids=["embed", "rerank"],
 )
 async def test_embeddings_and_searches_of_cohere_are_priced(
-    ask: Callable[[Any], Any], operation: str, nano_usd: int, url: str, instrumented: Receiver
+    ask: Callable[[Any], Any], operation: str, nano_usd: int, vendors_url: str, instrumented: Receiver
 ) -> None:
-    async with _named("cohere v2").client(url) as client:
+    async with _named("cohere v2").client(vendors_url) as client:
         ask(client)
     call = instrumented.only_call()
     assert call["gen_ai.operation.name"] == operation
     assert call["outlay.cost.nano_usd"] == nano_usd
 
 
-async def test_mistrals_own_tracing_makes_no_second_span(url: str, instrumented: Receiver) -> None:
+async def test_mistrals_own_tracing_makes_no_second_span(vendors_url: str, instrumented: Receiver) -> None:
     exporter = InMemorySpanExporter()
     provider = TracerProvider()
     provider.add_span_processor(SimpleSpanProcessor(exporter))
     vendor = _named("mistral chat")
-    async with vendor.client(url) as client:
+    async with vendor.client(vendors_url) as client:
         hooks = client.sdk_configuration.__dict__["_hooks"]
         (hook,) = [each for each in hooks.before_request_hooks if isinstance(each, tracing.TracingHook)]
         hook.tracer_provider = provider
@@ -205,9 +185,9 @@ def _close(body: Any) -> bytes:
 
 @pytest.mark.parametrize("read", [_read_all, _read_in_pieces, _read_by_chunks, _read_inside, _read_exactly])
 def test_the_body_of_invoke_model_is_read_as_the_application_reads_it(
-    read: Callable[[Any], bytes], url: str, instrumented: Receiver
+    read: Callable[[Any], bytes], vendors_url: str, instrumented: Receiver
 ) -> None:
-    client = bedrock(url, 0)
+    client = bedrock(vendors_url, 0)
     client.chosen.update(headers("cache"))
     answer = client.invoke_model(modelId=NOVA, body=json.dumps({"messages": []}))
     body = answer["body"]
@@ -259,9 +239,9 @@ def test_the_body_of_invoke_model_is_read_where_the_application_goes_below_it(
 @pytest.mark.parametrize("leave", [_close, lambda body: None], ids=["closed", "dropped"])
 @pytest.mark.filterwarnings("ignore::ResourceWarning")
 def test_a_body_nobody_reads_is_counted_by_bedrocks_headers(
-    leave: Callable[[Any], Any], url: str, instrumented: Receiver
+    leave: Callable[[Any], Any], vendors_url: str, instrumented: Receiver
 ) -> None:
-    client = bedrock(url, 0)
+    client = bedrock(vendors_url, 0)
     client.chosen.update(headers("cache"))
     leave(client.invoke_model(modelId=NOVA, body=json.dumps({"messages": []}))["body"])
     call = instrumented.only_call()
@@ -270,11 +250,11 @@ def test_a_body_nobody_reads_is_counted_by_bedrocks_headers(
     assert call["outlay.cost.nano_usd"] == 24_000 + 9_000 + 4_800
 
 
-def test_other_services_of_aws_are_left_alone(url: str, instrumented: Receiver) -> None:
+def test_other_services_of_aws_are_left_alone(vendors_url: str, instrumented: Receiver) -> None:
     client = boto3.client(
         "sts",
         region_name="us-east-1",
-        endpoint_url=url,
+        endpoint_url=vendors_url,
         aws_access_key_id="none",
         aws_secret_access_key="none",
         config=Config(retries={"total_max_attempts": 1}),

@@ -18,16 +18,11 @@ from mistralai.client import Mistral
 from mistralai.client.utils import BackoffStrategy, RetryConfig
 from pydantic import BaseModel
 
+from tests.instrumentation.doubles import settled
+
 QUESTION: Final = "Which rivers end in the Black Sea? Name them all."
 TURNS: Final = [{"role": "user", "content": QUESTION}]
 NOVA: Final = "amazon.nova-lite-v1:0"
-
-
-async def awaited(value: Any) -> Any:
-    """The value, awaited where it has to be; a generator is none of that."""
-    return await value if inspect.isawaitable(value) else value
-
-
 _COHERE_STREAMS: Final = inspect.getsource(cohere.base_client)
 _sessions = itertools.count()
 
@@ -118,7 +113,7 @@ def _mistral_vendors() -> list[Vendor]:
 
 async def _close_cohere(client: Any) -> None:
     http = client._client_wrapper.httpx_client.httpx_client
-    await awaited(http.aclose() if hasattr(http, "aclose") else http.close())
+    await settled(http.aclose() if hasattr(http, "aclose") else http.close())
 
 
 def _cohere_vendor(version: str, is_async: bool) -> Vendor:
