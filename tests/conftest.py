@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import signal
 import subprocess
 import sys
@@ -11,6 +12,7 @@ import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import httpx2
@@ -31,6 +33,19 @@ def shared() -> Path:
     if not folder.is_dir():
         pytest.skip(f"the reference data is not beside this checkout ({folder.name}/ is missing)")
     return folder
+
+
+@pytest.fixture(scope="session")
+def coverage_script() -> ModuleType:
+    """The script that reads recordings, so that its tests and its figures are of the same code."""
+    file = REPOSITORY / "scripts" / "recordings_coverage.py"
+    spec = importlib.util.spec_from_file_location("recordings_coverage", file)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 from datetime import datetime
 from pathlib import Path
 from types import ModuleType
@@ -290,19 +288,6 @@ def test_a_walk_survives_what_is_no_request() -> None:
 
 def cost(nano_usd: int) -> Cost:
     return Cost(nano_usd=nano_usd, status=CostStatus.EXACT)
-
-
-@pytest.fixture(scope="module")
-def coverage_script() -> ModuleType:
-    """The script that reads recordings, so that its figures and these are of the same code."""
-    file = Path(__file__).parents[2] / "scripts" / "recordings_coverage.py"
-    spec = importlib.util.spec_from_file_location("recordings_coverage", file)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
 
 
 CUT_SHORT = {"bedrock.invoke_model.a204d929b575", "bedrock.invoke_model.b21ede06e48f"}

@@ -17,6 +17,7 @@ from outlay_collector.store.migrate import migrate
 from sqlalchemy import Engine
 from sqlmodel import SQLModel
 
+from tests.collector.ledgers import Ledgers
 from tests.collector.sending import NOW_NS
 
 if TYPE_CHECKING:
@@ -68,6 +69,16 @@ def engine(database_url: str) -> Iterator[Engine]:
     migrate(engine)
     yield engine
     engine.dispose()
+
+
+@pytest.fixture(scope="module")
+def two_ledgers(_migrated_sqlite: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ledgers]:
+    """One that is to be summed up, and one that never is. What the last test left is in them: `ledgers.emptied`."""
+    folder = tmp_path_factory.mktemp("ledgers")
+    one, other = (open_engine(f"sqlite:///{shutil.copy(_migrated_sqlite, folder / name)}") for name in ("one", "other"))
+    yield one, other
+    one.dispose()
+    other.dispose()
 
 
 @pytest.fixture

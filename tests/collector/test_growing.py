@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
-import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from outlay.prices import PriceBook
@@ -15,17 +13,14 @@ from outlay_collector.ingest import read_batch
 from outlay_collector.periods import INTERVALS, edges, to_ns
 from outlay_collector.rolling import grow_all, sum_up_all
 from outlay_collector.store.claiming import claim_open
-from outlay_collector.store.engine import open_engine
 from outlay_collector.store.growing import grow
-from outlay_collector.store.migrate import migrate
-from outlay_collector.store.query import CallsQuery, UsageQuery
+from outlay_collector.store.query import UsageQuery
 from outlay_collector.store.rollups import HOUR_NS, LENGTHS_NS, MINUTE_NS, PERIODS, QUARTER_NS, Kept
 from outlay_collector.store.segments import Listed, Segment, plan
 from outlay_collector.store.sql import SqlStore
 from outlay_collector.store.summing import FEWEST, Fewest
 from outlay_collector.store.verifying import verify
-from sqlalchemy import Connection, Engine, delete, event, select
-from sqlmodel import SQLModel
+from sqlalchemy import Connection, Engine, event, select
 
 from tests.collector.sending import BOTH_BACKENDS, Sent, body_of, chat
 from tests.collector.spoiling import add_to_rollups
@@ -71,17 +66,6 @@ def held(engine: Engine) -> list[tuple[int | None, Kept]]:
         return [(held_id, Kept(kept)) for held_id, kept in rows]
 
 
-@pytest.fixture(scope="module")
-def two_ledgers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Engine, Engine]]:
-    """One that grows, and one in which nothing is ever summed up."""
-    engines = [open_engine(f"sqlite:///{tmp_path_factory.mktemp('ledger')}/outlay.db") for _ in range(2)]
-    for engine in engines:
-        migrate(engine)
-    yield engines[0], engines[1]
-    for engine in engines:
-        engine.dispose()
-
-
 sents = st.builds(
     lambda n, at_s, told_by, user, feature: call(n, at_s, told_by, user, **{"outlay.feature": feature}),
     n=st.integers(1, 30),
@@ -114,13 +98,9 @@ queries = st.builds(
 )
 @settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
 def test_what_is_held_and_what_came_since_equal_the_calls(
-    two_ledgers: tuple[Engine, Engine], rounds: list[tuple[list[Sent], str, Fewest]], asked: list[UsageQuery]
+    two_ledgers: Ledgers, rounds: list[tuple[list[Sent], str, Fewest]], asked: list[UsageQuery]
 ) -> None:
-    growing, plain = two_ledgers
-    for engine in two_ledgers:
-        with engine.begin() as connection:
-            for name in ("rollups", "rollup_periods", "reports", "calls"):
-                connection.execute(delete(SQLModel.metadata.tables[name]))
+    growing, _ = emptied(two_ledgers)
     for sent, then, fewest in rounds:
         for engine in two_ledgers:
             SqlStore(engine).write(reports(*sent), WRITTEN)
@@ -129,12 +109,7 @@ def test_what_is_held_and_what_came_since_equal_the_calls(
         elif then:
             sum_up_all(growing, OVER, fewest=fewest)
         assert verify(growing) == []
-    for query in asked:
-        assert SqlStore(growing).usage(query) == SqlStore(plain).usage(query)
-        listed = CallsQuery(limit=3, from_ns=query.from_ns, to_ns=query.to_ns, filters=query.filters)
-        assert [each["bill_key"] for each in SqlStore(growing).calls(listed)] == [
-            each["bill_key"] for each in SqlStore(plain).calls(listed)
-        ]
+    assert_equal_answers(two_ledgers, asked)
 
 
 @BOTH_BACKENDS

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
-import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from outlay.prices import PriceBook
@@ -14,9 +13,7 @@ from outlay_collector.ingest import read_batch
 from outlay_collector.periods import INTERVALS, Interval, edges, to_ns
 from outlay_collector.rolling import sum_up_all
 from outlay_collector.store.claiming import claim_stale
-from outlay_collector.store.engine import open_engine
-from outlay_collector.store.migrate import migrate
-from outlay_collector.store.query import CallsQuery, UsageQuery
+from outlay_collector.store.query import UsageQuery
 from outlay_collector.store.rollups import (
     DAY_NS,
     HOUR_NS,
@@ -33,9 +30,9 @@ from outlay_collector.store.sql import SqlStore
 from outlay_collector.store.summing import Fewest, forget_details, sum_up
 from outlay_collector.store.verifying import verify
 from sqlalchemy import Connection, Engine, delete, event, func, select, update
-from sqlmodel import SQLModel
 
 from tests.collector.fewest import ANY, FEW
+from tests.collector.ledgers import Ledgers, assert_equal_answers, emptied
 from tests.collector.sending import BOTH_BACKENDS, NOW_NS, Sent, body_of, chat
 from tests.collector.spoiling import add_to_rollups
 
@@ -114,30 +111,15 @@ queries = st.builds(
 )
 
 
-@pytest.fixture(scope="module")
-def two_ledgers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Engine, Engine]]:
-    """One that is summed up, and one that never is."""
-    engines = [open_engine(f"sqlite:///{tmp_path_factory.mktemp('ledger')}/outlay.db") for _ in range(2)]
-    for engine in engines:
-        migrate(engine)
-    yield engines[0], engines[1]
-    for engine in engines:
-        engine.dispose()
-
-
 @given(
     st.lists(st.tuples(st.lists(sents, max_size=8), st.sampled_from([None, ANY, FEW])), max_size=4),
     st.lists(queries, min_size=3, max_size=8),
 )
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 def test_rollups_equal_calls_at_any_moment(
-    two_ledgers: tuple[Engine, Engine], rounds: list[tuple[list[Sent], Fewest | None]], asked: list[UsageQuery]
+    two_ledgers: Ledgers, rounds: list[tuple[list[Sent], Fewest | None]], asked: list[UsageQuery]
 ) -> None:
-    summed, plain = two_ledgers
-    for engine in two_ledgers:
-        with engine.begin() as connection:
-            for name in ("rollups", "rollup_periods", "reports", "calls"):
-                connection.execute(delete(SQLModel.metadata.tables[name]))
+    summed, _ = emptied(two_ledgers)
     for sent, fewest in rounds:
         for engine in two_ledgers:
             SqlStore(engine).write(reports(*sent), NOW_NS)  # type: ignore[arg-type]  # of Report
@@ -145,12 +127,7 @@ def test_rollups_equal_calls_at_any_moment(
             sum_up_all(summed, BEGIN + 9 * DAY_NS, fewest=fewest)
             forget_details(summed, BEGIN + 5 * DAY_NS)
             assert verify(summed) == []
-    for query in asked:
-        assert SqlStore(summed).usage(query) == SqlStore(plain).usage(query)
-        listed = CallsQuery(limit=3, from_ns=query.from_ns, to_ns=query.to_ns, filters=query.filters)
-        assert [call["bill_key"] for call in SqlStore(summed).calls(listed)] == [
-            call["bill_key"] for call in SqlStore(plain).calls(listed)
-        ]
+    assert_equal_answers(two_ledgers, asked)
 
 
 @BOTH_BACKENDS

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 from collections.abc import Callable, Iterable, Mapping
-from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
@@ -61,16 +57,3 @@ def quantities(read: Read) -> Callable[..., dict[str, Any]]:
 
 def nonzero(usage: Usage) -> dict[str, Any]:
     return {unit: quantity for unit, quantity in usage.quantities.items() if quantity}
-
-
-@pytest.fixture(scope="session")
-def coverage_script() -> ModuleType:
-    """The script that reads recordings, so that its tests and its figures are of the same code."""
-    file = Path(__file__).parents[2] / "scripts" / "recordings_coverage.py"
-    spec = importlib.util.spec_from_file_location("recordings_coverage", file)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
