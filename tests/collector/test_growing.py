@@ -15,13 +15,15 @@ from outlay_collector.rolling import grow_all, sum_up_all
 from outlay_collector.store.claiming import claim_open
 from outlay_collector.store.growing import grow
 from outlay_collector.store.query import UsageQuery
-from outlay_collector.store.rollups import HOUR_NS, LENGTHS_NS, MINUTE_NS, PERIODS, QUARTER_NS, Kept
+from outlay_collector.store.rollups import HOUR_NS, MINUTE_NS, PERIODS, QUARTER_NS, Kept
 from outlay_collector.store.segments import Listed, Segment, plan
 from outlay_collector.store.sql import SqlStore
 from outlay_collector.store.summing import FEWEST, Fewest
 from outlay_collector.store.verifying import verify
 from sqlalchemy import Connection, Engine, event, select
 
+from tests.collector.fewest import ANY, FEW
+from tests.collector.ledgers import Ledgers, assert_equal_answers, emptied
 from tests.collector.sending import BOTH_BACKENDS, Sent, body_of, chat
 from tests.collector.spoiling import add_to_rollups
 
@@ -32,15 +34,6 @@ WRITTEN = BEGIN + 890 * NS
 """When all calls come: before the quarter is over."""
 GROWN = WRITTEN + 65 * NS
 OVER = BEGIN + HOUR_NS
-EVERY = dict.fromkeys(LENGTHS_NS, 1)
-ANY = Fewest(alone=EVERY, together=EVERY, users=EVERY, a_minute=0, a_user=0)
-FEW = Fewest(
-    alone=dict.fromkeys(LENGTHS_NS, 2),
-    together=dict.fromkeys(LENGTHS_NS, 4),
-    users=dict.fromkeys(LENGTHS_NS, 3),
-    a_minute=1,
-    a_user=1,
-)
 ALL = UsageQuery(from_ns=BEGIN, to_ns=GROWN)
 
 
