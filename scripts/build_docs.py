@@ -112,7 +112,22 @@ A price that the sender worked out (`gen_ai.usage.cost`, `operation.cost`, `gen_
 
 ## One bill
 
-Reports with one response id of one provider are one call. Without an id, a span inside another tells of the same call
+Reports with one response id are one call, whatever providers they name, where the id is one that nobody could have
+guessed: 20 characters and more in which digits, small letters and capitals alternate (they change at least 5 times, not
+counting `-`, `_` and the like; nine zeros in a row fill a number up). So are UUIDs and what OpenAI, Anthropic, Google,
+Groq and OpenRouter make (`gen-…`), of which about one in a thousand looks otherwise by chance. An id that is counted,
+dated or made of words (`chatcmpl-1`, `resp_1`) is given again by the next server: with those, and with the one in a
+thousand, reports are one call where they name one provider, or Azure and OpenAI, or Vertex and Google; Ollama's, which
+counts from a thousand, never are.
+
+Where reports of a call name different providers, the bill is whose is known best, with its models and its price:
+whoever says what the provider charged; whoever names a host that is known to be that provider's; a cloud's or a
+gateway's name before that of a maker whose SDK others are called through (Anthropic, Cohere, Google, Mistral), and
+`openai`, which is said of whatever its SDK calls, or a name nobody knows, last. A usage is taken from a report that
+names that provider, else from another and priced as that provider's. A 0 of what went in or came out is no count where
+another report has seen it and agrees otherwise, unless Outlay itself says so.
+
+Without an id, a span inside another tells of the same call
 where both did the same kind of thing and asked for the same model, or counted the same to the token. An SDK's own span
 that begins a trace joins the span that encloses it in time, in the same service, with the same model and counts. Of
 several reports the nearest to the provider wins: Outlay, the SDK's own span, OpenTelemetry's own instrumentations,
@@ -141,11 +156,12 @@ at most, that of the nearest.
 So a call that a tool makes within a call is a second call: it counts other tokens, asks another model or has another
 response id. Where evidence is lacking this errs as follows. Calls that one instrumentation tells of, neither directly
 inside the other, stay apart, even where they count the same: billed twice, should it tell of one call twice. So do two
-SDKs' calls beside each other without a common response id. Billed once are two calls that count the same to the token
+SDKs' calls without a common response id, beside each other or in two traces: two streams without ids of which two
+instrumentations tell, each in a trace of its own, and two requests sent at once look the same. Billed once are two calls that count the same to the token
 and have not two response ids, the one within the other in time: a framework's and an SDK's at once, should the
 framework's own SDK call be told of by nobody; and two SDKs' where the spans that would tell them apart have not come or
-are not kept. What was joined is not parted when they come later. Where one of two counts and the other does not, and is
-no framework's, both stand, the other `unpriced`: no money is billed twice, the call is counted twice. Spans directly
+are not kept. What was joined is not parted when they come later. Where one of two counts and the other does not, is
+no framework's and has not the same response id, both stand, the other `unpriced`: no money is billed twice, the call is counted twice. Spans directly
 inside one another are one call even where their counts differ, since frameworks estimate.
 
 An answer that counts no input, or 0, did not see it: it is what a total leaves, else the output alone is billed, and

@@ -6,6 +6,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
+from functools import partial
 from importlib.metadata import version
 from typing import Final
 
@@ -34,6 +35,7 @@ from outlay_collector.api import (
 )
 from outlay_collector.api.dependencies import Running
 from outlay_collector.gate import BodyGate, KeyGate
+from outlay_collector.ingest import priced
 from outlay_collector.ledger_metrics import LedgerMetrics
 from outlay_collector.metrics import Metrics
 from outlay_collector.otlp import http as otlp
@@ -113,7 +115,8 @@ def _run(settings: Settings, clock: Callable[[], int], own_key: str | None) -> I
         if settings.budgets is not None:
             follow_file(engine, settings.budgets, clock())
         metrics = Metrics()
-        store = SqlStore(engine)
+        book = PriceBook.bundled().overridden(settings.prices)
+        store = SqlStore(engine, partial(priced, book=book))
         writer = Writer(store, clock, settings.server.queue_spans, metrics)
         steps = Writer(StepStore(engine), clock, settings.server.queue_spans, metrics, counters=OF_STEPS)
         metrics.watch("outlay_reports_waiting", lambda: writer.waiting)
@@ -138,7 +141,7 @@ def _run(settings: Settings, clock: Callable[[], int], own_key: str | None) -> I
                     writer=writer,
                     steps=steps,
                     decoders=decoders,
-                    book=PriceBook.bundled().overridden(settings.prices),
+                    book=book,
                     metrics=metrics,
                     ledger=LedgerMetrics(metrics, store, engine, clock),
                     keys=Keys(engine, own=own_key),

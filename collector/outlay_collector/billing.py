@@ -13,24 +13,33 @@ from decimal import Decimal
 from enum import IntEnum
 from typing import Any, Final
 
-from outlay.model import Attribution, Call, Usage
+from outlay.model import Attribution, Call, Cost, CostStatus, Usage
 from outlay.records import record
+
+from outlay_collector.naming import doubt_of_provider
+from outlay_collector.response_ids import key_of_response
 
 LONGEST_CALL_NS: Final = 600 * 1_000_000_000
 """What is told of one call in two traces lies no further apart than this."""
 _STREAM_SLACK_NS: Final = 1_000_000
-REUSED_RESPONSE_IDS: Final = frozenset({"ollama"})
-_ISSUERS: Final = {"google-vertex": "google", "azure": "openai"}
-"""Who gives the ids of those that are called through another's SDK: instrumentations of it name either."""
 SELF_REPORTING: Final = frozenset({"anthropic", "mistral"})
 """Providers whose SDK makes spans of its own, beside any instrumentation's."""
 SPLIT_STREAMS: Final = frozenset({"logfire"})
 """Dialects in which a streamed call is a span and a record apart from it."""
 CHATS: Final = frozenset({"chat", "text_completion", "generate_content"})
 _BILL: Final = ("usage", "usage_raw", "reason_unread", "terms", "cost")
+_PRICED_BY: Final = ("provider", "model_requested", "model_served")
+"""Whole from a report that names the provider, too, where reports name different ones: a cost is worked out by them."""
 _STATED: Final = ("error_type", "attribution")  # no error is a statement; attribution is merged by its parts
 _FILLED: Final = tuple(f.name for f in fields(Call) if f.name not in (*_BILL, *_STATED))
 _ATTRIBUTION: Final = tuple(f.name for f in fields(Attribution) if f.name != "tags")
+
+
+TO_BE_PRICED: Final = Cost(
+    nano_usd=None,
+    status=CostStatus.UNPRICED,
+    reason="one report counts, and another says whose call it was: `outlay reprice` prices both together",
+)
 
 
 class Source(IntEnum):
@@ -77,11 +86,9 @@ class Report:
 
     @property
     def bill_key(self) -> str:
-        """Two reports with one key are one call. Ollama counts its ids from a thousand, so they tell nothing apart."""
-        call = self.call
-        if call.response_id and call.provider not in REUSED_RESPONSE_IDS:
-            return f"{_ISSUERS.get(call.provider, call.provider)}:{call.response_id}"
-        return f"{self.trace_id}:{self.span_id}"
+        """Two reports with one key are one call."""
+        key = key_of_response(self.call.provider, self.call.response_id)
+        return f"{self.trace_id}:{self.span_id}" if key is None else key
 
 
 def is_same_call(outer: Report, inner: Report) -> bool:
@@ -169,14 +176,31 @@ def merge(reports: Sequence[Report]) -> Report:
     ranked = _ranked(reports)
     best = ranked[0]
     calls = [report.call for report in ranked]
-    billed = _billed(ranked).call
-    changes = {name: getattr(billed, name) for name in _BILL}
-    changes |= {name: _first_said(calls, name) for name in _FILLED if not getattr(calls[0], name)}
+    billed, named = _billed(ranked).call, _of_the_provider(ranked)[0].call
+    changes = {name: _first_said(calls, name) for name in _FILLED if not getattr(calls[0], name)}
+    changes |= {name: getattr(billed, name) for name in _BILL}
+    if any(call.provider != named.provider for call in calls):
+        changes |= _priced_by(billed, named)
     changes["attribution"] = _merge_attributions([call.attribution for call in calls])
     if best.source > Source.SDK:
         left = [r.call.ended_at_ns for r in ranked if r.source is Source.RECORD and r.call.streamed]
         changes["ended_at_ns"] = max(best.call.ended_at_ns, *left) if left else best.call.ended_at_ns
-    return replace(best, call=replace(calls[0], **changes), retries=max(report.retries for report in ranked))
+    return replace(
+        best,
+        call=replace(calls[0], **changes),
+        retries=max(report.retries for report in ranked),
+        provider_cost_usd=None,
+        stated_cost_usd=None,
+    )
+
+
+def _priced_by(billed: Call, named: Call) -> dict[str, Any]:
+    """Provider, models and cost of a call that was named differently: of one report where one says all of it."""
+    if billed.provider == named.provider:
+        return {name: getattr(billed, name) for name in _PRICED_BY}
+    charged = named.cost.status is CostStatus.PROVIDER_REPORTED
+    said = {name: getattr(named if named.model else billed, name) for name in _PRICED_BY}
+    return said | {"provider": named.provider, "cost": named.cost if charged else TO_BE_PRICED}
 
 
 def bill_key_of(reports: Sequence[Report]) -> str:
@@ -198,6 +222,11 @@ def bill_of(reports: Sequence[Report]) -> tuple[Report, str]:
     if billed.call.usage is None:
         return billed, f"no report has a usage; it is the nearest to the provider, by {told_by}"
     counted = [report for report in ranked if report.call.usage is not None]
+    if billed.call.provider != counted[0].call.provider:
+        return (
+            billed,
+            f"of those that have a usage it knows best whose call it was: {billed.call.provider}, by {told_by}",
+        )
     if billed is counted[0]:
         rest = "has a usage" if len(counted) == 1 else "is the nearest to the provider of those that have a usage"
         return billed, f"of {len(ranked)} reports it {rest}, by {told_by}"
@@ -210,14 +239,33 @@ def _ranked(reports: Sequence[Report]) -> list[Report]:
 
 def _billed(ranked: Sequence[Report]) -> Report:
     """Whose usage is billed: the best that has one, or a lesser that agrees with it and knows more: fees, lifetimes."""
-    counted = [(report, report.call.usage) for report in ranked if report.call.usage is not None]
-    if not counted:
-        return ranked[0]
-    best, usage = counted[0]
-    for report, other in counted[1:]:
-        if _agree(usage, other) and _details(other) > _details(usage):
-            best, usage = report, other
+    counted = [report for report in ranked if report.call.usage is not None]
+    named = {report.call.provider for report in _of_the_provider(ranked)}
+    alike = [report for report in counted if report.call.provider in named]
+    best, *lesser = alike or _of_the_provider(counted or ranked)
+    for report in lesser:
+        usage, other = best.call.usage, report.call.usage
+        tells_more = usage and other and _agree(usage, other) and _details(other) > _details(usage)
+        if tells_more or (usage and other and best.source is not Source.OUTLAY and _completes(usage, other)):
+            best = report
     return best
+
+
+def _completes(best: Usage, other: Usage) -> bool:
+    """Whether it counts what the best counts and what went in or came out besides, of which the best says nothing or 0:
+    instrumentations say 0 of what they have not seen."""
+    sides = (best.input_tokens, other.input_tokens), (best.output_tokens, other.output_tokens)
+    if any(best.quantities.values()) and not any(mine for mine, _ in sides):
+        return False
+    return all(not mine or mine == its for mine, its in sides) and any(its and not mine for mine, its in sides)
+
+
+def _of_the_provider(ranked: Sequence[Report]) -> Sequence[Report]:
+    """Where they name different providers, those that name the one that is known best: the price is its."""
+    if len({report.call.provider for report in ranked}) == 1:
+        return ranked
+    provider = min((report.call for report in ranked), key=doubt_of_provider).provider
+    return [report for report in ranked if report.call.provider == provider]
 
 
 def _agree(best: Usage, other: Usage) -> bool:

@@ -20,8 +20,9 @@ from typing import Final
 
 from outlay.model import Usage
 
-from outlay_collector.billing import CHATS, REUSED_RESPONSE_IDS, Report, Source, may_be_of_one_service
+from outlay_collector.billing import CHATS, Report, Source, may_be_of_one_service
 from outlay_collector.paths import Parents, Place, place_of
+from outlay_collector.response_ids import REUSED_RESPONSE_IDS
 
 SLACK_NS: Final = 1_000_000
 """Spans made of a callback's times are cut to microseconds or milliseconds."""

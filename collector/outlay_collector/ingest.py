@@ -61,7 +61,7 @@ def read_batch(body: bytes, *, is_json: bool, book: PriceBook) -> Batch:
         if not _has_times(span, decoded):
             continue
         if (report := read_span(span)) is not None:
-            reports.append(_priced(report, book))
+            reports.append(priced(report, book))
         elif (step := read_step(span)) is not None:
             steps.append(step)
     return Batch(reports, decoded.rejected, decoded.reason, steps)
@@ -71,7 +71,7 @@ def read_logs(body: bytes, *, is_json: bool, book: PriceBook) -> Batch:
     """The priced calls that log records tell of. Raises `otlp.span.BadBody` where the body is no export request."""
     decoded = decode_logs(body, RECORDS, EVENTS, is_json=is_json)
     reports = [report for record in decoded.spans if _has_times(record, decoded) and (report := read_record(record))]
-    return Batch([_priced(report, book) for report in reports], decoded.rejected, decoded.reason)
+    return Batch([priced(report, book) for report in reports], decoded.rejected, decoded.reason)
 
 
 def _has_times(span: Span, decoded: Decoded) -> bool:
@@ -81,7 +81,7 @@ def _has_times(span: Span, decoded: Decoded) -> bool:
     return False
 
 
-def _priced(report: Report, book: PriceBook) -> Report:
+def priced(report: Report, book: PriceBook) -> Report:
     """The report with a cost, where it came without one."""
     call = report.call
     if call.cost.nano_usd is not None:

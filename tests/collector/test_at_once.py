@@ -25,11 +25,16 @@ BOOK = PriceBook.bundled()
 pytestmark = pytest.mark.parametrize("backend", ["postgres"], indirect=True)
 TOOL = {"gen_ai.operation.name": "execute_tool", "gen_ai.tool.name": "ask"}
 OURS = {"outlay.usage": '{"input":1000,"output":100}', "outlay.cost.nano_usd": 3_500_000, "outlay.cost.status": "exact"}
+MADE = {"gen_ai.response.id": "chatcmpl-3f2b8c71-9d4e-4a06-b5c8-1e7f0a92d36b"}
 FRAMEWORKS, TOOLS, SDKS = around(TOOL, chat(**{"gen_ai.response.id": "r"}))
 PAIRS: dict[str, tuple[Sent, Sent]] = {
     "the one inside the other": (at(1, None, 0, 100, chat(), ANOTHER_SDK), at(2, 1, 10, 90, chat(), SDK)),
     "with a step between": (FRAMEWORKS, SDKS),
     "in two traces": (at(1, None, 0, 100, chat(), FRAMEWORK), at(2, None, 10, 90, chat(), SDK, trace=2)),
+    "under two providers' names": (
+        at(1, 8, 0, 100, chat(**MADE), SDK),
+        at(2, 9, 0, 100, chat(**MADE, **{"gen_ai.provider.name": "azure"}), FRAMEWORK, trace=2),
+    ),
     "beside Outlay's": (at(1, 9, 0, 100, chat(), SDK), at(2, 9, 10, 90, chat(**OURS), "outlay")),
 }
 

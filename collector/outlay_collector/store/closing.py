@@ -14,6 +14,7 @@ from typing import Final
 from sqlalchemy import ColumnElement, Connection, Engine, exists, select, update
 
 from outlay_collector.billing import Report
+from outlay_collector.response_ids import key_with_provider
 from outlay_collector.store.claiming import claim_day, unfinished
 from outlay_collector.store.rollups import DAY_NS, LENGTHS_NS, PERIODS, hold_periods, share_periods
 from outlay_collector.store.schema import CALLS, REPORTS
@@ -53,11 +54,22 @@ def still_open(connection: Connection, reports: Sequence[Report], received_at_ns
         return reports
     share_periods(connection)
     closed = _closed_days(connection, {_day(report) for report in late})
-    forgotten = _forgotten(connection, {report.bill_key for report in late})
-    gone = {id(report) for report in late if _day(report) in closed or report.bill_key in forgotten}
+    keys = {id(report): keys_of(report, received_at_ns) for report in late}
+    forgotten = _forgotten(connection, {key for each in keys.values() for key in each})
+    gone = {id(report) for report in late if _day(report) in closed or not forgotten.isdisjoint(keys[id(report)])}
     if gone:
         log.warning("%d reports of calls that were removed long ago were let go", len(gone))
     return [report for report in reports if id(report) not in gone]
+
+
+def keys_of(report: Report, received_at_ns: int) -> tuple[str, ...]:
+    """The bill's keys that its call may be stored under, today's first: calls of more than a day before response ids
+    were keys by themselves have kept the key they had."""
+    key, call = report.bill_key, report.call
+    if call.started_at_ns >= received_at_ns - YOUNGEST_NS:
+        return (key,)
+    before = key_with_provider(call.provider, call.response_id)
+    return (key,) if before is None or before == key else (key, before)
 
 
 def _day(report: Report) -> int:

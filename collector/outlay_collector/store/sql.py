@@ -21,7 +21,7 @@ from outlay_collector.store.listing import first_call_at_ns, read_call, read_cal
 from outlay_collector.store.query import CallsQuery, StoredCall, StoredReport, UsageQuery, UsageRow
 from outlay_collector.store.reading import read_usage
 from outlay_collector.store.turns import is_overtaken, take_turn, turn_before
-from outlay_collector.store.writing import Written, write_reports
+from outlay_collector.store.writing import Price, Written, write_reports
 
 _TRIES: Final = 5
 
@@ -31,10 +31,11 @@ class _Overtaken(Exception):
 
 
 class SqlStore:
-    """`base.CallStore` over an engine of `open_engine`."""
+    """`base.CallStore` over an engine of `open_engine`. What `price` is for says `write_reports`."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, price: Price | None = None) -> None:
         self._engine = engine
+        self._price = price
 
     def write(self, reports: Sequence[Report], received_at_ns: int) -> Written:
         """Several collectors may write at once: where two meet in one call, one of them reads again and goes on."""
@@ -55,7 +56,7 @@ class SqlStore:
         with self._engine.begin() as connection:
             before = take_turn(connection) if alone else turn_before(connection)
             taken = still_open(connection, in_the_past(reports, received_at_ns), received_at_ns)
-            written = write_reports(connection, taken, received_at_ns)
+            written = write_reports(connection, taken, received_at_ns, self._price)
             write_contents(connection, taken, received_at_ns)
             note_limits(connection, taken)
             if not alone and take_turn(connection) != before + 1 and self._is_overtaken(taken, written.seen):

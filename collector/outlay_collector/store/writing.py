@@ -1,50 +1,31 @@
 """Writes reports so that each call stands once, whatever was written before and in whatever order.
 
-A report joins a call by its bill's key or by the nesting of spans, and may join two calls that were thought apart. The
-decision of what is one call, and what a call says, is `billing`'s; here is what it takes to ask it of a database.
+Which reports are one call is `grouping`'s to find out, and what a call says `billing`'s; here it becomes rows.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import islice
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
-from sqlalchemy import JSON, Connection, bindparam, delete, select, update
+from sqlalchemy import JSON, Connection, bindparam, delete, update
 
-from outlay_collector.billing import (
-    SPLIT_STREAMS,
-    Report,
-    Source,
-    bill_key_of,
-    is_same_call,
-    is_shadow,
-    is_stream_of,
-    merge,
-)
-from outlay_collector.echoes import echoes, is_apart, pairs, traces_to_look_up
+from outlay_collector.billing import TO_BE_PRICED, Report, bill_key_of, merge
 from outlay_collector.paths import SpanKey
+from outlay_collector.response_ids import key_to_keep
 from outlay_collector.store.engine import json_text
+from outlay_collector.store.grouping import Group, Grouping
 from outlay_collector.store.ids import take_ids
-from outlay_collector.store.inserting import insert_rows, rows_by_key
-from outlay_collector.store.neighbours import Neighbours, parents_of_steps
-from outlay_collector.store.pairing import (
-    echoes_near,
-    is_lonely,
-    is_of_a_stream,
-    lonely_near,
-    overlapping,
-    streams_near,
-)
+from outlay_collector.store.inserting import insert_rows
+from outlay_collector.store.neighbours import Neighbours
 from outlay_collector.store.rollups import mark_stale
-from outlay_collector.store.rows import COLUMNS, columns_of, stored_report, values_of
+from outlay_collector.store.rows import COLUMNS, columns_of, values_of
 from outlay_collector.store.schema import CALLS, REPORTS
 
-T = TypeVar("T")
+Price = Callable[[Report], Report]
+"""Gives a report without a cost the cost the price book says."""
 
-_MOST_PARAMETERS: Final = 500
 _DOCUMENTS: Final = tuple(n for n, column in enumerate(CALLS.columns) if isinstance(column.type, JSON))
 _BILL_KEY: Final = [column.name for column in CALLS.columns].index("bill_key")
 _REPORT_COLUMNS: Final = tuple(column.name for column in REPORTS.columns)
@@ -61,47 +42,14 @@ class Written:
     seen: Collection[SpanKey] = field(default=(), compare=False, repr=False)
 
 
-@dataclass(slots=True)
-class _Group:
-    """Reports that are one call. `call_ids` are the calls they were stored as so far: none, one, or several."""
-
-    members: list[Report]
-    fresh: list[Report] = field(default_factory=list)
-    call_ids: set[int] = field(default_factory=set)
-    joined: _Group | None = None
-
-    def root(self) -> _Group:
-        """The group this one has become a part of, or itself."""
-        return self if self.joined is None else self.joined.root()
-
-    def join(self, other: _Group) -> bool:
-        """Make the two one, unless something tells them apart. Whether they are one now."""
-        one, other = self.root(), other.root()
-        if one is not other and one._may_be(other):
-            one.members += other.members
-            one.fresh += other.fresh
-            one.call_ids |= other.call_ids
-            other.joined = one
-            return True
-        return one is other
-
-    def _may_be(self, other: _Group) -> bool:
-        """Not where response ids differ, nor where one instrumentation tells of both side by side."""
-        if len({r.call.response_id for group in (self, other) for r in group.members if r.call.response_id}) > 1:
-            return False
-        mine = {_place(r) for r in self.members if not r.call.response_id and r.source is not Source.RECORD}
-        return not any(_place(r) in mine for r in other.members if r.source is not Source.RECORD)
-
-
-def _place(report: Report) -> tuple[str, str, str | None]:
-    return report.scope, report.trace_id, report.parent_span_id
-
-
-def write_reports(connection: Connection, reports: Sequence[Report], received_at_ns: int) -> Written:
-    """Store what is new in `reports`, in the caller's transaction. Writing the same reports again changes nothing."""
+def write_reports(
+    connection: Connection, reports: Sequence[Report], received_at_ns: int, price: Price | None = None
+) -> Written:
+    """Store what is new in `reports`, in the caller's transaction. Writing the same reports again changes nothing.
+    Without `price` a call that one report counts and another names the provider of stays unpriced."""
     neighbours = Neighbours(connection, {report.trace_id for report in reports})
     fresh = {key: report for report in reports if (key := (report.trace_id, report.span_id)) not in neighbours.calls}
-    grouping = _Grouping(connection, fresh, neighbours)
+    grouping = Grouping(connection, fresh, neighbours, received_at_ns)
     groups = grouping.groups()
     inserts = [group for group in groups if not group.call_ids]
     changes = [group for group in groups if group.call_ids]
@@ -109,9 +57,9 @@ def write_reports(connection: Connection, reports: Sequence[Report], received_at
     mark_stale(connection, {report.call.started_at_ns for group in groups for report in group.members}, first_changed)
     for group, call_id in zip(inserts, take_ids(connection, "calls", len(inserts)), strict=True):
         group.call_ids.add(call_id)
-    insert_rows(connection, "calls", ("id", *COLUMNS), (_call_row(group, received_at_ns) for group in inserts))
+    insert_rows(connection, "calls", ("id", *COLUMNS), (_call_row(group, received_at_ns, price) for group in inserts))
     for group in changes:
-        _change(connection, group, received_at_ns)
+        _change(connection, group, received_at_ns, price)
     insert_rows(
         connection, "reports", _REPORT_COLUMNS, (row for group in groups for row in _rows(group, received_at_ns))
     )
@@ -120,132 +68,16 @@ def write_reports(connection: Connection, reports: Sequence[Report], received_at
 
 def rows_of(report: Report, call_id: int, received_at_ns: int) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
     """The rows of `calls`, its id first, and of `reports` that one report alone is stored as."""
-    group = _Group([report], [report], {call_id})
+    group = Group([report], [report], {call_id})
     (report_row,) = _rows(group, received_at_ns)
-    return _call_row(group, received_at_ns), report_row
+    return _call_row(group, received_at_ns, None), report_row
 
 
-class _Grouping:
-    """Puts fresh reports and stored calls together, call by call."""
-
-    def __init__(self, connection: Connection, fresh: dict[SpanKey, Report], neighbours: Neighbours) -> None:
-        self._connection = connection
-        self._fresh = fresh
-        self._neighbours = neighbours
-        self._mixed = neighbours.told_of_by_several(fresh.values())
-        keys = {r.bill_key for r in fresh.values() if r.call.response_id}
-        stored = rows_by_key(connection, "calls", ("bill_key", "id"), "bill_key", keys)
-        self._by_key: dict[str, int] = dict(stored)
-        self._of_span = {key: _Group([report], [report]) for key, report in fresh.items()}
-        self._of_call = {call_id: _Group(members, [], {call_id}) for call_id, members in self._stored(connection)}
-        self.seen = {
-            (r.trace_id, r.span_id) for g in self._of_call.values() for r in g.members
-        } | neighbours.calls.keys()
-
-    def groups(self) -> list[_Group]:
-        """Every call that has a fresh report, in the order the reports came."""
-        first_of_key: dict[str, _Group] = {}
-        for key, report in self._fresh.items():
-            if report.call.response_id:
-                group, bill_key = self._of_span[key], report.bill_key
-                if (first := first_of_key.setdefault(bill_key, group)) is not group:
-                    first.join(group)
-                if (call_id := self._by_key.get(bill_key)) is not None:
-                    self._of_call[call_id].join(group)
-        for key, report in self._fresh.items():
-            if report.parent_span_id or self._neighbours.under:
-                self._join_nested(key, report)
-        self._join_shadows()
-        self._join_streams()
-        self._join_echoes()
-        return list({id(root): root for group in self._of_span.values() if (root := group.root())}.values())
-
-    def _join_nested(self, key: SpanKey, report: Report) -> None:
-        group = self._of_span[key]
-        if report.parent_span_id:
-            outer = (report.trace_id, report.parent_span_id)
-            outer_call = self._neighbours.calls.get(outer)
-            above = self._of_span.get(outer) or (None if outer_call is None else self._of_call[outer_call])
-            if above and is_same_call(_span_of(above, outer), report):
-                above.join(group)
-        for call_id in self._neighbours.under.get(key, ()):
-            below = self._of_call[call_id]
-            if any(is_same_call(report, inner) for inner in below.members):
-                below.join(group)
-
-    def _join_shadows(self) -> None:
-        """Pair what SDKs say themselves with what instrumentations say of the same calls, one with one."""
-        if not any(map(is_lonely, self._fresh.values())):
-            return
-        lonely = [each for each in self._roots() if len(each.members) == 1 and is_lonely(each.members[0])]
-        own = [group for group in lonely if group.members[0].source is Source.SDK]
-        others = [group for group in lonely if group.members[0].source > Source.SDK]
-        for group in own:
-            for other in others:
-                if is_shadow(group.members[0], other.members[0]):
-                    group.join(other)
-                    others.remove(other)
-                    break
-
-    def _join_streams(self) -> None:
-        """Pair the records of streams with the spans that began them, one with one, the nearest first."""
-        if not any(report.dialect in SPLIT_STREAMS for report in self._fresh.values()):
-            return
-        groups = self._roots()
-        records = [(r, each) for each in groups if len(each.members) == 1 and is_of_a_stream(r := each.members[0])]
-        for record, group in sorted(records, key=lambda pair: (pair[0].call.started_at_ns, pair[0].span_id)):
-            began = [(r, each) for each in groups if each is not group for r in each.members if is_stream_of(record, r)]
-            for _, other in sorted(began, key=lambda pair: (-pair[0].call.ended_at_ns, pair[0].span_id)):
-                if not any(is_of_a_stream(r) for r in other.root().members) and other.join(group):
-                    break
-
-    def _join_echoes(self) -> None:
-        """Pair what two instrumentations say of one call in different places, each with one of the other's."""
-        told = (*self._fresh.values(), *(r for group in self._of_call.values() for r in group.members))
-        if not any(map(is_apart, told)):
-            told = tuple(r for r in told if r.trace_id in self._mixed)
-        said = pairs(told)
-        if not said:
-            return
-        parents = self._neighbours.parents | {key: report.parent_span_id for key, report in self._fresh.items()}
-        if traces := traces_to_look_up(said, parents):
-            parents = parents_of_steps(self._connection, traces) | parents
-        groups = {(r.trace_id, r.span_id): group for group in self._roots() for r in group.members}
-        for outer, inner in echoes(said, parents):
-            one, other = (groups[r.trace_id, r.span_id].root() for r in (outer, inner))
-            known = one.fresh or other.fresh
-            if known and {r.scope for r in one.members}.isdisjoint(r.scope for r in other.members):
-                one.join(other)
-
-    def _roots(self) -> list[_Group]:
-        groups = (group.root() for group in (*self._of_span.values(), *self._of_call.values()))
-        return list({id(group): group for group in groups}.values())
-
-    def _stored(self, connection: Connection) -> Iterator[tuple[int, list[Report]]]:
-        """The stored calls a fresh report may belong to, with what their reports said."""
-        wanted = set(self._by_key.values()) | lonely_near(connection, self._fresh.values())
-        wanted |= streams_near(connection, self._fresh.values()) | echoes_near(connection, self._fresh.values())
-        wanted |= overlapping(connection, self._neighbours.of(self._mixed), self._fresh.values())
-        for key, report in self._fresh.items():
-            wanted.update(self._neighbours.under.get(key, ()))
-            if report.parent_span_id:
-                wanted.update(filter(None, [self._neighbours.calls.get((report.trace_id, report.parent_span_id))]))
-        for some in _chunks(wanted):
-            rows = {row.id: row for row in connection.execute(select(CALLS).where(CALLS.c.id.in_(some)))}
-            members: defaultdict[int, list[Report]] = defaultdict(list)
-            for report_row in connection.execute(select(REPORTS).where(REPORTS.c.call_id.in_(some))):
-                members[report_row.call_id].append(stored_report(report_row, rows[report_row.call_id]))
-            yield from members.items()
-
-
-def _span_of(group: _Group, key: SpanKey) -> Report:
-    return next((r for r in group.members if (r.trace_id, r.span_id) == key), group.members[0])
-
-
-def _change(connection: Connection, group: _Group, received_at_ns: int) -> None:
+def _change(connection: Connection, group: Group, received_at_ns: int, price: Price | None) -> None:
     """Rewrite a stored call by what all its reports say; calls that turn out to be the same become one."""
     kept, *others = sorted(group.call_ids)
-    columns = _columns(group, received_at_ns)
+    columns = columns_of(_merged(group, price), received_at_ns)
+    columns["bill_key"] = key_to_keep(bill_key_of(group.members), group.stored_keys)
     del columns["received_at_ns"]
     if others:
         connection.execute(update(REPORTS).where(REPORTS.c.call_id.in_(others)).values(call_id=kept))
@@ -260,24 +92,24 @@ def _change(connection: Connection, group: _Group, received_at_ns: int) -> None:
     group.call_ids = {kept}
 
 
-def _columns(group: _Group, received_at_ns: int) -> dict[str, Any]:
+def _merged(group: Group, price: Price | None) -> Report:
     """What all reports of a call say together."""
-    columns = columns_of(merge(group.members), received_at_ns)
-    columns["bill_key"] = bill_key_of(group.members)
-    return columns
+    merged = merge(group.members)
+    return price(merged) if price and merged.call.cost is TO_BE_PRICED else merged
 
 
-def _call_row(group: _Group, received_at_ns: int) -> tuple[Any, ...]:
+def _call_row(group: Group, received_at_ns: int, price: Price | None) -> tuple[Any, ...]:
     (call_id,) = group.call_ids
-    row = [call_id, *values_of(merge(group.members), received_at_ns)]
-    row[_BILL_KEY] = bill_key_of(group.members)
+    row = [call_id, *values_of(_merged(group, price), received_at_ns)]
+    if len(group.members) > 1:
+        row[_BILL_KEY] = bill_key_of(group.members)
     for place in _DOCUMENTS:
         if (document := row[place]) is not None:
             row[place] = json_text(document)
     return tuple(row)
 
 
-def _rows(group: _Group, received_at_ns: int) -> Iterator[tuple[Any, ...]]:
+def _rows(group: Group, received_at_ns: int) -> Iterator[tuple[Any, ...]]:
     (call_id,) = group.call_ids
     alone = len(group.members) == 1
     for r in group.fresh:
@@ -289,9 +121,3 @@ def _rows(group: _Group, received_at_ns: int) -> Iterator[tuple[Any, ...]]:
 
 def _body(report: Report) -> dict[str, Any]:
     return {name: value for name, value in columns_of(report, 0).items() if value is not None}
-
-
-def _chunks(items: Iterable[T]) -> Iterator[list[T]]:
-    iterator = iter(items)
-    while some := list(islice(iterator, _MOST_PARAMETERS)):
-        yield some
