@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 import grpc
 import httpx2
 import pytest
-from outlay_collector.serving import listen
 
 from tests.collector.sending import BOTH_BACKENDS, PROTOBUF, Sent, body_of, chat
+from tests.waiting import free_port
 
 if TYPE_CHECKING:
     from tests.conftest import CollectorProcess
@@ -88,12 +88,6 @@ def over_grpc(_collector: CollectorProcess, grpc_port: int) -> Iterator[Callable
     with grpc.insecure_channel(f"127.0.0.1:{grpc_port}", options=options) as channel:
         export = channel.unary_unary("/opentelemetry.proto.collector.trace.v1.TraceService/Export")
         yield sent
-
-
-def free_port() -> int:
-    with listen("127.0.0.1", 0) as probe:
-        port: int = probe.getsockname()[1]
-        return port
 
 
 @pytest.mark.parametrize("transport", [over_http, over_grpc])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -23,6 +22,7 @@ from outlay_collector.settings import Alerts, Settings, Store, read_settings
 
 from tests.collector.sending import Sent, body_of, chat
 from tests.conftest import CollectorProcess
+from tests.waiting import free_port
 
 EXPORT = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
 
@@ -32,13 +32,6 @@ def taken() -> Iterator[int]:
     """A port on which something listens."""
     with listen("127.0.0.1", 0) as listening:
         yield listening.getsockname()[1]
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def test_the_port_is_4317_unless_another_is_named_or_none_is_wanted(tmp_path: Path) -> None:

@@ -1,8 +1,7 @@
-"""What end-to-end tests share: a bill worked out by hand, and a place to wait."""
+"""What end-to-end tests share: a bill worked out by hand."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterable, Mapping
 from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Any, Final
@@ -58,19 +57,3 @@ def bill_by_hand() -> Bill:
         return {model: Decimal(nano) / 1_000_000_000 for model, nano in spent.items()}
 
     return bill
-
-
-def until(condition: Callable[[], Any], what: str, timeout_s: float = 20) -> Any:
-    """The first true value of `condition`, asked again and again; fails the test where none comes in time."""
-    deadline = time.monotonic() + timeout_s
-    while True:
-        if found := condition():
-            return found
-        if time.monotonic() > deadline:
-            pytest.fail(f"{what}: not within {timeout_s} s")
-        time.sleep(0.05)
-
-
-@pytest.fixture(scope="session", name="until")
-def _until() -> Callable[..., Any]:
-    return until

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from decimal import Decimal
 from email import message_from_bytes
@@ -16,10 +16,11 @@ from aiosmtpd.controller import Controller
 from outlay_collector.demo.inbox import Inbox
 from outlay_collector.serving import Server
 
+from tests.waiting import until
+
 if TYPE_CHECKING:
     from tests.conftest import CollectorProcess, Provider
 
-    Until = Callable[..., Any]
 
 CONFIGURATION = """
 [alerts]
@@ -102,7 +103,6 @@ def test_a_spent_budget_blocks_the_next_call_and_tells_a_webhook_and_a_mailbox(
     fake_provider: Provider,
     chat: tuple[Inbox, str],
     mail: tuple[Mailbox, str],
-    until: Until,
 ) -> None:
     (inbox, webhook), (mailbox, address) = chat, mail
     stopped_collector.start(configuration=CONFIGURATION.format(webhook=webhook, mail=address))

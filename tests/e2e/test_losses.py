@@ -8,20 +8,19 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import outlay
 import pytest
 
 from tests.instrumentation import application
 from tests.instrumentation.slow_collector import slow_collector
+from tests.waiting import until
 
 if TYPE_CHECKING:
     from tests.conftest import CollectorProcess, Provider
 
-    Until = Callable[..., Any]
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="the spool needs the file locks of POSIX")
 
@@ -62,7 +61,7 @@ def stored(collector: CollectorProcess) -> list[str]:
             return ids
 
 
-def settle(collector: CollectorProcess, spool_dir: Path, until: Until) -> None:
+def settle(collector: CollectorProcess, spool_dir: Path) -> None:
     """Another process starts, and takes over what the dead have left."""
     left = list(spool_dir.glob("*"))
     outlay.instrument("openai", endpoint=collector.url)
@@ -71,7 +70,7 @@ def settle(collector: CollectorProcess, spool_dir: Path, until: Until) -> None:
 
 
 def test_after_kill_9_under_load_every_call_is_in_the_store_once_or_counted(
-    outlay_process: CollectorProcess, fake_provider: Provider, spool_dir: Path, until: Until
+    outlay_process: CollectorProcess, fake_provider: Provider, spool_dir: Path
 ) -> None:
     chance = random.Random(20261121)
     log = fake_provider.log.entries
@@ -83,7 +82,7 @@ def test_after_kill_9_under_load_every_call_is_in_the_store_once_or_counted(
         for app in apps:
             assert app.end(signal.SIGKILL) == -signal.SIGKILL
             had += app.ids
-        settle(outlay_process, spool_dir, until)
+        settle(outlay_process, spool_dir)
     made = {entry.response_id for entry in log if entry.response_id}
     there = stored(outlay_process)
     lost = outlay_process.get("/api/v1/losses")["by_reason"]
@@ -98,7 +97,7 @@ def test_after_kill_9_under_load_every_call_is_in_the_store_once_or_counted(
 
 
 def test_a_collector_that_was_away_for_the_whole_run_has_every_call_once_in_the_end(
-    outlay_process: CollectorProcess, fake_provider: Provider, spool_dir: Path, until: Until
+    outlay_process: CollectorProcess, fake_provider: Provider, spool_dir: Path
 ) -> None:
     outlay_process.stop()
     apps = [Application(outlay_process.url, fake_provider, "call", 20) for _ in range(3)]
@@ -106,14 +105,14 @@ def test_a_collector_that_was_away_for_the_whole_run_has_every_call_once_in_the_
     made = [entry.response_id for entry in fake_provider.log.entries]
     assert len(made) == 60
     outlay_process.start()
-    settle(outlay_process, spool_dir, until)
+    settle(outlay_process, spool_dir)
     assert sorted(stored(outlay_process)) == sorted(made)
     assert outlay_process.get("/api/v1/losses", **{"from": "2020-01-01T00:00:00Z"})["calls"] == 0
 
 
 @pytest.mark.parametrize(("late_s", "drops"), [(1.5, False), (0.0, True)], ids=["late", "in drops"])
 def test_a_collector_that_answers_too_slowly_has_every_call_once_in_the_end(
-    outlay_process: CollectorProcess, fake_provider: Provider, spool_dir: Path, until: Until,
+    outlay_process: CollectorProcess, fake_provider: Provider, spool_dir: Path,
     monkeypatch: pytest.MonkeyPatch, late_s: float, drops: bool,
 ) -> None:  # fmt: skip
     monkeypatch.setenv("OUTLAY_EXPORT_TIMEOUT_S", "0.5")

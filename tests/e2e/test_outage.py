@@ -14,11 +14,12 @@ import openai
 import outlay
 import pytest
 
+from tests.waiting import until
+
 if TYPE_CHECKING:
     from tests.conftest import CollectorProcess, Provider
 
     Bill = Callable[[Iterable[Mapping[str, Any]]], dict[str, Decimal]]
-    Until = Callable[..., Any]
 
 PACE = {"x-fault": "slow=0.03"}
 UNNOTICED_S = 5.0
@@ -73,7 +74,7 @@ def instrumented(outlay_process: CollectorProcess, monkeypatch: pytest.MonkeyPat
 
 
 def test_a_killed_collector_costs_the_application_nothing_and_the_bill_no_call(
-    instrumented: CollectorProcess, fake_provider: Provider, bill_by_hand: Bill, until: Until
+    instrumented: CollectorProcess, fake_provider: Provider, bill_by_hand: Bill
 ) -> None:
     log = fake_provider.log.entries
     with Traffic(fake_provider) as traffic:

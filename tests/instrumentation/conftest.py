@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from typing import Any
 
+import openai
 import outlay
 import pytest
 from outlay_collector.serving import Server
@@ -15,6 +16,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from tests.conftest import Provider
 from tests.instrumentation.doubles import Answer, Answering, Receiver
 from tests.instrumentation.endpoints import Endpoints
 from tests.instrumentation.vendors_double import VendorsDouble
@@ -109,3 +111,15 @@ def vendors_double(_vendors: tuple[str, VendorsDouble]) -> VendorsDouble:
 def vendors_url(_vendors: tuple[str, VendorsDouble], vendors_double: VendorsDouble) -> str:
     """Where they are."""
     return _vendors[0]
+
+
+@pytest.fixture
+def client(fake_provider: Provider) -> Iterator[openai.OpenAI]:
+    with openai.OpenAI(api_key="none", base_url=fake_provider.openai) as client:
+        yield client
+
+
+@pytest.fixture
+def soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is delivered is delivered within a hundredth of a second."""
+    monkeypatch.setenv("OUTLAY_EXPORT_INTERVAL_S", "0.01")

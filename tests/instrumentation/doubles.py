@@ -71,6 +71,10 @@ class Receiver:
             self.spans.extend(_spans(ExportTraceServiceRequest.FromString(_plain(request, body))))
         return Response(status_code=status, headers={"retry-after": "0"} if status == 503 else {})
 
+    @property
+    def response_ids(self) -> list[str]:
+        return [span.attributes["gen_ai.response.id"] for span in self.spans]
+
     def calls(self) -> list[dict[str, Any]]:
         """The attributes of every span, once all that waits has been sent."""
         assert outlay.flush()

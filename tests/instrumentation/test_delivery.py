@@ -9,26 +9,18 @@ import socket
 import subprocess
 import sys
 import textwrap
-import time
-from collections.abc import Iterator
 from typing import Any
 
 import openai
 import outlay
 import pytest
-from outlay import installation
-from outlay.export import Delivery
 
 from tests.conftest import Provider
 from tests.instrumentation.doubles import Receiver
+from tests.instrumentation.spooling import delivery
+from tests.waiting import until
 
 QUESTION: Any = [{"role": "user", "content": "Which rivers end in the Black Sea?"}]
-
-
-@pytest.fixture
-def client(fake_provider: Provider) -> Iterator[openai.OpenAI]:
-    with openai.OpenAI(api_key="none", base_url=fake_provider.openai) as client:
-        yield client
 
 
 def ask(client: openai.OpenAI, times: int = 1) -> list[str]:
@@ -36,30 +28,13 @@ def ask(client: openai.OpenAI, times: int = 1) -> list[str]:
     return [client.chat.completions.create(model="gpt-4.1", messages=QUESTION).id for _ in range(times)]
 
 
-def delivery() -> Delivery:
-    running = installation.runtime()
-    assert running is not None
-    return running.delivery
-
-
-def response_ids(receiver: Receiver) -> list[str]:
-    return [span.attributes["gen_ai.response.id"] for span in receiver.spans]
-
-
-def until(receiver: Receiver, spans: int) -> None:
-    deadline = time.monotonic() + 10
-    while len(receiver.spans) < spans:
-        assert time.monotonic() < deadline, f"{len(receiver.spans)} of {spans} spans came"
-        time.sleep(0.01)
-
-
 def test_calls_are_sent_by_themselves(client: openai.OpenAI, receiver: Receiver, monkeypatch: Any) -> None:
     monkeypatch.setenv("OUTLAY_EXPORT_INTERVAL_S", "0.01")
     outlay.instrument(endpoint=receiver.url, api_key="secret-key")
     ids = ask(client, 3)
-    until(receiver, 3)
+    until(lambda: len(receiver.spans) == 3, "3 spans")
     outlay.uninstrument()
-    assert sorted(response_ids(receiver)) == sorted(ids)
+    assert sorted(receiver.response_ids) == sorted(ids)
     assert receiver.headers[0]["authorization"] == "Bearer secret-key"
     assert receiver.headers[0]["content-type"] == "application/x-protobuf"
 
@@ -76,7 +51,7 @@ def test_a_collector_that_is_away_changes_nothing_and_gets_every_call_once_when_
         assert not outlay.flush()
     assert outlay.flush()
     outlay.uninstrument()
-    assert response_ids(receiver) == ids
+    assert receiver.response_ids == ids
     assert [record.message for record in caplog.records if "503" in record.message] == [
         f"{receiver.url}/v1/traces answered 503; calls wait and are sent later"
     ]
@@ -89,9 +64,9 @@ def test_calls_are_retried_without_being_asked(
     receiver.statuses = [503]
     outlay.instrument(endpoint=receiver.url)
     ids = ask(client)
-    until(receiver, 1)
+    until(lambda: len(receiver.spans) == 1, "1 spans")
     outlay.uninstrument()
-    assert response_ids(receiver) == ids
+    assert receiver.response_ids == ids
     assert receiver.requests == 2
 
 
@@ -124,7 +99,7 @@ def test_a_flush_may_be_given_all_the_time_there_is(client: openai.OpenAI, recei
     ids = ask(client)
     assert outlay.flush(timeout_s=float("inf"))
     outlay.uninstrument()
-    assert response_ids(receiver) == ids
+    assert receiver.response_ids == ids
 
 
 def test_a_batch_that_is_too_large_is_sent_in_halves(client: openai.OpenAI, receiver: Receiver) -> None:
@@ -134,7 +109,7 @@ def test_a_batch_that_is_too_large_is_sent_in_halves(client: openai.OpenAI, rece
     assert outlay.flush()
     assert delivery().dropped == 0
     outlay.uninstrument()
-    assert response_ids(receiver) == ids
+    assert receiver.response_ids == ids
     assert receiver.requests == 5  # all four, two of them, each of those, the other two
 
 
@@ -149,7 +124,7 @@ def test_what_the_queue_cannot_hold_is_counted_as_dropped(
     assert outlay.flush()
     assert delivery().dropped == 3
     outlay.uninstrument()
-    assert response_ids(receiver) == ids[:2]
+    assert receiver.response_ids == ids[:2]
 
 
 def test_the_end_of_the_process_sends_what_waits(fake_provider: Provider, receiver: Receiver) -> None:
@@ -160,7 +135,7 @@ def test_the_end_of_the_process_sends_what_waits(fake_provider: Provider, receiv
             print(client.chat.completions.create(model="gpt-4.1", messages={QUESTION!r}).id)
     """
     done = subprocess.run([sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True, check=True)
-    assert response_ids(receiver) == [done.stdout.strip()]
+    assert receiver.response_ids == [done.stdout.strip()]
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="processes cannot be forked here")
@@ -184,9 +159,9 @@ def test_a_forked_child_sends_its_own_calls_and_not_its_parents(
     childs = os.read(reading, 200).decode()
     os.close(reading)
     os.close(writing)
-    assert response_ids(receiver) == [childs]
+    assert receiver.response_ids == [childs]
     outlay.uninstrument()
-    assert response_ids(receiver) == [childs, parents]
+    assert receiver.response_ids == [childs, parents]
 
 
 def test_a_terminated_process_loses_at_most_what_was_not_sent_yet(fake_provider: Provider, receiver: Receiver) -> None:

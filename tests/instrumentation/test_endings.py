@@ -11,8 +11,6 @@ import subprocess
 import sys
 import textwrap
 import threading
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,38 +18,14 @@ import httpx2
 import openai
 import outlay
 import pytest
-from outlay import installation
 
 from tests.conftest import Provider
 from tests.instrumentation import application
 from tests.instrumentation.doubles import Receiver
+from tests.instrumentation.spooling import inherit
+from tests.waiting import free_port, until
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="processes cannot be forked here")
-
-
-def response_ids(receiver: Receiver) -> list[str]:
-    return [span.attributes["gen_ai.response.id"] for span in receiver.spans]
-
-
-def until(condition: Callable[[], Any], what: str) -> None:
-    deadline = time.monotonic() + 40
-    while not condition():
-        assert time.monotonic() < deadline, what
-        time.sleep(0.02)
-
-
-def inherit(receiver: Receiver, spool_dir: Path) -> None:
-    """Another process starts, and all that others have left is gone."""
-    outlay.instrument("openai", endpoint=receiver.url)
-    until(lambda: not left_by_others(spool_dir), "files of the dead are still there")
-    outlay.uninstrument()
-    assert list(spool_dir.glob("*")) == []
-
-
-def left_by_others(spool_dir: Path) -> list[Path]:
-    running = installation.runtime()
-    assert running is not None
-    return [path for path in spool_dir.glob("*") if running.delivery.tally.who.holder not in path.name]
 
 
 def script(folder: Path, code: str, name: str = "service.py") -> Path:
@@ -88,7 +62,7 @@ def run(path: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 def test_sigterm_ends_the_process_as_it_would_and_what_waits_is_sent_first(tmp_path: Path, receiver: Receiver) -> None:
     done = run(script(tmp_path, "instrument(); print(ask(), flush=True); os.kill(os.getpid(), 15); os.pause()"))
     assert done.returncode == -signal.SIGTERM
-    assert response_ids(receiver) == done.stdout.split()
+    assert receiver.response_ids == done.stdout.split()
 
 
 def test_one_sigterm_is_seen_by_all_that_wait_for_it(tmp_path: Path) -> None:
@@ -118,7 +92,7 @@ def test_a_handler_of_the_applications_own_stays_and_decides(tmp_path: Path, rec
     """
     done = run(script(tmp_path, code))
     assert (done.returncode, done.stdout.split()[1]) == (7, "handled")
-    assert response_ids(receiver) == done.stdout.split()[:1]
+    assert receiver.response_ids == done.stdout.split()[:1]
 
 
 def test_sigterm_that_is_ignored_stays_ignored(tmp_path: Path) -> None:
@@ -181,7 +155,7 @@ def test_children_of_multiprocessing_send_their_own_calls_once(
     assert done.returncode == 0, done.stderr
     ids = done.stdout.split() + done.stderr.split()
     assert len(ids) == 7
-    assert sorted(response_ids(receiver)) == sorted(ids)
+    assert sorted(receiver.response_ids) == sorted(ids)
     assert list(spool_dir.glob("*")) == []
 
 
@@ -202,9 +176,9 @@ def test_a_child_that_is_gone_without_an_end_leaves_its_calls_on_disk(
     spool_dir.mkdir(mode=0o700)
     done = run(script(tmp_path, code))
     assert done.returncode == 0, done.stderr
-    assert response_ids(receiver) == []
+    assert receiver.response_ids == []
     inherit(receiver, spool_dir)
-    assert response_ids(receiver) == done.stdout.split()
+    assert receiver.response_ids == done.stdout.split()
 
 
 @pytest.mark.parametrize("preload", [True, False])
@@ -227,7 +201,7 @@ def test_workers_of_gunicorn_send_their_calls_when_they_are_stopped(
         said = [httpx2.get(f"http://127.0.0.1:{port}/", timeout=20).text.split() for _ in range(8)]
         server.send_signal(signal.SIGTERM)
         assert server.wait(30) == 0
-    assert sorted(response_ids(receiver)) == sorted(call for _, call in said)
+    assert sorted(receiver.response_ids) == sorted(call for _, call in said)
     assert list(spool_dir.glob("*")) == []
 
 
@@ -268,7 +242,7 @@ def test_workers_of_celery_send_their_calls_when_they_are_stopped(
             worker.send_signal(signal.SIGTERM)
     # What a child of the pool could not send at its end lies on disk for the next process.
     inherit(receiver, spool_dir)
-    assert sorted(response_ids(receiver)) == sorted(answers.read_text().split())
+    assert sorted(receiver.response_ids) == sorted(answers.read_text().split())
 
 
 def test_a_function_that_is_frozen_between_requests_flushes_before_it_answers(
@@ -288,15 +262,8 @@ def test_a_function_that_is_frozen_between_requests_flushes_before_it_answers(
     os.kill(os.getpid(), 9)
     """
     done = run(script(tmp_path, code))
-    assert response_ids(receiver) == done.stdout.split()
+    assert receiver.response_ids == done.stdout.split()
     assert len(receiver.spans) == 2
-
-
-def free_port() -> int:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        port: int = taken.getsockname()[1]
-        return port
 
 
 def _answers(port: int) -> bool:

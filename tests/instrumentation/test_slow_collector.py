@@ -33,12 +33,6 @@ def slow(receiver: Receiver) -> Iterator[SlowCollector]:
         yield slow
 
 
-@pytest.fixture
-def client(fake_provider: Provider) -> Iterator[openai.OpenAI]:
-    with openai.OpenAI(api_key="none", base_url=fake_provider.openai) as client:
-        yield client
-
-
 def timed(client: openai.OpenAI, calls: int) -> tuple[list[str], float]:
     """The ids of the answers, and the median of the seconds they took."""
     ids, took_s = [], []
@@ -47,10 +41,6 @@ def timed(client: openai.OpenAI, calls: int) -> tuple[list[str], float]:
         ids.append(application.ask(client))
         took_s.append(time.perf_counter() - began)
     return ids, statistics.median(took_s)
-
-
-def response_ids(receiver: Receiver) -> set[str]:
-    return {span.attributes["gen_ai.response.id"] for span in receiver.spans}
 
 
 @pytest.mark.parametrize(("late_s", "drops"), [(1.5, False), (0.0, True)], ids=["late", "in drops"])
@@ -74,7 +64,7 @@ def test_the_application_has_its_answers_as_soon_as_ever(
     assert running is not None
     assert running.delivery.dropped == 0
     outlay.uninstrument()
-    assert response_ids(receiver) >= set(ids)
+    assert set(receiver.response_ids) >= set(ids)
 
 
 def test_a_flush_is_over_in_its_time_though_the_answer_comes_in_drops(
@@ -107,7 +97,7 @@ def test_the_end_of_a_process_does_not_wait_for_an_answer_in_drops(
     slow.drops = False
     outlay.instrument("openai", endpoint=slow.url)  # takes over what that one left
     deadline = time.monotonic() + 30
-    while not response_ids(receiver) >= set(ids):
+    while not set(receiver.response_ids) >= set(ids):
         assert time.monotonic() < deadline
         time.sleep(0.02)
     outlay.uninstrument()
