@@ -124,7 +124,10 @@ Where reports of a call name different providers, the bill is whose is known bes
 whoever says what the provider charged; whoever names a host that is known to be that provider's; a cloud's or a
 gateway's name before that of a maker whose SDK others are called through (Anthropic, Cohere, Google, Mistral), and
 `openai`, which is said of whatever its SDK calls, or a name nobody knows, last. A usage is taken from a report that
-names that provider, else from another and priced as that provider's. A 0 of what went in or came out is no count where
+names that provider, else from another and priced as that provider's. An id that LiteLLM made up for another's answer is
+what its proxy's clients know the call by: it joins their reports with the proxy's, and does not keep the proxy's apart
+from a report with the provider's id. Where the proxy's process tells of the provider's id too, the client's report with
+the made-up one stays a second bill. A 0 of what went in or came out is no count where
 another report has seen it and agrees otherwise, unless Outlay itself says so.
 
 Without an id, a span inside another tells of the same call

@@ -13,11 +13,12 @@ from decimal import Decimal
 from enum import IntEnum
 from typing import Any, Final
 
-from outlay.model import Attribution, Call, Cost, CostStatus, Usage
+from outlay.model import Attribution, Call, Cost, CostStatus
 from outlay.records import record
 
 from outlay_collector.naming import doubt_of_provider
 from outlay_collector.response_ids import key_of_response
+from outlay_collector.usages import completes, tells_more
 
 LONGEST_CALL_NS: Final = 600 * 1_000_000_000
 """What is told of one call in two traces lies no further apart than this."""
@@ -69,7 +70,8 @@ class Report:
     `retries` is for spans that count them without listing the attempts. `provider_cost_usd` is what the span says the
     provider charged, `stated_cost_usd` what the sender worked out itself, which stands only where we have no price:
     both go into the call's cost when that is worked out. `clock_ahead_ms`: by how much the sender's clock was ahead of
-    ours, where the call was moved for that.
+    ours, where the call was moved for that. `gateways_id` is what a gateway made up for an answer that has an id of the
+    provider's: its clients know the call by that one, others by the other, so that it tells no calls apart.
     """
 
     call: Call
@@ -83,11 +85,17 @@ class Report:
     provider_cost_usd: Decimal | None = None
     stated_cost_usd: Decimal | None = None
     clock_ahead_ms: int | None = None
+    gateways_id: str | None = None
+
+    @property
+    def answer_id(self) -> str | None:
+        """What its call is known by, if not by its span."""
+        return self.call.response_id or self.gateways_id
 
     @property
     def bill_key(self) -> str:
         """Two reports with one key are one call."""
-        key = key_of_response(self.call.provider, self.call.response_id)
+        key = key_of_response(self.call.provider, self.answer_id)
         return f"{self.trace_id}:{self.span_id}" if key is None else key
 
 
@@ -209,7 +217,8 @@ def bill_key_of(reports: Sequence[Report]) -> str:
     if len(reports) == 1:
         return reports[0].bill_key
     ranked = _ranked(reports)
-    return next((report.bill_key for report in ranked if report.call.response_id), ranked[0].bill_key)
+    known = [r for r in ranked if r.call.response_id] or [r for r in ranked if r.gateways_id] or ranked
+    return known[0].bill_key
 
 
 def bill_of(reports: Sequence[Report]) -> tuple[Report, str]:
@@ -221,7 +230,7 @@ def bill_of(reports: Sequence[Report]) -> tuple[Report, str]:
         return billed, f"it is the only report, by {told_by}"
     if billed.call.usage is None:
         return billed, f"no report has a usage; it is the nearest to the provider, by {told_by}"
-    counted = [report for report in ranked if report.call.usage is not None]
+    counted = _counted(ranked)
     if billed.call.provider != counted[0].call.provider:
         return (
             billed,
@@ -239,25 +248,24 @@ def _ranked(reports: Sequence[Report]) -> list[Report]:
 
 def _billed(ranked: Sequence[Report]) -> Report:
     """Whose usage is billed: the best that has one, or a lesser that agrees with it and knows more: fees, lifetimes."""
-    counted = [report for report in ranked if report.call.usage is not None]
+    counted = _counted(ranked)
     named = {report.call.provider for report in _of_the_provider(ranked)}
     alike = [report for report in counted if report.call.provider in named]
     best, *lesser = alike or _of_the_provider(counted or ranked)
     for report in lesser:
         usage, other = best.call.usage, report.call.usage
-        tells_more = usage and other and _agree(usage, other) and _details(other) > _details(usage)
-        if tells_more or (usage and other and best.source is not Source.OUTLAY and _completes(usage, other)):
+        if usage is None or other is None:
+            continue
+        if tells_more(usage, other) or (best.source is not Source.OUTLAY and completes(usage, other)):
             best = report
     return best
 
 
-def _completes(best: Usage, other: Usage) -> bool:
-    """Whether it counts what the best counts and what went in or came out besides, of which the best says nothing or 0:
-    instrumentations say 0 of what they have not seen."""
-    sides = (best.input_tokens, other.input_tokens), (best.output_tokens, other.output_tokens)
-    if any(best.quantities.values()) and not any(mine for mine, _ in sides):
-        return False
-    return all(not mine or mine == its for mine, its in sides) and any(its and not mine for mine, its in sides)
+def _counted(ranked: Sequence[Report]) -> list[Report]:
+    """Those that have a usage: one of nothing but zeros only where there is no other, or it is Outlay's."""
+    having = [(report, report.call.usage) for report in ranked if report.call.usage is not None]
+    counted = [r for r, usage in having if r.source is Source.OUTLAY or any(usage.quantities.values())]
+    return counted or [report for report, _ in having]
 
 
 def _of_the_provider(ranked: Sequence[Report]) -> Sequence[Report]:
@@ -266,18 +274,6 @@ def _of_the_provider(ranked: Sequence[Report]) -> Sequence[Report]:
         return ranked
     provider = min((report.call for report in ranked), key=doubt_of_provider).provider
     return [report for report in ranked if report.call.provider == provider]
-
-
-def _agree(best: Usage, other: Usage) -> bool:
-    """Whether both count the same, or the best leaves out the reasoning that the other counts."""
-    made = other.output_tokens
-    if made is not None and best.reasoning_tokens is None and best.output_tokens != made:
-        made -= other.reasoning_tokens or 0
-    return (other.input_tokens, made) == (best.input_tokens, best.output_tokens)
-
-
-def _details(usage: Usage) -> int:
-    return sum(1 for quantity in usage.quantities.values() if quantity) + len(usage.other_models)
 
 
 def _merge_attributions(attributions: Sequence[Attribution]) -> Attribution:

@@ -58,8 +58,13 @@ def key_with_provider(provider: str, response_id: str | None) -> str | None:
 
 
 def key_to_keep(key: str, stored: Collection[str]) -> str:
-    """The key of a call that is stored under those: one that the same id made before stays, as today's may be another
-    stored call's, of the time when the provider was a part of it."""
-    if key in stored or not key.startswith(f"{_ANYBODYS}:"):
+    """The key of a call that is stored under those. One that the same id made before stays, as today's may be another
+    stored call's, of the time when the provider was a part of it; so does one that tells more than `key`: of the id
+    that a gateway made up the key is all that is stored."""
+    if key in stored:
         return key
-    return next((each for each in sorted(stored) if each.endswith(key.removeprefix(_ANYBODYS))), key)
+    id_alone = key.removeprefix(_ANYBODYS) if key.startswith(f"{_ANYBODYS}:") else None
+    kept = (
+        each for each in sorted(stored) if (each.endswith(id_alone) if id_alone else each.startswith(f"{_ANYBODYS}:"))
+    )
+    return next(kept, key)

@@ -172,6 +172,28 @@ async def test_of_a_counted_and_an_uncounted_report_the_count_is_billed(
     assert await bills(collector) == [("0.0035", 2)]
 
 
+@pytest.mark.parametrize("order", list(permutations(range(3))))
+async def test_an_id_that_a_proxy_made_up_is_its_clients_too(
+    collector: httpx2.AsyncClient, order: tuple[int, ...]
+) -> None:
+    """LiteLLM translates Anthropic's answer and gives it an id: its client knows no other. Whoever stands around the
+    proxy's span and tells of the same call has none."""
+    client, proxy = in_two_traces(told("openai", UUID, **ITS_OWN), told("anthropic", UUID, **ITS_OWN))
+    framework = at(3, 2, 0, 100, chat(**ITS_OWN, **{"gen_ai.provider.name": "anthropic"}), ANOTHER_SDK, trace=2)
+    for each in order:
+        await send_twice(collector, [(client, proxy, framework)[each]], False)
+    (call,) = await stored(collector)
+    assert (call["provider"], call["cost_usd"], len(call["reports"])) == ("anthropic", "0.0045", 3)
+
+
+async def test_an_id_that_was_made_up_tells_no_calls_apart(collector: httpx2.AsyncClient) -> None:
+    proxy = at(1, None, 0, 100, told("anthropic", UUID, **ITS_OWN), "litellm")
+    sdk = at(2, 1, 10, 90, told("anthropic", "msg_01Kx7RbT4nVq9ZsPd2hYwG5c", **ITS_OWN), SDK)
+    await send_twice(collector, [proxy, sdk], False)
+    (call,) = await stored(collector)
+    assert (call["response_id"], len(call["reports"])) == ("msg_01Kx7RbT4nVq9ZsPd2hYwG5c", 2)
+
+
 NOTHING_SEEN = {
     "nothing, said as 0": {"gen_ai.usage.input_tokens": 0, "gen_ai.usage.output_tokens": 0},
     "only what went in": {"gen_ai.usage.output_tokens": 0},
@@ -199,11 +221,19 @@ async def test_a_count_that_contradicts_the_better_source_is_not_believed(
     assert await bills(collector) == [("0.0025", 2)]
 
 
+ZEROS = {"gen_ai.usage.input_tokens": 0, "gen_ai.usage.output_tokens": 0}
+NAMED = {
+    "without a count": uncounted(told("openrouter", GEN, **CLAUDE)),
+    "with zeros": told("openrouter", GEN, **CLAUDE, **ZEROS),
+}
+
+
+@pytest.mark.parametrize("named", NAMED.values(), ids=NAMED.keys())
 @pytest.mark.parametrize("reverse", [False, True])
 async def test_a_count_is_priced_as_whose_it_is_where_another_report_says_so(
-    collector: httpx2.AsyncClient, engine: Engine, reverse: bool
+    collector: httpx2.AsyncClient, engine: Engine, named: dict[str, Any], reverse: bool
 ) -> None:
-    counted, named = told("openai", GEN, **CLAUDE), uncounted(told("openrouter", GEN, **CLAUDE))
+    counted = told("openai", GEN, **CLAUDE)
     await send_twice(collector, in_two_traces(counted, named), reverse)
     (call,) = await stored(collector)
     assert (call["provider"], call["cost_usd"], call["input_tokens"]) == ("openrouter", "0.0045", 1000)

@@ -82,3 +82,9 @@ def test_a_stored_call_keeps_the_key_that_its_id_made_before() -> None:
     assert key_to_keep(key, {before, key}) == key
     assert key_to_keep(key, {"1" * 32 + ":" + "2" * 16}) == key
     assert key_to_keep("openai:r1", {"groq:r1"}) == "openai:r1"
+
+
+def test_a_stored_call_keeps_the_key_of_an_id_where_its_reports_have_only_spans_to_tell() -> None:
+    span, key = "1" * 32 + ":" + "2" * 16, "*:" + UNGUESSABLE["groq"]
+    assert key_to_keep(span, {key}) == key
+    assert key_to_keep("*:" + UNGUESSABLE["openai chat"], {key}) == "*:" + UNGUESSABLE["openai chat"]

@@ -8,6 +8,7 @@ Its costs are LiteLLM's own figures. Source: litellm 1.106.2 `integrations/opent
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 from outlay.providers.foreign import mapping
@@ -18,6 +19,7 @@ from outlay_collector.dialects.carried import agreeing, printed_object, read_usa
 from outlay_collector.dialects.genai import Customs, GenAI, counted, operation_of, provider_of, read_call
 from outlay_collector.dialects.vocabulary import MODEL, SERVED
 from outlay_collector.otlp.span import Span
+from outlay_collector.response_ids import is_unguessable
 
 _SCOPE: Final = "litellm"
 _CALL_ID: Final = "litellm.call_id"
@@ -54,13 +56,15 @@ class LiteLLM(GenAI):
         if usage := _as_openai(printed_object(attributes.get(_USAGE))):
             reading = agreeing(read_usage_object(provider, model, usage), reading)
         response_id = text(attributes.get("gen_ai.response.id"))
-        if response_id == text(attributes.get(_CALL_ID)) or _is_made_up(response_id, provider):
-            response_id = None
-        return read_call(span, self.customs, operation, provider=provider, reading=reading, response_id=response_id)
+        made_up = _is_made_up(response_id, provider)
+        known_by = None if made_up or response_id == text(attributes.get(_CALL_ID)) else response_id
+        report = read_call(span, self.customs, operation, provider=provider, reading=reading, response_id=known_by)
+        return replace(report, gateways_id=response_id) if made_up and is_unguessable(response_id or "") else report
 
 
 def _is_made_up(response_id: str | None, provider: str) -> bool:
-    """Answers that LiteLLM translates get an id of its own, in OpenAI's form; so does a call that failed."""
+    """Answers that LiteLLM translates get an id of its own, in OpenAI's form; so does a call that failed. It is the one
+    that clients of its proxy see."""
     return provider in _TRANSLATED and (response_id or "").startswith("chatcmpl-")
 
 

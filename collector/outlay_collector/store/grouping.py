@@ -92,7 +92,7 @@ class Grouping:
         self._fresh = fresh
         self._neighbours = neighbours
         self._mixed = neighbours.told_of_by_several(fresh.values())
-        with_id = ((key, report) for key, report in fresh.items() if report.call.response_id)
+        with_id = ((key, report) for key, report in fresh.items() if report.answer_id)
         self._keys = {key: keys_of(report, received_at_ns) for key, report in with_id}
         wanted = {each for keys in self._keys.values() for each in keys}
         stored = rows_by_key(connection, "calls", ("bill_key", "id"), "bill_key", wanted)

@@ -61,7 +61,7 @@ def is_overtaken(connection: Connection, reports: Sequence[Report], seen: Collec
     found = {
         key for key, parent in neighbours.parents.items() if key[0] in mixed or key in above or (key[0], parent) in mine
     }
-    keys = {report.bill_key for report in fresh if report.call.response_id}
+    keys = {report.bill_key for report in fresh if report.answer_id}
     calls = {call_id for (call_id,) in rows_by_key(connection, "calls", ("id",), "bill_key", keys)}
     calls |= lonely_near(connection, fresh) | streams_near(connection, fresh) | echoes_near(connection, fresh)
     of_calls = rows_by_key(connection, "reports", ("trace_id", "span_id"), "call_id", calls)
