@@ -29,6 +29,7 @@ _REFUSALS: Final = (
     *("ForbiddenError", "TooManyRequestsError", "ServiceUnavailableError", "ContextWindowExceededError"),
     *("AccessDeniedException", "ResourceNotFoundException", "ServiceQuotaExceededException", "ThrottlingException"),
     *("ValidationException", "ModelHTTPError", "ModelServerError"),
+    *("ModelQuotaExceededError", "ModelRequestRejectedError", "ModelUnavailableError"),
     *("authentication_error", "invalid_request_error", "not_found_error", "overloaded_error", "permission_error"),
     *("rate_limit_error", "api_error"),
 )

@@ -54,7 +54,7 @@ CUSTOMS: Final = (
     Customs(
         name="pydantic-ai",
         scopes=("pydantic-ai", "pydantic_ai"),
-        note="Pydantic AI 2.31.1, formats 2 to 5; inclusive; agents repeat their calls' usage as `aggregated_usage`",
+        note="Pydantic AI 1.107 and 2.68, formats 1 to 6; inclusive; agents repeat the usage as `aggregated_usage`",
     ),
     Customs(
         name="semantic-kernel",
@@ -76,11 +76,6 @@ CUSTOMS: Final = (
         scopes=("strands",),
         first_token_in_ms=True,
         note="Strands Agents 1.62.0; names itself instead of the provider: the model tells; inclusive",
-    ),
-    Customs(
-        name="google-adk",
-        scopes=("gcp.vertex.agent",),
-        note="Google's ADK 2.13.0, by its source: `call_llm` around `generate_content`; the model tells the provider",
     ),
     GENAI,
 )

@@ -55,6 +55,7 @@ _WITHOUT_OUTPUT: Final = frozenset({"embeddings", "rerank", "moderation"})
 _LEAVE_CACHE_OUT: Final = frozenset({"anthropic", "bedrock"})
 """Providers whose own input count leaves the cache out. Cohere's does too, of units it bills: its cache is no part of
 any bill."""
+_GEMINI: Final = frozenset({"google", "google-vertex"})
 _ON_VERTEX: Final = ("projects/", "publishers/")
 _BROKEN_DOWN: Final = frozenset({INPUT_DETAILS, OUTPUT_DETAILS, USAGE_METADATA})
 _INTERACTION: Final = "interactions.create"
@@ -73,6 +74,8 @@ class Customs:
     scopes: tuple[str, ...] = ()
     source: Source = Source.OTHER
     exclusive: bool = False
+    thoughts_beside: bool = False
+    """It hands on Gemini's own output count, which leaves the thoughts out."""
     first_token_in_ms: bool = False
     """Its time to the first token is in milliseconds, where the conventions have seconds."""
     provider: str | None = None
@@ -149,7 +152,9 @@ def read_call(span: Span, customs: Customs, operation: str, **overriding: Any) -
     get, names = span.attributes.named.get, span.attributes.shape.known(names_of)
     provider = overriding.pop("provider", None) or customs.provider or provider_of(span)
     read: dict[str, Any] = {
-        "reading": counted(span, provider, operation, exclusive=customs.exclusive),
+        "reading": counted(
+            span, provider, operation, exclusive=customs.exclusive, thoughts_beside=customs.thoughts_beside
+        ),
         "source": customs.source,
         "model_requested": text(get(MODEL)),
         "model_served": text(get(SERVED)),
@@ -168,7 +173,9 @@ def read_call(span: Span, customs: Customs, operation: str, **overriding: Any) -
     return report_of(span, dialect=customs.name, provider=provider, operation=operation, **read)
 
 
-def counted(span: Span, provider: str, operation: str, *, exclusive: bool = False) -> Reading:
+def counted(
+    span: Span, provider: str, operation: str, *, exclusive: bool = False, thoughts_beside: bool = False
+) -> Reading:
     """The usage by the span's own counts or, where it carries the provider's usage object, by that."""
     attributes = span.attributes.named
     values, raw_counts = _counts(attributes, span.attributes.shape.known(names_of))
@@ -181,7 +188,7 @@ def counted(span: Span, provider: str, operation: str, *, exclusive: bool = Fals
         values["total"] = None
     if provider == "cohere":
         values["cache_read"] = None
-    if attributes.get(OPERATION[0]) == _INTERACTION:
+    if attributes.get(OPERATION[0]) == _INTERACTION or (thoughts_beside and provider in _GEMINI):
         values["output"] = _sum(values.get("output"), values.get("reasoning"))
     found = read_counts(Counts(**values), exclusive=exclusive, has_output=operation not in _WITHOUT_OUTPUT)
     reading = Reading(usage=found.usage, usage_raw=raw_counts or None, reason_unread=found.reason)

@@ -57,9 +57,14 @@ def provider_named(said: str | None, asked: str | None, served: str | None = Non
 
 def provider_of_model(model: str | None, usage: Any = None) -> str | None:
     """Whose model goes by this name; None where it may be anybody's. `usage`: the usage object that came with it."""
-    before, slash, _ = (model or "").partition("/")
-    if slash and before.lower() in _BEFORE_MODEL:
-        return canonical_provider(before)
+    if routed := routed_provider(model):
+        return routed
     if model and _ON_BEDROCK.match(model):
         return "bedrock"
     return provider_of_answer(model, usage or {})
+
+
+def routed_provider(model: str | None) -> str | None:
+    """The provider a router's name of a model begins with, as `openai` of `openai/gpt-4o`; None where none does."""
+    before, slash, _ = (model or "").partition("/")
+    return canonical_provider(before) if slash and before.lower() in _BEFORE_MODEL else None

@@ -13,7 +13,7 @@ from outlay.providers.foreign import mapping
 from outlay.providers.registry import canonical_provider, reader_for
 
 from outlay_collector.billing import Report
-from outlay_collector.dialects.base import SHARED_KEYS, count, text
+from outlay_collector.dialects.base import SHARED_KEYS, count, first, text
 from outlay_collector.dialects.carried import agreeing, json_object, json_value
 from outlay_collector.dialects.counts import Counts, read_counts
 from outlay_collector.dialects.makers import provider_of_model
@@ -34,6 +34,8 @@ _STEPS: Final = {
     **dict.fromkeys(("TOOL", "GUARDRAIL"), "tool"),
     **dict.fromkeys(("RETRIEVER", "MEMORY"), "retrieval"),
 }
+_COUNTED: Final = ("usage", "usageMetadata", "usage_metadata")
+"""Under which of these a provider's response counts: Google's is printed in the SDK's names."""
 _NAMES: Final = {
     "input": ("input_tokens",),
     "output": ("output_tokens",),
@@ -62,11 +64,11 @@ class MLflow:
             return None
         asked, answered = json_object(get(_INPUTS)), json_object(get(_OUTPUTS))
         requested = text(asked.get("model"))
-        served = text(answered.get("model")) or _plain(get(_MODEL))
+        served = text(first(answered, ("model", "model_version"))) or _plain(get(_MODEL))
         told = _plain(get(_PROVIDER)) or provider_of_model(served, mapping(answered.get("usage")))
         provider = canonical_provider(told or _plain(get(_FORMAT)) or "unknown")
         reading = _counted(span, operation)
-        if answered.get("usage") or answered.get("usageMetadata"):
+        if any(answered.get(name) for name in _COUNTED):
             reading = agreeing(reader_for(provider).read_response(None, answered), reading)
         return report_of(
             span,

@@ -59,7 +59,7 @@ class OpenInference:
     """`llm.*` and `openinference.*`."""
 
     name = "openinference"
-    note = "Arize's instrumentations (openai 0.1.66, anthropic 3.1.0, langchain 0.1.80, litellm 0.1.51); inclusive"
+    note = "Arize's (openai 0.1.66, anthropic 3.1.0, langchain 0.1.80, litellm 0.1.51, llama-index 4.6.1); inclusive"
     keys = SHARED_KEYS | {
         _KIND, *_PROVIDER, *_SERVED, _ASKED, *_PARAMETERS, _OUTPUT, _FINISH, _COST, *_COUNTS.values(), "error.type",
     }  # fmt: skip
@@ -71,7 +71,7 @@ class OpenInference:
     def read(self, span: Span) -> Report | None:
         attributes = span.attributes.named
         operation = _OPERATIONS.get(text(attributes.get(_KIND)) or "")
-        if operation is None:
+        if operation is None or _is_preparation(span.name):
             return None
         parameters = json_object(first(attributes, _PARAMETERS))
         asked = text(attributes.get(_ASKED)) or text(parameters.get("model"))
@@ -94,7 +94,15 @@ class OpenInference:
         )
 
     def step(self, span: Span) -> str | None:
+        if _is_preparation(span.name):
+            return "chain"
         return _STEPS.get((text(span.attributes.named.get(_KIND)) or "").upper())
+
+
+def _is_preparation(name: str) -> bool:
+    """LlamaIndex's models are of kind LLM in all their methods, in those of their own too that ask nobody anything:
+    `OpenAI._prepare_chat_with_tools`."""
+    return "._prepare_" in name
 
 
 def _provider(span: Span, asked: str | None) -> str:

@@ -1,12 +1,14 @@
 """OpenLIT: the conventions' names, with a provider's own input count and a cost of its own.
 
-Anthropic's and Bedrock's input leaves the cache out, and it stays so on the span. A call that failed may say nothing at
-all but its name, `chat claude-opus-4-8`, and its scope, `openlit.instrumentation.anthropic`: then these are read.
+Anthropic's and Bedrock's input leaves the cache out, Gemini's output the thoughts, and it stays so on the span. A call
+that failed may say nothing at all but its name, `chat claude-opus-4-8`, and its scope,
+`openlit.instrumentation.anthropic`: then these are read.
 Source: openlit 1.45.0 and 1.26.0 (scope `openlit.otel.tracing`).
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
 from outlay_collector.billing import Report
@@ -18,6 +20,7 @@ from outlay_collector.otlp.span import ERROR, Span
 
 _SCOPE: Final = "openlit"
 _INSTRUMENTATION: Final = "openlit.instrumentation."
+_OF_GEMINI: Final = f"{_INSTRUMENTATION}google_ai_studio"
 _NAMED: Final = frozenset({"chat", "text_completion", "embeddings", "generate_content"})
 
 
@@ -30,7 +33,7 @@ class OpenLit(GenAI):
                 name="openlit",
                 scopes=(_SCOPE,),
                 exclusive=True,
-                note="OpenLIT 1.45.0 and 1.26.0; input leaves Anthropic's and Bedrock's cache out",
+                note="OpenLIT 1.45.0 and 1.26.0; Anthropic's, Bedrock's cache and Gemini's thoughts left out",
             )
         )
 
@@ -45,7 +48,9 @@ class OpenLit(GenAI):
         if operation is None:
             return None
         provider = provider_of(span) if first(attributes, PROVIDER) is not None else _of_scope(span)
-        return read_call(span, self.customs, operation, provider=provider)
+        beside = span.origin.scope_name.startswith(_OF_GEMINI)
+        customs = replace(self.customs, thoughts_beside=True) if beside else self.customs
+        return read_call(span, customs, operation, provider=provider)
 
     def _nameless(self, span: Span) -> Report | None:
         """A call that failed before OpenLIT had written anything down."""

@@ -13,6 +13,7 @@ from outlay_collector.dialects.coding_tools import TOOLS as CODING_TOOLS
 from outlay_collector.dialects.coding_tools import CodingTool
 from outlay_collector.dialects.customs import CUSTOMS
 from outlay_collector.dialects.genai import GenAI
+from outlay_collector.dialects.google_adk import GoogleADK
 from outlay_collector.dialects.langfuse import Langfuse
 from outlay_collector.dialects.langsmith import LangSmith
 from outlay_collector.dialects.litellm import LiteLLM
@@ -36,6 +37,7 @@ DIALECTS: Final[tuple[Dialect, ...]] = (
     Logfire(),
     OpenLit(),
     LiteLLM(),
+    GoogleADK(),
     *TOOLS,
     *map(GenAI, CUSTOMS),
 )

@@ -61,6 +61,7 @@ COUNTS: Final[dict[str, tuple[str, ...]]] = {
         f"{_U}reasoning.output_tokens",
         f"{_U}reasoning_tokens",
         f"{_U}details.reasoning_tokens",
+        f"{_U}details.thoughts_tokens",
         f"{_U}output_tokens.reasoning",
         f"{_U}experimental.reasoning_tokens",
     ),

@@ -27,6 +27,7 @@ _ALIASES: Final[dict[str, str]] = {
     "gcp.gen_ai": "google",
     "gemini": "google",
     "google-gla": "google",
+    "google_ai_studio": "google",
     "google_genai": "google",
     "gcp.vertex_ai": "google-vertex",
     "google_vertexai": "google-vertex",
