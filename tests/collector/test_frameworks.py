@@ -155,3 +155,45 @@ def test_openlit_leaves_geminis_thoughts_beside_its_output() -> None:
         assert told(scope, {**said, **named}) == {"provider": "google", "guessed": False, **units}
     of_openai = {**said, "gen_ai.provider.name": "openai", "gen_ai.request.model": "gpt-5-mini"}
     assert told("openlit.instrumentation.openai", of_openai)["output"] == 60
+
+
+_PRINTED = (
+    "ChatCompletion(id='chatcmpl-1', choices=[Choice(finish_reason='stop', index=0, message=ChatCompletionMessage("
+    "content='{said}'))], model='gpt-4o-2024-08-06', object='chat.completion', service_tier='default', "
+    "usage=CompletionUsage(completion_tokens=100, prompt_tokens=1000, total_tokens=1100, "
+    "completion_tokens_details=CompletionTokensDetails(reasoning_tokens=40), "
+    "prompt_tokens_details=PromptTokensDetails(cached_tokens=200)))"
+)
+
+
+@pytest.mark.parametrize(
+    ("raw", "cached", "response_id"),
+    [
+        (_PRINTED.replace("{said}", "usage=CompletionUsage(prompt_tokens=1)"), 200, "chatcmpl-1"),
+        (_PRINTED.replace("1000", "999"), 0, "chatcmpl-1"),
+        (_PRINTED.replace("1000", "exit(1)"), 0, "chatcmpl-1"),
+        (_PRINTED.replace("'chatcmpl-1'", "__import__"), 0, None),
+        (_PRINTED[:-1], 0, None),
+        ("(" * 10_000, 0, None),
+        ("ChatCompletion(" * 1_000, 0, None),
+        ({"id": 1}, 0, None),
+    ],
+)
+def test_the_response_smolagents_prints_has_the_cache_and_the_id(
+    raw: Any, cached: int, response_id: str | None
+) -> None:
+    """Where it was cut, or counts something else, the span's own counts stand."""
+    said = {
+        "openinference.span.kind": "LLM",
+        "llm.provider": "openai",
+        "llm.model_name": "gpt-4o",
+        "llm.token_count.prompt": 1000,
+        "llm.token_count.completion": 100,
+        "llm.token_count.total": 1100,
+        "output.value": json.dumps({"role": "assistant", "raw": raw}),
+    }
+    (report,) = read("openinference.instrumentation.smolagents", said).reports
+    usage = report.call.usage
+    assert usage is not None
+    assert (usage.input_tokens, usage.quantities.get("cache_read") or 0) == (1000, cached)
+    assert report.call.response_id == response_id

@@ -66,6 +66,26 @@ def printed_object(value: object) -> Document:
     return found if isinstance(found, dict) else _NOTHING
 
 
+def printed_completion(value: object) -> Document:
+    """The response in what OpenAI's SDK prints of one, `ChatCompletion(id='c1', ...)`; empty where there is none.
+    It is parsed, never run: names beside texts and numbers make it none."""
+    if not isinstance(value, str) or len(value) > _LONGEST_LITERAL or not value.startswith("ChatCompletion("):
+        return _NOTHING
+    try:
+        found = _printed(ast.parse(value, mode="eval").body)
+    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
+        return _NOTHING
+    return found if isinstance(found, dict) else _NOTHING
+
+
+def _printed(node: ast.expr) -> Any:
+    if isinstance(node, ast.Call):
+        return {part.arg: _printed(part.value) for part in node.keywords if part.arg}
+    if isinstance(node, ast.List):
+        return [_printed(item) for item in node.elts]
+    return ast.literal_eval(node)
+
+
 def read_usage_object(provider: str, model: str | None, raw: Document) -> Reading:
     """The reading of a usage object that came without its response: its keys tell whose it is.
 

@@ -18,7 +18,7 @@ from outlay.providers.registry import reader_for
 
 from outlay_collector.billing import Report
 from outlay_collector.dialects.base import SHARED_KEYS, count, first, text
-from outlay_collector.dialects.carried import agreeing, json_object
+from outlay_collector.dialects.carried import agreeing, json_object, printed_completion
 from outlay_collector.dialects.counts import Counts, read_counts
 from outlay_collector.dialects.makers import provider_named
 from outlay_collector.dialects.report import report_of
@@ -31,6 +31,8 @@ _SERVED: Final = ("llm.response.model_name", "llm.model_name", "embedding.model_
 _ASKED: Final = "llm.request.model_name"
 _PARAMETERS: Final = ("llm.invocation_parameters", "embedding.invocation_parameters")
 _OUTPUT: Final = "output.value"
+_RAW: Final = "raw"
+"""Where smolagents prints what OpenAI's SDK gave it."""
 _FINISH: Final = "llm.finish_reason"
 _COST: Final = "llm.cost.total"
 _USAGE: Final = ("usage", "usage_metadata", "usageMetadata")
@@ -77,6 +79,7 @@ class OpenInference:
         asked = text(attributes.get(_ASKED)) or text(parameters.get("model"))
         provider = _provider(span, asked)
         response = json_object(attributes.get(_OUTPUT))
+        response = printed_completion(response.get(_RAW)) or response
         reading = _reading(span, provider, response, has_output=operation == "chat")
         finished = text(attributes.get(_FINISH))
         return report_of(
