@@ -9,6 +9,7 @@ server, so of such only one provider's are told apart. Pure.
 from __future__ import annotations
 
 from collections.abc import Collection
+from functools import lru_cache
 from typing import Final
 
 REUSED_RESPONSE_IDS: Final = frozenset({"ollama"})
@@ -35,11 +36,14 @@ def is_unguessable(response_id: str) -> bool:
     """
     if len(response_id) < _SHORTEST or _FILLED_UP in response_id:
         return False
-    kinds = response_id.encode(errors="replace").translate(_KINDS).count
-    letters = kinds(b"a0") + kinds(b"0a") + kinds(b"A0") + kinds(b"0A")
-    return letters + kinds(b"aA") + kinds(b"Aa") >= _FEWEST_CHANGES
+    changes = response_id.encode("utf-8", "replace").translate(_KINDS).count
+    seen = changes(b"a0") + changes(b"0a")
+    if seen < _FEWEST_CHANGES:  # most have enough by then
+        seen += changes(b"aA") + changes(b"Aa") + changes(b"A0") + changes(b"0A")
+    return seen >= _FEWEST_CHANGES
 
 
+@lru_cache(maxsize=4096)  # asked when a report is looked for, and when it is stored
 def key_of_response(provider: str, response_id: str | None) -> str | None:
     """Two answers with one key are of one call. None where the id tells nothing, or there is none."""
     if not response_id:
