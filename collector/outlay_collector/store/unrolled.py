@@ -9,6 +9,7 @@ import numpy as np
 from sqlalchemy import (
     CTE,
     BigInteger,
+    Column,
     ColumnElement,
     Connection,
     Integer,
@@ -22,6 +23,7 @@ from sqlalchemy import (
     true,
 )
 from sqlalchemy.sql.util import ClauseAdapter
+from sqlalchemy.sql.visitors import iterate
 
 from outlay_collector.store.blocks import Durations, Figures, Numbers
 from outlay_collector.store.dimensions import dimension, matches
@@ -110,9 +112,16 @@ def select_within(
     if least := min((segment.after_id for segment in segments), default=0):
         within = and_(within, CALLS.c.id > literal_column(str(least)))  # it knows how few these are
     # Segment by segment: it would rather look through the index of all calls for those that meet the conditions
-    calls = select(CALLS).where(within).offset(0).lateral()
+    calls = select(*_used_in(columns)).where(within).offset(0).lateral()
     seen = ClauseAdapter(calls)
     return select(parts.c.bucket, *map(seen.traverse, columns)).select_from(parts.join(calls, true()))
+
+
+def _used_in(columns: Sequence[ColumnElement[Any]]) -> list[Column[Any]]:
+    """The columns of a call that those are made of, and its id: of all fifty, SQLAlchemy makes copies that take longer
+    than the question, and that only the garbage collector removes."""
+    found = (each for column in columns for each in iterate(column) if isinstance(each, Column))
+    return [CALLS.c.id, *dict.fromkeys(each for each in found if each is not CALLS.c.id)]
 
 
 def _parts(segments: Sequence[Segment]) -> CTE:
