@@ -124,17 +124,17 @@ Where reports of a call name different providers, the bill is whose is known bes
 whoever says what the provider charged; whoever names a host that is known to be that provider's; a cloud's or a
 gateway's name before that of a maker whose SDK others are called through (Anthropic, Cohere, Google, Mistral), and
 `openai`, which is said of whatever its SDK calls, or a name nobody knows, last. A usage is taken from a report that
-names that provider, else from another and priced as that provider's. An id that LiteLLM made up for another's answer is
-what its proxy's clients know the call by: it joins their reports with the proxy's, and does not keep the proxy's apart
-from a report with the provider's id. Where the proxy's process tells of the provider's id too, the client's report with
-the made-up one stays a second bill. A 0 of what went in or came out is no count where
-another report has seen it and agrees otherwise, unless Outlay itself says so.
+names that provider, else from another and priced as that provider's. An id that LiteLLM made up for another's answer
+is what its proxy's clients know the call by: it joins their reports with the proxy's, and does not keep the proxy's
+apart from a report with the provider's id. Where the proxy's process tells of the provider's id too, the client's
+report with the made-up one stays a second bill. A 0 of what went in or came out is no count where another report has
+seen it and agrees otherwise, unless Outlay itself says so.
 
-Without an id, a span inside another tells of the same call
-where both did the same kind of thing and asked for the same model, or counted the same to the token. An SDK's own span
-that begins a trace joins the span that encloses it in time, in the same service, with the same model and counts. Of
-several reports the nearest to the provider wins: Outlay, the SDK's own span, OpenTelemetry's own instrumentations,
-others, log records. `GET /api/v1/calls/{{id}}` lists them all and says under `bill` which one was billed, and why.
+Without an id, a span inside another tells of the same call where both did the same kind of thing and asked for the
+same model, or counted the same to the token. An SDK's own span that begins a trace joins the span that encloses it in
+time, in the same service, with the same model and counts. Of several reports the nearest to the provider wins:
+Outlay, the SDK's own span, OpenTelemetry's own instrumentations, others, log records. `GET /api/v1/calls/{{id}}`
+lists them all and says under `bill` which one was billed, and why.
 
 Between two instrumentations' spans of one call other spans may lie, of a tool, of the application, of HTTP or a proxy;
 or a framework's span stands beside the SDK's, or in a trace of its own. Such a pair is one call where both come from
@@ -158,14 +158,15 @@ at most, that of the nearest.
 
 So a call that a tool makes within a call is a second call: it counts other tokens, asks another model or has another
 response id. Where evidence is lacking this errs as follows. Calls that one instrumentation tells of, neither directly
-inside the other, stay apart, even where they count the same: billed twice, should it tell of one call twice. So do two
-SDKs' calls without a common response id, beside each other or in two traces: two streams without ids of which two
-instrumentations tell, each in a trace of its own, and two requests sent at once look the same. Billed once are two calls that count the same to the token
-and have not two response ids, the one within the other in time: a framework's and an SDK's at once, should the
-framework's own SDK call be told of by nobody; and two SDKs' where the spans that would tell them apart have not come or
-are not kept. What was joined is not parted when they come later. Where one of two counts and the other does not, is
-no framework's and has not the same response id, both stand, the other `unpriced`: no money is billed twice, the call is counted twice. Spans directly
-inside one another are one call even where their counts differ, since frameworks estimate.
+inside the other, stay apart, even where they count the same: billed twice, should it tell of one call twice. So do
+two SDKs' calls without a common response id, beside each other or in two traces: two streams without ids of which two
+instrumentations tell, each in a trace of its own, and two requests sent at once look the same. Billed once are two
+calls that count the same to the token and have not two response ids, the one within the other in time: a framework's
+and an SDK's at once, should the framework's own SDK call be told of by nobody; and two SDKs' where the spans that
+would tell them apart have not come or are not kept. What was joined is not parted when they come later. Where one of
+two counts and the other does not, is no framework's and has not the same response id, both stand, the other
+`unpriced`: no money is billed twice, the call is counted twice. Spans directly inside one another are one call even
+where their counts differ, since frameworks estimate.
 
 An answer that counts no input, or 0, did not see it: it is what a total leaves, else the output alone is billed, and
 the cost is `estimated`.
