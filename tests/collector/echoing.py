@@ -10,6 +10,9 @@ from tests.collector.sending import NOW_NS, Sent, chat, stored
 
 STARTED = NOW_NS - 60_000_000_000
 FRAMEWORK = "openinference.instrumentation.langchain"
+GEN = "gen-1770000000-x4nQ9ui2wVbWnx7Z5hVM"
+UUID = "chatcmpl-3f2b8c71-9d4e-4a06-b5c8-1e7f0a92d36b"
+CLAUDE = {"gen_ai.request.model": "anthropic/claude-sonnet-4.5", "gen_ai.response.model": "anthropic/claude-sonnet-4.5"}
 SDK = "opentelemetry.instrumentation.openai_v2"
 ANOTHER_SDK = "some.vendor.sdk"
 TOOL = {"gen_ai.operation.name": "execute_tool", "gen_ai.tool.name": "ask"}
@@ -48,3 +51,12 @@ def moved(span: Sent, trace: int) -> Sent:
 async def bills(client: httpx2.AsyncClient) -> list[tuple[str | None, int]]:
     """The cost of each call, and how many reports tell of it."""
     return sorted((call["cost_usd"], len(call["reports"])) for call in await stored(client))
+
+
+def told(provider: str, response_id: str, **said: Any) -> dict[str, Any]:
+    return chat(**{"gen_ai.provider.name": provider, "gen_ai.response.id": response_id, **said})
+
+
+def in_two_traces(one: dict[str, Any], other: dict[str, Any], scopes: tuple[str, str] = (SDK, "litellm")) -> list[Sent]:
+    """Each below a span of its own, so that nothing but the id says that they are one."""
+    return [at(1, 8, 10, 90, one, scopes[0], trace=1), at(2, 9, 0, 100, other, scopes[1], trace=2)]

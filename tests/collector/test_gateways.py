@@ -12,41 +12,23 @@ from typing import Any
 import httpx2
 import pytest
 from outlay.prices import PriceBook
-from outlay_collector.ingest import read_batch
 from outlay_collector.repricing import Asked, reprice
 from outlay_collector.rolling import sum_up_all
-from outlay_collector.store.engine import open_engine
-from outlay_collector.store.migrate import downgrade, migrate
-from outlay_collector.store.schema import CALLS
-from outlay_collector.store.sql import SqlStore
 from outlay_collector.store.verifying import verify
-from outlay_collector.store.writing import Written
-from sqlalchemy import Engine, select
+from sqlalchemy import Engine
 
-from tests.collector.echoing import ANOTHER_SDK, SDK, at, bills
-from tests.collector.sending import BOTH_BACKENDS, NOW_NS, Sent, body_of, chat, send, stored
+from tests.collector.echoing import ANOTHER_SDK, CLAUDE, GEN, SDK, UUID, at, bills, in_two_traces, told
+from tests.collector.sending import BOTH_BACKENDS, NOW_NS, Sent, chat, send, stored
 
 pytestmark = BOTH_BACKENDS
 
-GEN = "gen-1770000000-x4nQ9ui2wVbWnx7Z5hVM"
-UUID = "chatcmpl-3f2b8c71-9d4e-4a06-b5c8-1e7f0a92d36b"
-CLAUDE = {"gen_ai.request.model": "anthropic/claude-sonnet-4.5", "gen_ai.response.model": "anthropic/claude-sonnet-4.5"}
 LLAMA = {"gen_ai.request.model": "llama-3.3-70b-versatile", "gen_ai.response.model": "llama-3.3-70b-versatile"}
 ITS_OWN = {"gen_ai.request.model": "claude-sonnet-4-5", "gen_ai.response.model": "claude-sonnet-4-5"}
 OURS = {"outlay.usage": '{"input":1000,"output":100}', "outlay.cost.status": "exact"}
 
 
-def told(provider: str, response_id: str, **said: Any) -> dict[str, Any]:
-    return chat(**{"gen_ai.provider.name": provider, "gen_ai.response.id": response_id, **said})
-
-
 def uncounted(attributes: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in attributes.items() if "usage" not in name}
-
-
-def in_two_traces(one: dict[str, Any], other: dict[str, Any], scopes: tuple[str, str] = (SDK, "litellm")) -> list[Sent]:
-    """Each below a span of its own, so that nothing but the id says that they are one."""
-    return [at(1, 8, 10, 90, one, scopes[0], trace=1), at(2, 9, 0, 100, other, scopes[1], trace=2)]
 
 
 async def send_twice(collector: httpx2.AsyncClient, spans: list[Sent], reverse: bool) -> None:
@@ -240,71 +222,3 @@ async def test_a_count_is_priced_as_whose_it_is_where_another_report_says_so(
     asked = Asked(from_ns=NOW_NS - 10**12, to_ns=NOW_NS)
     total = reprice(engine, PriceBook.bundled(), asked, NOW_NS).total
     assert (total.calls, total.before_nano_usd - total.after_nano_usd, total.unpriced_after) == (1, 0, 0)
-
-
-def write(engine: Engine, *spans: Sent, received_at_ns: int = NOW_NS) -> Written:
-    reports = read_batch(body_of(*spans), is_json=False, book=PriceBook.bundled()).reports
-    return SqlStore(engine).write(reports, received_at_ns)
-
-
-def keys(engine: Engine) -> list[str]:
-    with engine.connect() as connection:
-        return list(connection.execute(select(CALLS.c.bill_key).order_by(CALLS.c.id)).scalars())
-
-
-def moved_back(span: Sent, days: int) -> Sent:
-    return Sent(**{**vars(span), "started_at_ns": span.started_at_ns - days * 86_400 * 10**9})
-
-
-BEFORE = "0027_write_turns"
-SPANS = in_two_traces(told("openai", GEN, **CLAUDE), told("openrouter", GEN, **CLAUDE))
-
-
-def test_keys_of_before_are_written_anew_and_back_again(engine: Engine) -> None:
-    write(engine, SPANS[0], at(3, None, 0, 100, told("azure", "r1"), SDK, trace=3), at(4, None, 0, 9, chat(), SDK))
-    now = [f"*:{GEN}", "openai:r1", f"{1:032x}:{4:016x}"]
-    assert keys(engine) == now
-    downgrade(engine, BEFORE)
-    assert keys(engine) == [f"openai:{GEN}", *now[1:]]
-    migrate(engine)
-    assert keys(engine) == now
-    assert write(engine, SPANS[1]) == Written(0, 1, 0)
-
-
-def test_two_bills_of_before_are_one_when_a_report_finds_both(engine: Engine) -> None:
-    """The earlier kept its key, and a span without an id that belongs to it changes nothing of that."""
-    write(engine, SPANS[0])
-    downgrade(engine, BEFORE)
-    renamed = CALLS.update().values(bill_key=f"old:{GEN}")
-    with engine.begin() as connection:
-        connection.execute(renamed)
-    migrate(engine)
-    with engine.begin() as connection:
-        connection.execute(renamed.values(bill_key=f"openai:{GEN}"))
-    write(engine, SPANS[1])
-    assert sorted(keys(engine)) == [f"*:{GEN}", f"openai:{GEN}"]
-    inner = at(5, 1, 20, 80, chat(**CLAUDE), ANOTHER_SDK)
-    assert write(engine, inner) == Written(0, 1, 0)
-    assert sorted(keys(engine)) == [f"*:{GEN}", f"openai:{GEN}"]
-    late = at(6, 5, 0, 100, told("openai", GEN, **CLAUDE), ANOTHER_SDK, trace=6)
-    assert write(engine, late, received_at_ns=NOW_NS + 2 * 86_400 * 10**9) == Written(0, 1, 0)
-    assert keys(engine) == [f"*:{GEN}"]
-
-
-def test_a_late_report_finds_a_call_that_was_too_old_for_a_new_key(engine: Engine) -> None:
-    old = [moved_back(span, 9) for span in SPANS]
-    write(engine, old[0], received_at_ns=old[0].started_at_ns + 10**9)
-    write(engine, at(7, None, 0, 100, told("openai", UUID), SDK, trace=7))
-    downgrade(engine, BEFORE)
-    migrate(engine)
-    assert keys(engine) == [f"openai:{GEN}", f"*:{UUID}"]
-    again = Sent(**{**vars(old[0]), "trace": 77, "scope": ANOTHER_SDK})
-    assert write(engine, again) == Written(0, 1, 0)
-
-
-def test_a_database_without_a_call_goes_both_ways(database_url: str, engine: Engine) -> None:
-    downgrade(engine, BEFORE)
-    migrate(engine)
-    other = open_engine(database_url)
-    assert keys(other) == []
-    other.dispose()

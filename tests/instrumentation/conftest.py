@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from typing import Any
+from typing import Any, TypeVar
 
 import openai
 import outlay
@@ -19,7 +19,11 @@ from starlette.routing import Route
 from tests.conftest import Provider
 from tests.instrumentation.doubles import Answer, Answering, Receiver
 from tests.instrumentation.endpoints import Endpoints
+from tests.instrumentation.google_double import GoogleDouble
+from tests.instrumentation.spooling import end_all
 from tests.instrumentation.vendors_double import VendorsDouble
+
+Double = TypeVar("Double", GoogleDouble, VendorsDouble)
 
 
 @pytest.fixture(scope="session")
@@ -94,10 +98,26 @@ def answering() -> Iterator[Callable[[Answer], Answering]]:
 
 
 @pytest.fixture(scope="session")
+def _google() -> Iterator[tuple[str, GoogleDouble]]:
+    yield from _served(GoogleDouble())
+
+
+@pytest.fixture
+def google_double(_google: tuple[str, GoogleDouble]) -> GoogleDouble:
+    """Gemini; asked nothing when the test begins."""
+    _google[1].asked.clear()
+    return _google[1]
+
+
+@pytest.fixture
+def google_url(_google: tuple[str, GoogleDouble], google_double: GoogleDouble) -> str:
+    """Where it is."""
+    return _google[0]
+
+
+@pytest.fixture(scope="session")
 def _vendors() -> Iterator[tuple[str, VendorsDouble]]:
-    double = VendorsDouble()
-    with Server(double.app, log_level="critical") as server:
-        yield server.url, double
+    yield from _served(VendorsDouble())
 
 
 @pytest.fixture
@@ -113,6 +133,11 @@ def vendors_url(_vendors: tuple[str, VendorsDouble], vendors_double: VendorsDoub
     return _vendors[0]
 
 
+def _served(double: Double) -> Iterator[tuple[str, Double]]:
+    with Server(double.app, log_level="critical") as server:
+        yield server.url, double
+
+
 @pytest.fixture
 def client(fake_provider: Provider) -> Iterator[openai.OpenAI]:
     with openai.OpenAI(api_key="none", base_url=fake_provider.openai) as client:
@@ -123,3 +148,11 @@ def client(fake_provider: Provider) -> Iterator[openai.OpenAI]:
 def soon(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is delivered is delivered within a hundredth of a second."""
     monkeypatch.setenv("OUTLAY_EXPORT_INTERVAL_S", "0.01")
+
+
+@pytest.fixture
+def nothing_stays() -> Iterator[None]:
+    """A test that fails ends its processes and takes Outlay out all the same."""
+    yield
+    outlay.uninstrument()
+    end_all()

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
 from pathlib import Path
-from typing import IO
+from typing import IO, Final
 
 import outlay
 import pytest
@@ -18,6 +19,8 @@ from tests.conftest import Provider
 from tests.instrumentation import application
 from tests.instrumentation.doubles import Receiver
 from tests.waiting import until
+
+NEEDS_FILE_LOCKS: Final = pytest.mark.skipif(not hasattr(os, "fork"), reason="the spool needs the file locks of POSIX")
 
 
 class Application:

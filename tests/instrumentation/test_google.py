@@ -39,27 +39,13 @@ TWICE: Final = types.HttpRetryOptions(attempts=3, initial_delay=0.001, max_delay
 Clients = Callable[..., genai.Client]
 
 
-@pytest.fixture(scope="module")
-def _served() -> Iterator[tuple[str, GoogleDouble]]:
-    double = GoogleDouble()
-    with Server(double.app, log_level="critical") as server:
-        yield server.url, double
-
-
 @pytest.fixture
-def google(_served: tuple[str, GoogleDouble]) -> GoogleDouble:
-    """What was asked of Gemini since the test began."""
-    _served[1].asked.clear()
-    return _served[1]
-
-
-@pytest.fixture
-def client(_served: tuple[str, GoogleDouble], google: GoogleDouble) -> Iterator[Clients]:
+def client(google_url: str) -> Iterator[Clients]:
     """Makes clients of the double; `scene` and `http` go into its HTTP options, the rest to the client."""
     made: list[genai.Client] = []
 
     def make(scene: str = "", http: dict[str, Any] | None = None, **options: Any) -> genai.Client:
-        settings = {"base_url": _served[0], "headers": {"x-scene": scene}, **(http or {})}
+        settings = {"base_url": google_url, "headers": {"x-scene": scene}, **(http or {})}
         options.setdefault("api_key", "none")
         made.append(genai.Client(http_options=settings, **options))
         return made[-1]
@@ -107,7 +93,11 @@ def depth_of(river: str) -> int:
 
 @pytest.mark.parametrize("is_stream", [False, True], ids=["whole", "stream"])
 def test_functions_called_for_the_model_make_two_calls_below_the_applications_span(
-    is_stream: bool, client: Clients, google: GoogleDouble, instrumented: Receiver, monkeypatch: pytest.MonkeyPatch
+    is_stream: bool,
+    client: Clients,
+    google_double: GoogleDouble,
+    instrumented: Receiver,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     tracing = TracerProvider()
     monkeypatch.setattr(trace, "_TRACER_PROVIDER", tracing)
@@ -117,7 +107,7 @@ def test_functions_called_for_the_model_make_two_calls_below_the_applications_sp
             assert [chunk.text for chunk in chat.send_message_stream("How deep is the Danube?")][-1] == PIECE
         else:
             assert chat.send_message("How deep is the Danube?").text == PIECE * CHUNKS
-    assert len(google.asked) == 2
+    assert len(google_double.asked) == 2
     assert [call["outlay.cost.nano_usd"] for call in instrumented.calls()] == [425_000, 425_000]
     parents = {span.parent_span_id for span in instrumented.spans}
     assert parents == {f"{request.get_span_context().span_id:016x}"}
@@ -213,11 +203,11 @@ def on_vertex(client: Clients, **http: Any) -> genai.Client:
     )
 
 
-def test_vertex_is_a_provider_of_its_own(client: Clients, google: GoogleDouble, instrumented: Receiver) -> None:
+def test_vertex_is_a_provider_of_its_own(client: Clients, google_double: GoogleDouble, instrumented: Receiver) -> None:
     made = on_vertex(client)
     ask(made)
     list(made.models.generate_content_stream(model=MODEL, contents=QUESTION))
-    paths = {path.partition("/projects/")[2] for path, _ in google.asked}
+    paths = {path.partition("/projects/")[2] for path, _ in google_double.asked}
     assert paths == {
         f"p-1/locations/europe-west4/publishers/google/models/{MODEL}:{verb}"
         for verb in ("generateContent", "streamGenerateContent")
@@ -252,13 +242,13 @@ def test_a_client_certificates_session_of_requests_is_seen_too(
 
 
 def test_what_only_counts_lists_or_waits_is_no_call(
-    client: Clients, google: GoogleDouble, instrumented: Receiver
+    client: Clients, google_double: GoogleDouble, instrumented: Receiver
 ) -> None:
     made = client()
     made.models.count_tokens(model=MODEL, contents=QUESTION)
     made.batches.create(model=MODEL, src=[{"contents": [{"parts": [{"text": QUESTION}], "role": "user"}]}])
     made.caches.create(model=MODEL, config={"contents": [QUESTION]})
-    assert [path.rpartition("/")[2] for path, _ in google.asked] == [
+    assert [path.rpartition("/")[2] for path, _ in google_double.asked] == [
         f"{MODEL}:countTokens",
         f"{MODEL}:batchGenerateContent",
         "cachedContents",
@@ -295,7 +285,7 @@ def test_a_video_whose_length_nobody_says_is_a_call_without_a_price(client: Clie
 
 @pytest.mark.parametrize("way", WAYS)
 def test_a_spent_budget_is_raised_as_it_is_and_nothing_is_sent(
-    way: str, client: Clients, google: GoogleDouble, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    way: str, client: Clients, google_double: GoogleDouble, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OUTLAY_STRICT", "1")
     app = create_app(Settings(store=Store(url=f"sqlite:///{tmp_path}/outlay.db")))
@@ -311,13 +301,13 @@ def test_a_spent_budget_is_raised_as_it_is_and_nothing_is_sent(
         finally:
             outlay.uninstrument()
     assert raised.value.__cause__ is None
-    assert google.asked == []
+    assert google_double.asked == []
 
 
 # And back.
 
 
-def test_uninstrument_leaves_no_trace(client: Clients, google: GoogleDouble, receiver: Receiver) -> None:
+def test_uninstrument_leaves_no_trace(client: Clients, google_double: GoogleDouble, receiver: Receiver) -> None:
     def touched() -> dict[str, Any]:
         owners = (_api_client.BaseApiClient, _api_client.HttpResponse)
         return {f"{owner.__name__}.{name}": value for owner in owners for name, value in vars(owner).items()}

@@ -6,7 +6,7 @@ import asyncio
 import gc
 import importlib.metadata
 import itertools
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -15,7 +15,6 @@ from typing import Any, Final
 import pytest
 from google import genai
 from google.genai import errors
-from outlay_collector.serving import Server
 
 from tests.instrumentation.beside import Beside, cancelled, played_beside, scene
 from tests.instrumentation.doubles import Receiver, items, settled
@@ -33,13 +32,6 @@ CUT: Final = {"": 300_000 + 100_000, "cache": 120_000 + 18_000 + 100_000, "none"
 """After two chunks: 10 said, 30 thought by Google's counts; without them 49 characters in and 40 out, four a token."""
 FIRST: Final = {"": 300_000 + 87_500, "cache": 120_000 + 18_000 + 87_500, "none": 13 * 300 + 5 * 2_500}
 """After one."""
-
-
-@pytest.fixture(scope="module")
-def _google() -> Iterator[tuple[str, GoogleDouble]]:
-    double = GoogleDouble()
-    with Server(double.app, log_level="critical") as server:
-        yield server.url, double
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,10 +60,8 @@ class Google:
 
 
 @pytest.fixture(params=["sync", "httpx", "aiohttp"])
-def google(request: pytest.FixtureRequest, _google: tuple[str, GoogleDouble]) -> Google:
-    url, double = _google
-    double.asked.clear()
-    return Google(url, double, request.param)
+def google(request: pytest.FixtureRequest, google_url: str, google_double: GoogleDouble) -> Google:
+    return Google(google_url, google_double, request.param)
 
 
 @pytest.fixture

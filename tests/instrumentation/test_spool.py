@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import signal
 import socket
 import subprocess
@@ -22,9 +21,9 @@ from tests.conftest import Provider
 from tests.instrumentation import application
 from tests.instrumentation.doubles import Receiver
 from tests.instrumentation.spooling import (
+    NEEDS_FILE_LOCKS,
     Application,
     delivery,
-    end_all,
     inherit,
     killed_with_calls_on_disk,
     lost,
@@ -33,15 +32,7 @@ from tests.instrumentation.spooling import (
 )
 from tests.waiting import until
 
-pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="the spool needs the file locks of POSIX")
-
-
-@pytest.fixture(autouse=True)
-def _nothing_stays() -> Iterator[None]:
-    """A test that fails ends its processes and takes Outlay out all the same."""
-    yield
-    outlay.uninstrument()
-    end_all()
+pytestmark = [NEEDS_FILE_LOCKS, pytest.mark.usefixtures("nothing_stays")]
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import textwrap
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import openai
@@ -24,20 +25,27 @@ from tests.conftest import Provider
 from tests.instrumentation import application
 from tests.instrumentation.doubles import Receiver
 from tests.instrumentation.spooling import (
+    NEEDS_FILE_LOCKS,
     delivery,
     inherit,
     lost,
     on_disk,
 )
 
-pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="the spool needs the file locks of POSIX")
+pytestmark = [NEEDS_FILE_LOCKS, pytest.mark.usefixtures("nothing_stays")]
 
 
-@pytest.fixture(autouse=True)
-def _nothing_stays() -> Iterator[None]:
-    """A test that fails takes Outlay out all the same."""
-    yield
-    outlay.uninstrument()
+@contextmanager
+def mounted(disk: Path, options: str) -> Iterator[Path]:
+    """A file system in memory, for as long as it is used. Skips the test where none can be mounted."""
+    disk.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", disk]
+    if subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("file systems cannot be mounted here")
+    try:
+        yield disk
+    finally:
+        subprocess.run(["umount", disk], check=True)
 
 
 @pytest.fixture
@@ -47,14 +55,8 @@ def unusable(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Path]:
         (tmp_path / "file").write_text("")
         yield tmp_path / "file" / "spool"
         return
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    options = {"full": "size=4k", "read-only": "size=64k,ro"}[request.param]
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", disk], capture_output=True, check=False)
-    if mounted.returncode:
-        pytest.skip("file systems cannot be mounted here")
-    yield disk / "spool"
-    subprocess.run(["umount", disk], check=True)
+    with mounted(tmp_path / "disk", {"full": "size=4k", "read-only": "size=64k,ro"}[request.param]) as disk:
+        yield disk / "spool"
 
 
 @pytest.mark.parametrize("unusable", ["full", "read-only", "below a file"], indirect=True)
@@ -84,12 +86,7 @@ def test_a_disk_that_cannot_be_written_changes_nothing_but_a_warning(
 def test_a_disk_that_fills_up_on_the_way_keeps_what_fits_and_is_used_again_once_there_is_room(
     client: openai.OpenAI, receiver: Receiver, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=96k", "tmpfs", disk]
-    if subprocess.run(mount, capture_output=True, check=False).returncode:
-        pytest.skip("file systems cannot be mounted here")
-    try:
+    with mounted(tmp_path / "disk", "size=96k") as disk:
         monkeypatch.setenv("OUTLAY_SPOOL_DIR", str(disk))
         monkeypatch.setenv("OUTLAY_EXPORT_INTERVAL_S", "60")
         receiver.statuses = [503] * 1000
@@ -111,8 +108,6 @@ def test_a_disk_that_fills_up_on_the_way_keeps_what_fits_and_is_used_again_once_
         receiver.statuses = []
         assert outlay.flush()
         outlay.uninstrument()
-    finally:
-        subprocess.run(["umount", disk], check=True)
     assert receiver.response_ids == ids
 
 

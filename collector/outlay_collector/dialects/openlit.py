@@ -36,6 +36,7 @@ class OpenLit(GenAI):
                 note="OpenLIT 1.45.0 and 1.26.0; Anthropic's, Bedrock's cache and Gemini's thoughts left out",
             )
         )
+        self._of_gemini = replace(self.customs, thoughts_beside=True)
 
     def claims(self, scope_name: str, name: str, names: frozenset[str]) -> bool:
         return scope_name.startswith(_SCOPE)
@@ -48,8 +49,7 @@ class OpenLit(GenAI):
         if operation is None:
             return None
         provider = provider_of(span) if first(attributes, PROVIDER) is not None else _of_scope(span)
-        beside = span.origin.scope_name.startswith(_OF_GEMINI)
-        customs = replace(self.customs, thoughts_beside=True) if beside else self.customs
+        customs = self._of_gemini if span.origin.scope_name.startswith(_OF_GEMINI) else self.customs
         return read_call(span, customs, operation, provider=provider)
 
     def _nameless(self, span: Span) -> Report | None:
