@@ -25,7 +25,7 @@ from typer.testing import CliRunner
 
 
 @pytest.fixture
-def collector(tmp_path: Path) -> Iterator[str]:
+def collector(tmp_path: Path, patient: None) -> Iterator[str]:
     app = create_app(Settings(store=Store(url=f"sqlite:///{tmp_path}/outlay.db")))
     with Server(app, log_level="critical") as server:
         yield server.url

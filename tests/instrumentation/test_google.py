@@ -284,6 +284,7 @@ def test_a_video_whose_length_nobody_says_is_a_call_without_a_price(client: Clie
 
 
 @pytest.mark.parametrize("way", WAYS)
+@pytest.mark.usefixtures("patient")
 def test_a_spent_budget_is_raised_as_it_is_and_nothing_is_sent(
     way: str, client: Clients, google_double: GoogleDouble, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
