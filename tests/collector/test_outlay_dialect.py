@@ -32,7 +32,8 @@ from outlay_collector.billing import Report, Source
 from outlay_collector.dialects.registry import WANTED, read_span
 from outlay_collector.otlp.protobuf import decode_protobuf
 from outlay_collector.store.engine import json_text
-from outlay_collector.store.rows import columns_of, report_of
+from outlay_collector.store.rows import COLUMNS, columns_of, report_of
+from outlay_collector.store.schema import CALLS
 
 words = st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1, max_size=20)
 maybe = st.none() | words
@@ -167,6 +168,10 @@ def test_measured_quantities_are_exact() -> None:
         provider="openai", operation="chat", model_requested="w", started_at_ns=10**18, ended_at_ns=10**18, usage=usage
     )
     assert over_the_wire(call).call.usage == usage
+
+
+def test_a_report_fills_every_column_of_a_call_once() -> None:
+    assert sorted((*COLUMNS, "id")) == sorted(CALLS.columns.keys())
 
 
 def test_each_column_holds_what_its_name_says() -> None:

@@ -26,8 +26,9 @@ from outlay_collector.store.schema import CALLS, REPORTS
 Price = Callable[[Report], Report]
 """Gives a report without a cost the cost the price book says."""
 
-_DOCUMENTS: Final = tuple(n for n, column in enumerate(CALLS.columns) if isinstance(column.type, JSON))
-_BILL_KEY: Final = [column.name for column in CALLS.columns].index("bill_key")
+_ROW: Final = ("id", *COLUMNS)
+_DOCUMENTS: Final = tuple(place for place, name in enumerate(_ROW) if isinstance(CALLS.c[name].type, JSON))
+_BILL_KEY: Final = _ROW.index("bill_key")
 _REPORT_COLUMNS: Final = tuple(column.name for column in REPORTS.columns)
 
 
@@ -57,7 +58,7 @@ def write_reports(
     mark_stale(connection, {report.call.started_at_ns for group in groups for report in group.members}, first_changed)
     for group, call_id in zip(inserts, take_ids(connection, "calls", len(inserts)), strict=True):
         group.call_ids.add(call_id)
-    insert_rows(connection, "calls", ("id", *COLUMNS), (_call_row(group, received_at_ns, price) for group in inserts))
+    insert_rows(connection, "calls", _ROW, (_call_row(group, received_at_ns, price) for group in inserts))
     for group in changes:
         _change(connection, group, received_at_ns, price)
     insert_rows(
