@@ -7,8 +7,6 @@ with none of the collector's background work.
 from __future__ import annotations
 
 import asyncio
-import functools
-import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, contextmanager
 from pathlib import Path
@@ -18,6 +16,7 @@ import httpx2
 import typer
 
 from outlay_collector.cli import CommandError
+from outlay_collector.cli.options import spread
 
 DEFAULT_ENDPOINT: Final = "http://127.0.0.1:4318"
 TIMEOUT_S: Final = 60.0
@@ -88,18 +87,13 @@ class Api:
 
 
 def asking(command: Callable[Concatenate[Api, ...], None]) -> Callable[..., None]:
-    """The command with the options that say which collector or database it asks, in place of the API it is given."""
+    """The command with the options that say which collector or database it asks, in place of its `api`."""
 
     def run(*, endpoint: EndpointOption = None, api_key: ApiKeyOption = None, db: DbOption = None, **own: Any) -> None:
         with connect(endpoint, api_key, db) as api:
             command(api, **own)
 
-    place = [*inspect.signature(run, eval_str=True).parameters.values()][:-1]
-    options = [*[*inspect.signature(command, eval_str=True).parameters.values()][1:], *place]
-    functools.update_wrapper(run, command)
-    run.__annotations__ = {option.name: option.annotation for option in options}
-    vars(run)["__signature__"] = inspect.Signature(options)
-    return run
+    return spread(run, command, "api", last=True)
 
 
 @contextmanager

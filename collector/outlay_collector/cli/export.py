@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable
-from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -14,7 +13,7 @@ import typer
 from outlay_collector.cli import CommandError
 from outlay_collector.cli.conditions import WhereOption, conditions
 from outlay_collector.cli.connection import Api, asking
-from outlay_collector.cli.window import FromOption, TimezoneOption, ToOption, window
+from outlay_collector.cli.window import Window, in_window
 
 app = typer.Typer(add_completion=False)
 
@@ -35,20 +34,18 @@ class Interval(StrEnum):
 
 @app.command()
 @asking
+@in_window
 def export(
     api: Api,
     *,
     written_as: Annotated[Format, typer.Option("--format", help="What to write.")] = Format.CSV,
     by: Annotated[str, typer.Option("--by", help="Dimensions, with commas: tenant,feature")] = "provider,model",
     interval: Annotated[Interval, typer.Option("--interval", help="One row for each.")] = Interval.DAY,
-    begin: FromOption = None,
-    end: ToOption = None,
-    timezone: TimezoneOption = "UTC",
+    period: Window,
     where: WhereOption = None,
     out: Annotated[Path | None, typer.Option("--out", help="The file to write; standard output if not given.")] = None,
 ) -> None:
     """Cost reports as files."""
-    period = window(begin, end, timezone, datetime.now(UTC))
     params = {**period.params, "format": written_as.value, "by": by, "interval": interval.value, **conditions(where)}
     pieces = api.stream("/api/v1/export", params)
     if out is None:

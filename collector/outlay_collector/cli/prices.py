@@ -18,7 +18,7 @@ from outlay_collector.cli import CommandError
 from outlay_collector.cli.connection import Api, asking
 from outlay_collector.cli.output import JsonOption, console, table, write_json
 from outlay_collector.cli.price import configured_book
-from outlay_collector.cli.window import FromOption, TimezoneOption, ToOption, window
+from outlay_collector.cli.window import Window, in_window
 
 app = typer.Typer(add_completion=False, no_args_is_help=True)
 
@@ -69,17 +69,15 @@ def list_prices(
 
 @app.command("missing")
 @asking
+@in_window
 def list_missing(
     api: Api,
     *,
-    begin: FromOption = None,
-    end: ToOption = None,
-    timezone: TimezoneOption = "UTC",
+    period: Window,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """The models that calls were made to and the book has no price for, most called first."""
-    period = window(begin, end, timezone, datetime.now(UTC))
     usage = api.get("/api/v1/usage", {**period.params, "group_by": "provider,model"})
     book = configured_book(config)
     at_ns = int(period.end.timestamp()) * 10**9

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any
@@ -16,19 +15,18 @@ from rich.console import Console
 from outlay_collector.cli import CommandError
 from outlay_collector.cli.connection import Api, asking
 from outlay_collector.cli.output import JsonOption, console, count, money, table, write_json
-from outlay_collector.cli.window import FromOption, TimezoneOption, ToOption, Window, window
+from outlay_collector.cli.window import Window, in_window
 
 app = typer.Typer(add_completion=False)
 
 
 @app.command()
 @asking
+@in_window
 def reprice(
     api: Api,
     *,
-    begin: FromOption = None,
-    end: ToOption = None,
-    timezone: TimezoneOption = "UTC",
+    period: Window,
     model: Annotated[str | None, typer.Option("--model", help="Only calls of this model, as it is stored.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would change, and change nothing.")] = False,
     config: Annotated[
@@ -37,7 +35,6 @@ def reprice(
     as_json: JsonOption = False,
 ) -> None:
     """Price stored calls again from their kept usage. The first cost of each call is kept beside the new one."""
-    period = window(begin, end, timezone, datetime.now(UTC))
     asked: dict[str, Any] = {
         "from": period.begin.isoformat(),
         "to": period.end.isoformat(),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Annotated, Any, Final
 
@@ -13,7 +12,7 @@ from rich.console import Console
 from outlay_collector.cli.conditions import WhereOption, conditions
 from outlay_collector.cli.connection import Api, asking
 from outlay_collector.cli.output import JsonOption, console, count, decimals, money, table, write_json
-from outlay_collector.cli.window import FromOption, TimezoneOption, ToOption, Window, window
+from outlay_collector.cli.window import Window, in_window
 
 app = typer.Typer(add_completion=False)
 
@@ -24,18 +23,16 @@ _COUNTS: Final = ("calls", "errors", "retries", "input_tokens", "output_tokens",
 
 @app.command()
 @asking
+@in_window
 def spend(
     api: Api,
     *,
     by: ByOption = "provider,model",
-    begin: FromOption = None,
-    end: ToOption = None,
-    timezone: TimezoneOption = "UTC",
+    period: Window,
     where: WhereOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """A table of spend."""
-    period = window(begin, end, timezone, datetime.now(UTC))
     document = read_spend(api, period, by.split(","), conditions(where))
     if as_json:
         write_json(document)

@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, time, timedelta
-from typing import Annotated, Final
+from datetime import UTC, datetime, time, timedelta
+from typing import Annotated, Any, Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import typer
 
 from outlay_collector.cli import CommandError
+from outlay_collector.cli.options import spread
 
 DEFAULT_DAYS: Final = 30
 
-FromOption = Annotated[
+_FromOption = Annotated[
     str | None,
     typer.Option(
         "--from", help="First moment: 2026-11-01 or 2026-11-01T08:00:00Z; 30 days ago at midnight if not given."
     ),
 ]
-ToOption = Annotated[str | None, typer.Option("--to", help="The moment after the last; now if not given.")]
-TimezoneOption = Annotated[str, typer.Option("--timezone", help="Whose midnights: Europe/Berlin.")]
+_ToOption = Annotated[str | None, typer.Option("--to", help="The moment after the last; now if not given.")]
+_TimezoneOption = Annotated[str, typer.Option("--timezone", help="Whose midnights: Europe/Berlin.")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +40,21 @@ class Window:
 
     def __str__(self) -> str:
         return f"{self.begin:%Y-%m-%d %H:%M} to {self.end:%Y-%m-%d %H:%M} ({self.timezone})"
+
+
+def in_window(command: Callable[..., None]) -> Callable[..., None]:
+    """The command with the options that say which time it is about, in place of its `period`."""
+
+    def run(
+        *given: Any,
+        begin: _FromOption = None,
+        end: _ToOption = None,
+        timezone: _TimezoneOption = "UTC",
+        **own: Any,
+    ) -> None:
+        command(*given, period=window(begin, end, timezone, datetime.now(UTC)), **own)
+
+    return spread(run, command, "period")
 
 
 def window(begin: str | None, end: str | None, timezone: str, now: datetime) -> Window:

@@ -1,0 +1,28 @@
+"""Options that several commands share, each said once: by a decorator that takes them and hands the command what they
+mean."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable
+
+
+def spread(
+    run: Callable[..., None], command: Callable[..., None], name: str, *, last: bool = False
+) -> Callable[..., None]:
+    """`run` as the command line is to see it: as `command`, but with the options of `run` in place of that parameter,
+    or after all others."""
+    parameters = _parameters(command)
+    options = [option for option in _parameters(run) if option.kind is option.KEYWORD_ONLY]
+    place = [parameter.name for parameter in parameters].index(name)
+    before, after = parameters[:place], parameters[place + 1 :]
+    taken = [*before, *after, *options] if last else [*before, *options, *after]
+    functools.update_wrapper(run, command)
+    run.__annotations__ = {parameter.name: parameter.annotation for parameter in taken}
+    vars(run)["__signature__"] = inspect.Signature(taken)
+    return run
+
+
+def _parameters(command: Callable[..., None]) -> list[inspect.Parameter]:
+    return [*inspect.signature(command, eval_str=True).parameters.values()]
