@@ -12,6 +12,7 @@ from typing import Final
 
 from fastapi import FastAPI
 from outlay.prices import PriceBook
+from sqlalchemy import Engine
 
 from outlay_collector import alerting
 from outlay_collector.answering import Answers
@@ -34,6 +35,7 @@ from outlay_collector.api import (
     usage,
 )
 from outlay_collector.api.dependencies import Running
+from outlay_collector.billing import Report
 from outlay_collector.gate import BodyGate, KeyGate
 from outlay_collector.ingest import priced
 from outlay_collector.ledger_metrics import LedgerMetrics
@@ -44,6 +46,7 @@ from outlay_collector.retention import pruning
 from outlay_collector.rolling import rolling
 from outlay_collector.security import Keys
 from outlay_collector.settings import Settings
+from outlay_collector.steps import Step
 from outlay_collector.store.definitions import follow_file
 from outlay_collector.store.engine import open_engine
 from outlay_collector.store.migrate import migrate
@@ -109,46 +112,72 @@ def create_app(
 
 @contextmanager
 def _run(settings: Settings, clock: Callable[[], int], own_key: str | None) -> Iterator[Running]:
+    metrics = Metrics()
+    metrics.put("outlay_build_info", {(("version", version("outlay-collector")),): 1})
+    with (
+        _database(settings, clock) as engine,
+        ThreadPoolExecutor(1, thread_name_prefix="outlay-decoder") as decoders,
+    ):
+        book = PriceBook.bundled().overridden(settings.prices)
+        store = SqlStore(engine, partial(priced, book=book))
+        with (
+            _working_beside(settings, store, engine, clock),
+            _writing(store, engine, settings.server.queue_spans, clock, metrics) as (writer, steps),
+        ):
+            yield Running(
+                settings=settings,
+                engine=engine,
+                store=store,
+                writer=writer,
+                steps=steps,
+                decoders=decoders,
+                book=book,
+                metrics=metrics,
+                ledger=LedgerMetrics(metrics, store, engine, clock),
+                keys=Keys(engine, own=own_key),
+                clock=clock,
+            )
+
+
+@contextmanager
+def _database(settings: Settings, clock: Callable[[], int]) -> Iterator[Engine]:
     engine = open_engine(settings.store.url)
     try:
         migrate(engine)
         if settings.budgets is not None:
             follow_file(engine, settings.budgets, clock())
-        metrics = Metrics()
-        book = PriceBook.bundled().overridden(settings.prices)
-        store = SqlStore(engine, partial(priced, book=book))
-        writer = Writer(store, clock, settings.server.queue_spans, metrics)
-        steps = Writer(StepStore(engine), clock, settings.server.queue_spans, metrics, counters=OF_STEPS)
-        metrics.watch("outlay_reports_waiting", lambda: writer.waiting)
-        metrics.watch("outlay_reports_waiting_limit", lambda: writer.most_waiting)
-        metrics.watch("outlay_steps_waiting", lambda: steps.waiting)
-        metrics.put("outlay_build_info", {(("version", version("outlay-collector")),): 1})
-        with (
-            ThreadPoolExecutor(1, thread_name_prefix="outlay-decoder") as decoders,
-            alerting.running(settings, store, engine, clock),
-            reporting(settings, store, engine, clock),
-            rolling(engine, clock),
-            tending(engine, clock),
-            pruning(engine, settings.retention, clock),
-        ):
-            writer.start()
-            steps.start()
-            try:
-                yield Running(
-                    settings=settings,
-                    engine=engine,
-                    store=store,
-                    writer=writer,
-                    steps=steps,
-                    decoders=decoders,
-                    book=book,
-                    metrics=metrics,
-                    ledger=LedgerMetrics(metrics, store, engine, clock),
-                    keys=Keys(engine, own=own_key),
-                    clock=clock,
-                )
-            finally:
-                writer.stop()
-                steps.stop()
+        yield engine
     finally:
         engine.dispose()
+
+
+@contextmanager
+def _working_beside(settings: Settings, store: SqlStore, engine: Engine, clock: Callable[[], int]) -> Iterator[None]:
+    """What the collector does by itself, whether anybody asks it anything or not."""
+    with (
+        alerting.running(settings, store, engine, clock),
+        reporting(settings, store, engine, clock),
+        rolling(engine, clock),
+        tending(engine, clock),
+        pruning(engine, settings.retention, clock),
+    ):
+        yield
+
+
+@contextmanager
+def _writing(
+    store: SqlStore, engine: Engine, most_waiting: int, clock: Callable[[], int], metrics: Metrics
+) -> Iterator[tuple[Writer[Report], Writer[Step]]]:
+    """The writers of calls and of the steps around them. What waits when the block is left is written first."""
+    writer = Writer(store, clock, most_waiting, metrics)
+    steps = Writer(StepStore(engine), clock, most_waiting, metrics, counters=OF_STEPS)
+    metrics.watch("outlay_reports_waiting", lambda: writer.waiting)
+    metrics.watch("outlay_reports_waiting_limit", lambda: writer.most_waiting)
+    metrics.watch("outlay_steps_waiting", lambda: steps.waiting)
+    writer.start()
+    steps.start()
+    try:
+        yield writer, steps
+    finally:
+        writer.stop()
+        steps.stop()

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import re
-import tomllib
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 from pathlib import Path
@@ -26,6 +25,7 @@ from sqlalchemy.engine import make_url
 
 from outlay_collector.content import Keep
 from outlay_collector.reports.schedule import ScheduledReport, check_channels, read_reports
+from outlay_collector.toml import entries_in, read_toml
 
 DEFAULT_FILE: Final = Path("outlay.toml")
 ENVIRONMENT: Final = "environment"
@@ -161,16 +161,7 @@ def read_settings(path: Path | None = None, environ: Mapping[str, str] = os.envi
     if path is None and not DEFAULT_FILE.is_file():
         return _settings_of({}, str(DEFAULT_FILE), environ)
     path = path or DEFAULT_FILE
-    return _settings_of(_load(path), str(path), environ)
-
-
-def _load(path: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(path.read_text("utf-8"))
-    except OSError as error:
-        raise ConfigError(str(path), "file", path.name, f"a file that can be read ({error.strerror})") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(str(path), "file", path.name, f"TOML in UTF-8: {error}") from None
+    return _settings_of(read_toml(path), str(path), environ)
 
 
 def _settings_of(document: dict[str, Any], source: str, environ: Mapping[str, str]) -> Settings:
@@ -182,10 +173,7 @@ def _settings_of(document: dict[str, Any], source: str, environ: Mapping[str, st
     for name, section in _SECTIONS.items():
         settings[name] = _read_section(name, section, resolved.get(name, {}), source, environ)
     for name, (field, read) in _ENTRIES.items():
-        entries = resolved.get(name, [])
-        if not isinstance(entries, list):
-            raise ConfigError(source, name, "...", f"a list of tables, each under [[{name}]]")
-        settings[field] = read(entries, source)
+        settings[field] = read(entries_in(resolved, name, source), source)
     check_references(settings["rules"], settings["channels"], source)
     check_channels(settings["reports"], settings["channels"], source)
     return Settings(**settings)

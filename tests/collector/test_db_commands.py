@@ -11,7 +11,9 @@ from pathlib import Path
 
 import orjson
 import pytest
+from outlay.errors import OutlayError
 from outlay.prices import PriceBook
+from outlay_collector import cli
 from outlay_collector.cli import CommandError
 from outlay_collector.cli.db import app
 from outlay_collector.ingest import read_batch
@@ -64,6 +66,12 @@ def test_migrate_makes_a_database_and_says_so(tmp_path: Path) -> None:
         run("stats", "--db", url)
     assert run("migrate", "--db", url).startswith("From nothing to ")
     assert run("migrate", "--db", url).startswith("Already at ")
+
+
+@pytest.mark.parametrize("command", [["db", "stats"], ["spend"], ["alerts", "check"]])
+def test_what_is_no_url_of_a_database_is_refused_by_every_command(command: list[str]) -> None:
+    with pytest.raises(OutlayError, match="expected a database URL such as sqlite:///"):
+        CliRunner().invoke(cli.app, [*command, "--db", "sqlite:/outlay.db"], catch_exceptions=False)
 
 
 def test_a_backup_is_a_whole_database(filled: Engine, database_url: str, tmp_path: Path) -> None:

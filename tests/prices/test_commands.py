@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from outlay.errors import OutlayError
+from outlay.errors import ConfigError, OutlayError
 from outlay.prices import PriceBook, read_overrides
 from outlay.prices.quote import quote
 from outlay_collector.cli import app
 from outlay_collector.cli.output import console, table
-from outlay_collector.cli.price import print_quote
+from outlay_collector.cli.price import configured_book, print_quote
 from typer.testing import CliRunner
 
 REPOSITORY = Path(__file__).parent.parent.parent
@@ -185,6 +185,20 @@ def test_the_entries_of_a_configuration_win(tmp_path: Path) -> None:
     (out,) = run("price", "--config", str(config), stdin=json.dumps(MESSAGE))
 
     assert (out["cost_usd"], out["price"]["source"]) == ("0.0004", f"{config} price[0]")
+
+
+@pytest.mark.parametrize(
+    ("written", "expected"),
+    [(b"\xff", "expected TOML in UTF-8"), (b"[price]\ninput = 0\n", r"price = '...': expected a list of tables")],
+)
+def test_a_configuration_without_entries_to_read_is_refused_by_its_name(
+    written: bytes, expected: str, tmp_path: Path
+) -> None:
+    config = tmp_path / "outlay.toml"
+    config.write_bytes(written)
+
+    with pytest.raises(ConfigError, match=f"{config}: .*{expected}"):
+        configured_book(config)
 
 
 def test_a_bill_is_written_for_people(capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -14,7 +13,10 @@ import typer
 from outlay_collector.cli import CommandError
 from outlay_collector.cli.alert_output import group_text, show_alerts, show_history, show_silences
 from outlay_collector.cli.connection import Api, DbOption, asking
+from outlay_collector.cli.options import ConfigOption, read_length
 from outlay_collector.cli.output import JsonOption, console, write_json
+from outlay_collector.cli.sending import send_to
+from outlay_collector.toml import read_entries
 
 if TYPE_CHECKING:
     from outlay_alerts.measurements import Readers
@@ -23,8 +25,6 @@ if TYPE_CHECKING:
     from outlay_collector.settings import Settings
 
 app = typer.Typer(add_completion=False, no_args_is_help=True)
-
-ConfigOption = Annotated[Path | None, typer.Option("--config", help="outlay.toml in this folder if not given.")]
 
 _MOST_LOOKS: Final = 100_000
 
@@ -83,11 +83,7 @@ def _check_timelines(file: Path, settings: Settings, *, as_json: bool) -> None:
     from outlay_alerts.timeline import read_timelines, run
 
     rules = _rules(settings)
-    try:
-        entries = tomllib.loads(file.read_text("utf-8")).get("timeline", [])
-    except (OSError, ValueError) as error:
-        raise CommandError(f"--timeline {file}: {error}") from None
-    timelines = read_timelines(entries, rules, str(file))
+    timelines = read_timelines(read_entries(file, "timeline"), rules, str(file))
     failures = [failure for each in timelines for failure in run(each, rules)]
     if as_json:
         write_json(
@@ -126,7 +122,6 @@ def send_test(
     config: ConfigOption = None,
 ) -> None:
     """Send a test message, and say how the channel took it."""
-    from outlay_alerts.channels import TransportError, send
     from outlay_alerts.message import test_message
 
     channels = _settings(config, None).channels
@@ -134,16 +129,7 @@ def send_test(
     if not wanted:
         known = ", ".join(each.name for each in channels) or "none: add a [[channel]] to outlay.toml"
         raise CommandError(f"there is no channel {channel!r}; configured: {known}" if channel else f"channels: {known}")
-    failed = []
-    for each in wanted:
-        try:
-            send(each.url.get_secret_value(), test_message(each.name))
-        except TransportError as error:
-            failed.append(f"{each.name}: {error}")
-        else:
-            console().print(f"{each.name}: delivered")
-    if failed:
-        raise CommandError("; ".join(failed))
+    send_to(wanted, lambda each: test_message(each.name))
 
 
 @app.command()
@@ -161,7 +147,7 @@ def backtest(
     from outlay_collector.api.alerts import transition_json
 
     settings = _settings(config, db)
-    step, length = _length("--every", every), _length("--since", since)
+    step, length = read_length("--every", every), read_length("--since", since)
     looks = length // step if step else 0
     if not 0 < looks <= _MOST_LOOKS:
         raise CommandError(f"--since {since} --every {every} is {looks} looks: expected 1 to {_MOST_LOOKS:,}")
@@ -223,14 +209,11 @@ def _rules(settings: Settings) -> Sequence[Rule]:
 @contextmanager
 def _reading(settings: Settings) -> Iterator[Readers]:
     """What rules read, from the settings' database. A `CommandError` where there is none: reading must not make one."""
-    from sqlalchemy.engine import make_url
-
     from outlay_collector.alerting import StoreReaders
-    from outlay_collector.store.engine import open_engine
+    from outlay_collector.store.engine import is_missing, open_engine
     from outlay_collector.store.sql import SqlStore
 
-    url = make_url(settings.store.url)
-    if url.drivername == "sqlite" and not Path(url.database or "").is_file():
+    if is_missing(settings.store.url):
         shown = settings.store.shown_url
         raise CommandError(f"the configuration is right; {shown} is not there yet: `outlay up` makes it")
     engine = open_engine(settings.store.url)
@@ -238,15 +221,6 @@ def _reading(settings: Settings) -> Iterator[Readers]:
         yield StoreReaders(SqlStore(engine), engine)
     finally:
         engine.dispose()
-
-
-def _length(option: str, text: str) -> timedelta:
-    from outlay_alerts.duration import read_duration
-
-    try:
-        return read_duration(text)
-    except ValueError as error:
-        raise CommandError(f"{option} {text!r}: expected {error}") from None
 
 
 def _matched(texts: Sequence[str]) -> dict[str, str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from decimal import Decimal
 from pathlib import Path
@@ -12,13 +11,14 @@ from urllib.parse import quote
 import typer
 from outlay.budgets.budget import Budget
 from outlay.budgets.definition import read_budgets
-from outlay_alerts.duration import read_duration
 
 from outlay_collector.cli import CommandError
 from outlay_collector.cli.budget_output import limit_text, show_budget, show_budgets, show_simulation
 from outlay_collector.cli.conditions import conditions
 from outlay_collector.cli.connection import Api, asking
+from outlay_collector.cli.options import read_length
 from outlay_collector.cli.output import JsonOption, console, write_json
+from outlay_collector.toml import read_entries
 
 app = typer.Typer(add_completion=False, no_args_is_help=True)
 
@@ -32,6 +32,12 @@ ForOption = Annotated[str | None, typer.Option("--for", help="For how long: 90m,
 UsdOption = Annotated[str | None, typer.Option(help="The limit in USD: 5.00")]
 TokensOption = Annotated[int | None, typer.Option(help="The limit in tokens, input and output.")]
 CallsOption = Annotated[int | None, typer.Option(help="The limit in calls.")]
+MatchOption = Annotated[
+    list[str] | None, typer.Option(help="Only these: feature=chat. The same dimension twice means either.")
+]
+UncappedOption = Annotated[
+    str | None, typer.Option(help="What is set aside for requests without a cap: maximum or p99.")
+]
 
 
 @app.command("list")
@@ -82,17 +88,13 @@ def set_budget(
     calls: CallsOption = None,
     period: Annotated[str | None, typer.Option(help="hour, day, week, month, or 'rolling 24h'.")] = None,
     timezone: Annotated[str | None, typer.Option(help="Whose days: Europe/Berlin.")] = None,
-    match: Annotated[
-        list[str] | None, typer.Option(help="Only these: feature=chat. The same dimension twice means either.")
-    ] = None,
+    match: MatchOption = None,
     per: Annotated[str | None, typer.Option(help="Dimensions that each have the limit, with commas: user")] = None,
     thresholds: Annotated[str | None, typer.Option(help="Shares of the limit to tell of, with commas: 0.5,0.8")] = None,
     on_limit: Annotated[str | None, typer.Option(help="block or alert.")] = None,
     when_unreachable: Annotated[str | None, typer.Option(help="open, closed or last_known.")] = None,
     unpriced: Annotated[str | None, typer.Option(help="Calls whose model has no price: pass or block.")] = None,
-    uncapped: Annotated[
-        str | None, typer.Option(help="What is set aside for requests without a cap: maximum or p99.")
-    ] = None,
+    uncapped: UncappedOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Set a budget. One that exists keeps what is not given, so that a limit is raised by naming it alone."""
@@ -195,12 +197,7 @@ def _limit(usd: str | None, tokens: int | None, calls: int | None) -> dict[str, 
 
 
 def _seconds(option: str, text: str | None) -> int | None:
-    if text is None:
-        return None
-    try:
-        return int(read_duration(text).total_seconds())
-    except ValueError as error:
-        raise CommandError(f"{option} {text!r}: expected {error}") from None
+    return None if text is None else int(read_length(option, text).total_seconds())
 
 
 def _spenders(api: Api, definition: Mapping[str, Any], since: str, by: str) -> list[dict[str, Any]]:
@@ -220,11 +217,7 @@ def _tell(definition: Mapping[str, Any], as_json: bool, done: str) -> None:
 
 
 def _budgets_of(path: Path) -> tuple[Budget, ...]:
-    try:
-        document = tomllib.loads(path.read_text("utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise CommandError(f"--config {path}: {error}") from None
-    return read_budgets(document.get("budget", []), str(path))
+    return read_budgets(read_entries(path, "budget"), str(path))
 
 
 def _listed(text: str) -> list[str]:

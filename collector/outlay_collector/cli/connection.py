@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, contextmanager
-from pathlib import Path
 from typing import Annotated, Any, Concatenate, Final
 
 import httpx2
@@ -116,14 +115,14 @@ def connect(endpoint: str | None, api_key: str | None, db: str | None) -> Iterat
 @contextmanager
 def _in_process(db: str) -> Iterator[httpx2.Client]:
     # Imported here: a command that talks to a collector needs neither the web framework nor the database.
-    from sqlalchemy.engine import make_url
     from sqlalchemy.exc import SQLAlchemyError
 
     from outlay_collector.app import create_app
     from outlay_collector.settings import Alerts, Settings, Store
+    from outlay_collector.store.engine import is_missing
 
     try:
-        if db.startswith("sqlite") and not Path(make_url(db).database or "").is_file():
+        if is_missing(db):
             raise CommandError(f"--db {db}: there is no such file; `outlay up --db {db}` creates it")
         app = create_app(Settings(store=Store(url=db), alerts=Alerts(enabled=False)), trusted=True)
         with asyncio.Runner() as runner:

@@ -12,10 +12,10 @@ from typing import Annotated, Any, Final
 import typer
 from rich.progress import Progress
 from sqlalchemy import Engine, func, select, text
-from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
 from outlay_collector.cli import CommandError
+from outlay_collector.cli.options import ConfigOption
 from outlay_collector.cli.output import JsonOption, console, count, table, write_json
 from outlay_collector.periods import rfc3339
 from outlay_collector.retention import prune as remove_old
@@ -23,7 +23,7 @@ from outlay_collector.retention import would_prune
 from outlay_collector.rolling import sum_up_all
 from outlay_collector.settings import read_settings
 from outlay_collector.store.condition import size_bytes
-from outlay_collector.store.engine import open_engine, reading
+from outlay_collector.store.engine import is_missing, open_engine, reading
 from outlay_collector.store.migrate import current_revision, head_revision, migrate
 from outlay_collector.store.rollups import PERIODS
 from outlay_collector.store.schema import CALLS
@@ -95,7 +95,7 @@ def rollup(*, db: DbOption = None, as_json: JsonOption = False) -> None:
 @app.command()
 def prune(
     *,
-    config: Annotated[Path | None, typer.Option("--config", help="outlay.toml in this folder if not given.")] = None,
+    config: ConfigOption = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be removed.")] = False,
     db: DbOption = None,
     as_json: JsonOption = False,
@@ -148,8 +148,7 @@ def _copy(engine: Engine, to: Path) -> None:
 def open_database(db: str | None, *, create: bool = False) -> Iterator[Engine]:
     """The database a command was given, else that of outlay.toml. Every failure is a `CommandError`."""
     url = db or read_settings().store.url
-    path = make_url(url).database if url.startswith("sqlite") else None
-    if path is not None and not create and not Path(path).is_file():
+    if not create and is_missing(url):
         raise CommandError(f"{url}: there is no such file; `outlay db migrate --db {url}` creates it")
     engine = open_engine(url, source="--db")
     try:

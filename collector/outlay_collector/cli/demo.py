@@ -72,8 +72,7 @@ def demo(
     screen = Console(quiet=True) if as_json else console()
     chosen = secrets.randbelow(2**31) if seed is None else seed
     with stop_on_signal() as stopped, _stage(db or _fresh_database(), chosen, usage_log, once=once) as stage:
-        screen.print(f"Collector  {stage.house.url}", soft_wrap=True)
-        screen.print(f"Database   {stage.settings.store.shown_url}", soft_wrap=True)
+        stage.house.announce(screen, stage.settings)
         asyncio.run(_fill(stage, acts.past_visits(calls, days, datetime.now(UTC), chosen), screen, stopped))
         if stopped.is_set():
             return
@@ -204,7 +203,7 @@ def _show_alerts(inbox: Inbox, screen: Console) -> None:
     inbox.wait_for("agent-budget (critical)", ALERT_TIMEOUT_S)  # other rules may fire before it
     for text in inbox.messages:
         title, *lines = (line for line in text.splitlines() if line)
-        screen.print(f"Alert      {title.strip('*')}\n           {lines[0]}", markup=False, soft_wrap=True)
+        screen.print(f"Alert      {title.strip('*')}\n           {lines[0]}", soft_wrap=True)
 
 
 def _serve(stage: _Stage, seed: int, screen: Console, stopped: threading.Event) -> None:

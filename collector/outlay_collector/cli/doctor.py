@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Annotated, Final, Literal
+from typing import Final, Literal
 
 import typer
 from outlay.errors import OutlayError
@@ -15,6 +15,7 @@ from outlay.prices import PriceBook
 from outlay.sdks import SDKS
 
 from outlay_collector.cli.connection import ApiKeyOption, DbOption, EndpointOption, connect
+from outlay_collector.cli.options import ConfigOption
 from outlay_collector.cli.output import JsonOption, console, count, money, table, write_json
 from outlay_collector.cli.spend import read_spend
 from outlay_collector.cli.window import window
@@ -40,7 +41,7 @@ class Finding:
 @app.command()
 def doctor(
     *,
-    config: Annotated[Path | None, typer.Option("--config", help="outlay.toml in this folder if not given.")] = None,
+    config: ConfigOption = None,
     endpoint: EndpointOption = None,
     api_key: ApiKeyOption = None,
     db: DbOption = None,

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from rich.console import Console
     from starlette.applications import Starlette
 
+    from outlay_collector.settings import Settings
+
 _WATCH_S: Final = 0.5
 
 
@@ -31,6 +33,13 @@ class House:
     dashboard: DashboardProcess | None
     grpc: str = ""
     """Where OTLP over gRPC is taken, or why it is not; empty where nobody wanted it."""
+
+    def announce(self, screen: Console, settings: Settings) -> None:
+        """Prints where the collector is, and where it keeps what it takes."""
+        screen.print(f"Collector  {self.url}", soft_wrap=True)
+        if self.grpc:
+            screen.print(f"OTLP/gRPC  {self.grpc}", soft_wrap=True)
+        screen.print(f"Database   {settings.store.shown_url}", soft_wrap=True)
 
     def announce_dashboard(self, screen: Console, stopped: threading.Event) -> None:
         """Prints the dashboard's address once it answers, or why it never will. The collector goes on either way."""

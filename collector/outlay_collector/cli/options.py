@@ -1,4 +1,4 @@
-"""Options that several commands share, each said once: by a decorator that takes them and hands the command what they
+"""Options that several commands share, each said once, and how a decorator takes some and hands a command what they
 mean."""
 
 from __future__ import annotations
@@ -6,6 +6,25 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from outlay_collector.cli import CommandError
+
+ConfigOption = Annotated[Path | None, typer.Option("--config", help="outlay.toml in this folder if not given.")]
+
+
+def read_length(option: str, text: str) -> timedelta:
+    """What an option such as `--for 2h` says. Raises `CommandError`."""
+    from outlay_alerts.duration import read_duration  # and pydantic with it, which few commands need
+
+    try:
+        return read_duration(text)
+    except ValueError as error:
+        raise CommandError(f"{option} {text!r}: expected {error}") from None
 
 
 def spread(

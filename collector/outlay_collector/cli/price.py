@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from outlay.prices import PriceBook, read_overrides
 from outlay.prices.quote import quote, quote_document
 
 from outlay_collector.cli.output import console, money, table
+from outlay_collector.toml import read_entries
 
 app = typer.Typer(add_completion=False)
 
@@ -56,14 +56,10 @@ def price(
 
 
 def configured_book(config: Path | None) -> PriceBook:
-    """The bundled book under the `[[price]]` entries of a file. Raises `ConfigError` for an entry it cannot use."""
+    """The bundled book under the `[[price]]` entries of a file. Raises `ConfigError` for what it cannot use."""
     if config is None:
         return PriceBook.bundled()
-    try:
-        settings = tomllib.loads(config.read_text(encoding="utf-8"))
-    except (OSError, tomllib.TOMLDecodeError) as error:
-        raise OutlayError(f"{config} cannot be read: {error}") from error
-    return PriceBook.bundled().overridden(read_overrides(settings.get("price", ()), str(config)))
+    return PriceBook.bundled().overridden(read_overrides(read_entries(config, "price"), str(config)))
 
 
 def read(file: str) -> Iterator[Line]:

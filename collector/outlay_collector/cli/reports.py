@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -11,7 +10,9 @@ from sqlalchemy import Connection
 
 from outlay_collector.cli import CommandError
 from outlay_collector.cli.db import DbOption, open_database
+from outlay_collector.cli.options import ConfigOption
 from outlay_collector.cli.output import JsonOption, console, table, write_json
+from outlay_collector.cli.sending import send_to
 from outlay_collector.periods import rfc3339
 from outlay_collector.reporting import letter
 from outlay_collector.reports.schedule import ScheduledReport
@@ -21,8 +22,6 @@ from outlay_collector.store.report_sends import last_sends
 from outlay_collector.store.sql import SqlStore
 
 app = typer.Typer(add_completion=False, no_args_is_help=True)
-
-ConfigOption = Annotated[Path | None, typer.Option("--config", help="outlay.toml in this folder if not given.")]
 
 
 @app.command("list")
@@ -51,9 +50,6 @@ def send(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print it, and send nothing.")] = False,
 ) -> None:
     """Send the last period of a report now, whether or not it was sent before."""
-    from outlay_alerts.channels import TransportError
-    from outlay_alerts.channels import send as deliver
-
     settings = read_settings(config)
     report = next((each for each in settings.reports if each.name == name), None)
     if report is None:
@@ -61,20 +57,10 @@ def send(
         raise CommandError(f"there is no report {name!r}; configured: {known}")
     with open_database(db or settings.store.url) as engine:
         message = letter(SqlStore(engine), report, report.last_period(time.time_ns()))
-    screen = console()
     if dry_run:
-        screen.print(f"{message.title}\n\n{message.body}", soft_wrap=True, markup=False)
-        return
-    failed = []
-    for channel in report.sent_to(settings.channels):
-        try:
-            deliver(channel.url.get_secret_value(), message)
-        except TransportError as error:
-            failed.append(f"{channel.name}: {error}")
-        else:
-            screen.print(f"{channel.name}: delivered", markup=False)
-    if failed:
-        raise CommandError("; ".join(failed))
+        console().print(f"{message.title}\n\n{message.body}", soft_wrap=True)
+    else:
+        send_to(report.sent_to(settings.channels), lambda _: message)
 
 
 def _report_json(connection: Connection, report: ScheduledReport, now_ns: int) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from decimal import Decimal
 from pathlib import Path
@@ -12,10 +11,10 @@ import orjson
 import typer
 from rich.console import Console
 
-from outlay_collector.cli import CommandError
 from outlay_collector.cli.connection import Api, asking
 from outlay_collector.cli.output import JsonOption, console, count, money, table, write_json
 from outlay_collector.cli.window import Window, in_window
+from outlay_collector.toml import read_entries
 
 app = typer.Typer(add_completion=False)
 
@@ -52,12 +51,8 @@ def reprice(
 
 def price_entries(config: Path) -> list[dict[str, Any]]:
     """The `[[price]]` entries of a file, their dates as text."""
-    try:
-        entries = tomllib.loads(config.read_text(encoding="utf-8")).get("price", [])
-        found: list[dict[str, Any]] = orjson.loads(orjson.dumps(entries))
-    except (OSError, tomllib.TOMLDecodeError) as error:
-        raise CommandError(f"{config} cannot be read: {error}") from error
-    return found
+    entries: list[dict[str, Any]] = orjson.loads(orjson.dumps(read_entries(config, "price")))
+    return entries
 
 
 def show(document: Mapping[str, Any], period: Window, screen: Console) -> None:

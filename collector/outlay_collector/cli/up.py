@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ipaddress
 import secrets
-from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
@@ -12,6 +11,7 @@ import typer
 from outlay_collector.app import create_app
 from outlay_collector.cli import CommandError
 from outlay_collector.cli.house import GrpcDoor, house, stop_on_signal
+from outlay_collector.cli.options import ConfigOption
 from outlay_collector.cli.output import console
 from outlay_collector.dashboard_process import is_installed
 from outlay_collector.garbage import collect_garbage_seldom
@@ -27,7 +27,7 @@ app = typer.Typer(add_completion=False)
 @app.command()
 def up(
     *,
-    config: Annotated[Path | None, typer.Option("--config", help="outlay.toml in this folder if not given.")] = None,
+    config: ConfigOption = None,
     db: Annotated[str | None, typer.Option("--db", help="The database: sqlite:///outlay.db")] = None,
     host: Annotated[str | None, typer.Option("--host", help="The collector's address.")] = None,
     port: Annotated[int | None, typer.Option("--port", min=0, max=65535, help="The collector's port; 0: any.")] = None,
@@ -57,12 +57,9 @@ def up(
             grpc=_grpc_door(settings),
         ) as running,
     ):
-        screen.print(f"Collector  {running.url}", soft_wrap=True)
-        if running.grpc:
-            screen.print(f"OTLP/gRPC  {running.grpc}", soft_wrap=True, markup=False)
-        screen.print(f"Database   {settings.store.shown_url}", soft_wrap=True)
+        running.announce(screen, settings)
         if wanted is None and not no_dashboard:
-            screen.print("Dashboard  not installed: pip install 'outlay-collector\\[dashboard]'")
+            screen.print("Dashboard  not installed: pip install 'outlay-collector[dashboard]'", soft_wrap=True)
         running.announce_dashboard(screen, stopped)
         collect_garbage_seldom()
         screen.print("Ctrl-C to stop.")

@@ -46,6 +46,16 @@ def open_engine(url: str, *, source: str = "store") -> Engine:
     raise ConfigError(source, "url", f"{parsed.drivername}://...", _EXPECTED)
 
 
+def is_missing(url: str) -> bool:
+    """Whether it names an SQLite file that is not there, which opening would make. `open_engine` refuses what no URL
+    of a database is."""
+    try:
+        parsed = make_url(url)
+    except ArgumentError:
+        return False
+    return parsed.drivername == "sqlite" and bool(parsed.database) and not Path(str(parsed.database)).is_file()
+
+
 @contextmanager
 def reading(engine: Engine) -> Iterator[Connection]:
     """A connection that only reads: it sees one state of the database and waits for no writer."""
