@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, Body
+from fastapi import APIRouter, Body, Response
 from outlay.budgets.budget import Budget, Limit
 from outlay.budgets.definition import read_budget, read_limit
 from outlay.errors import ConfigError
@@ -12,6 +12,7 @@ from sqlalchemy import Connection
 
 from outlay_collector.api.dependencies import EngineOf, NowNs
 from outlay_collector.api.errors import ApiError, bad_field, not_found
+from outlay_collector.api.written import written
 from outlay_collector.budget_states import BudgetState, budget_states
 from outlay_collector.money import usd_text
 from outlay_collector.periods import from_ns, rfc3339, to_ns
@@ -34,16 +35,17 @@ _MOST_SCOPES: Final = 200
 _MOST_S: Final = 366 * 86_400
 
 
-@router.get("")
-def list_budgets(engine: EngineOf, now_ns: NowNs) -> dict[str, Any]:
+@router.get("", response_model=dict[str, Any])
+def list_budgets(engine: EngineOf, now_ns: NowNs) -> Response:
     """Every budget as it stands now, one entry for each of its scopes (of many, the 200 that spent most), and the
     definitions: a budget per user has no entry before its first user."""
     with reading(engine) as connection:
         known = definitions(connection, now_ns)
-    return {
+    said = {
         "budgets": states_json(budget_states(engine, now_ns)),
         "definitions": [_definition_json(definition) for definition in known],
     }
+    return written(said)
 
 
 @router.get("/{name}")

@@ -1,7 +1,7 @@
 """What a request may ask of the running collector, typed.
 
 `create_app` puts one `Running` on `app.state`; nothing else is global. Endpoints take the part they need:
-`engine: EngineOf`, `now_ns: NowNs`.
+`engine: EngineOf`, `now_ns: NowNs`. Each is a coroutine: a function would go to a thread and back for next to nothing.
 """
 
 from __future__ import annotations
@@ -46,19 +46,19 @@ def running(request: Request) -> Running:
     return cast(Running, request.app.state.running)
 
 
-def _settings(request: Request) -> Settings:
+async def _settings(request: Request) -> Settings:
     return running(request).settings
 
 
-def _engine(request: Request) -> Engine:
+async def _engine(request: Request) -> Engine:
     return running(request).engine
 
 
-def _store(request: Request) -> CallStore:
+async def _store(request: Request) -> CallStore:
     return running(request).store
 
 
-def _now_ns(request: Request) -> int:
+async def _now_ns(request: Request) -> int:
     return running(request).clock()
 
 

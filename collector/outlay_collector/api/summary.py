@@ -6,12 +6,13 @@ from collections.abc import Mapping
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Request, Response
 
 from outlay_collector.api.asking import TIMEZONE_PARAMETER, read_timezone, refuse_unknown
 from outlay_collector.api.budgets import states_json
 from outlay_collector.api.dependencies import EngineOf, NowNs, StoreOf
 from outlay_collector.api.usage import percentiles_json
+from outlay_collector.api.written import written
 from outlay_collector.budget_states import budget_states
 from outlay_collector.money import usd_text
 from outlay_collector.periods import edges, rfc3339, start_of
@@ -27,8 +28,8 @@ _DAY_NS: Final = 24 * 3600 * 1_000_000_000
 _QUARTER_NS: Final = _DAY_NS // 96
 
 
-@router.get("/summary", openapi_extra={"parameters": [TIMEZONE_PARAMETER]})
-def get_summary(request: Request, store: StoreOf, engine: EngineOf, now_ns: NowNs) -> dict[str, Any]:
+@router.get("/summary", response_model=dict[str, Any], openapi_extra={"parameters": [TIMEZONE_PARAMETER]})
+def get_summary(request: Request, store: StoreOf, engine: EngineOf, now_ns: NowNs) -> Response:
     """Today, the month to date, and the month's projected end: null while there is too little to go by."""
     refuse_unknown(request.query_params, ("timezone",))
     zone = read_timezone(request.query_params)
@@ -37,7 +38,7 @@ def get_summary(request: Request, store: StoreOf, engine: EngineOf, now_ns: NowN
     with reading(engine) as connection:
         lost_today, lost_this_month = (_lost_json(lost_calls(connection, begin)) for begin in (day, month))
     projection = _projection(store, now_ns, zone, (this_month and this_month.cost_nano_usd) or 0)
-    return {
+    said = {
         "now": rfc3339(now_ns, zone),
         "timezone": zone.key,
         "today": _json(_since(day, store, now_ns), day, now_ns, zone) | lost_today,
@@ -50,6 +51,7 @@ def get_summary(request: Request, store: StoreOf, engine: EngineOf, now_ns: NowN
         },
         "budgets": states_json(budget_states(engine, now_ns)),
     }
+    return written(said)
 
 
 def _since(begin: int, store: CallStore, now_ns: int) -> UsageRow | None:
