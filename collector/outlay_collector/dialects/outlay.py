@@ -63,38 +63,8 @@ class Outlay:
         provider, operation = text(get(at.PROVIDER)), text(get(at.OPERATION))
         if provider is None or operation is None:
             return None
-        usage = _document(get(at.USAGE), read_usage)
-        reason = text(get(at.USAGE_UNREAD))
-        call = Call(
-            provider=canonical_provider(provider),
-            operation=operation,
-            model_requested=text(get(at.REQUEST_MODEL)),
-            model_served=text(get(at.RESPONSE_MODEL)),
-            response_id=text(get(at.RESPONSE_ID)),
-            request_id=text(get(at.REQUEST_ID)),
-            server_address=text(get(at.SERVER_ADDRESS)),
-            started_at_ns=span.started_at_ns,
-            ended_at_ns=span.ended_at_ns,
-            streamed=get(at.REQUEST_STREAM) is True,
-            stream_end=_member(_STREAM_ENDS, get(at.STREAM_END)),
-            time_to_first_chunk_ms=milliseconds(get(at.TIME_TO_FIRST_CHUNK)),
-            finish_reasons=_texts(get(at.FINISH_REASONS)),
-            http_status=http_status(get(at.HTTP_STATUS)),
-            error_type=text(get(at.ERROR_TYPE)),
-            attempts=_document(get(at.ATTEMPTS), read_attempts) or (),
-            usage=usage,
-            usage_raw=_document(get(at.USAGE_RAW), _mapping),
-            reason_unread=reason,
-            terms=_document(get(at.TERMS), read_terms) or STANDARD_TERMS,
-            cost=_cost(span.attributes.named),
-            attribution=attribution_of(span),
-            response_cache=_member(_CACHES, get(at.CACHE_STATUS)),
-            avoided_nano_usd=_nano_usd(get(at.AVOIDED_NANO_USD)),
-            rate_limits=_rate_limits(span.attributes.families),
-            content=_content(span.attributes.named) if at.CONTENT in span.attributes.named else None,
-        )
         return Report(
-            call=call,
+            call=_call_of(span, canonical_provider(provider), operation),
             trace_id=span.trace_id,
             span_id=span.span_id,
             parent_span_id=span.parent_span_id,
@@ -105,6 +75,39 @@ class Outlay:
 
     def step(self, span: Span) -> str | None:
         return None
+
+
+def _call_of(span: Span, provider: str, operation: str) -> Call:
+    attributes = span.attributes.named
+    get = attributes.get
+    return Call(
+        provider=provider,
+        operation=operation,
+        model_requested=text(get(at.REQUEST_MODEL)),
+        model_served=text(get(at.RESPONSE_MODEL)),
+        response_id=text(get(at.RESPONSE_ID)),
+        request_id=text(get(at.REQUEST_ID)),
+        server_address=text(get(at.SERVER_ADDRESS)),
+        started_at_ns=span.started_at_ns,
+        ended_at_ns=span.ended_at_ns,
+        streamed=get(at.REQUEST_STREAM) is True,
+        stream_end=_member(_STREAM_ENDS, get(at.STREAM_END)),
+        time_to_first_chunk_ms=milliseconds(get(at.TIME_TO_FIRST_CHUNK)),
+        finish_reasons=_texts(get(at.FINISH_REASONS)),
+        http_status=http_status(get(at.HTTP_STATUS)),
+        error_type=text(get(at.ERROR_TYPE)),
+        attempts=_document(get(at.ATTEMPTS), read_attempts) or (),
+        usage=_document(get(at.USAGE), read_usage),
+        usage_raw=_document(get(at.USAGE_RAW), _mapping),
+        reason_unread=text(get(at.USAGE_UNREAD)),
+        terms=_document(get(at.TERMS), read_terms) or STANDARD_TERMS,
+        cost=_cost(attributes),
+        attribution=attribution_of(span),
+        response_cache=_member(_CACHES, get(at.CACHE_STATUS)),
+        avoided_nano_usd=_nano_usd(get(at.AVOIDED_NANO_USD)),
+        rate_limits=_rate_limits(span.attributes.families),
+        content=_content(attributes) if at.CONTENT in attributes else None,
+    )
 
 
 def _cost(attributes: Mapping[str, Any]) -> Cost:
