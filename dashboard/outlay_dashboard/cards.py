@@ -1,4 +1,4 @@
-"""The headline figures and the budgets, as HTML. Pure: answers of the API in, markup out.
+"""Figures, the facts of a call, the meters of budgets and the banner of alerts, as HTML. Pure: answers in, markup out.
 
 Each figure is an element named after what it measures (`aria-label`), shows the readable amount, and carries the exact
 one in `title` and `data-value`. Whatever comes from an application is escaped.
@@ -14,7 +14,11 @@ from decimal import Decimal
 from html import escape
 
 from outlay_dashboard import format as fmt
-from outlay_dashboard.answers import Alert, Budget, Call, Pairs, Period, Summary, UsageRow
+from outlay_dashboard.answers.alerts import Alert
+from outlay_dashboard.answers.budgets import Budget
+from outlay_dashboard.answers.calls import Call
+from outlay_dashboard.answers.usage import Period, Summary, UsageRow
+from outlay_dashboard.answers.values import Pairs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,7 +150,7 @@ def _cached(call: Call) -> str:
 
 
 def _spend_card(label: str, period: Period, shape: tuple[float | None, ...]) -> Card:
-    known = Decimal(0) if period.calls == 0 and period.cost_usd is None else period.cost_usd
+    known = fmt.known_spend(period.cost_usd, period.calls)
     return Card(
         label=label,
         text=fmt.usd(known),

@@ -13,7 +13,11 @@ from typing import Any, Final, TypeVar
 
 import httpx2
 
-from outlay_dashboard import answers
+from outlay_dashboard.answers.alerts import Alert, Transition, read_alerts, read_transitions
+from outlay_dashboard.answers.budgets import Budget, read_budgets
+from outlay_dashboard.answers.calls import Call, CallPage, Node, read_call, read_calls, read_trace
+from outlay_dashboard.answers.usage import Summary, Usage, read_summary, read_usage
+from outlay_dashboard.answers.values import Json
 
 ENDPOINT_VARIABLE: Final = "OUTLAY_ENDPOINT"
 API_KEY_VARIABLE: Final = "OUTLAY_API_KEY"
@@ -63,8 +67,8 @@ class Client:
         """Gives back the connections."""
         self._http.close()
 
-    def summary(self, timezone: str) -> answers.Summary:
-        return self._get("/api/v1/summary", answers.read_summary, timezone=timezone)
+    def summary(self, timezone: str) -> Summary:
+        return self._get("/api/v1/summary", read_summary, timezone=timezone)
 
     def usage(
         self,
@@ -77,12 +81,12 @@ class Client:
         filters: Filters | None = None,
         order: str | None = None,
         limit: int | None = None,
-    ) -> answers.Usage:
+    ) -> Usage:
         """`to_at` None is now. `interval` is minute, hour, day, month or none, cut in `timezone`. With `order` only the
         `limit` groups that have most of it, the first before the second."""
         return self._get(
             "/api/v1/usage",
-            answers.read_usage,
+            read_usage,
             **(filters or {}),
             **_window(from_at, to_at),
             interval=interval,
@@ -100,29 +104,29 @@ class Client:
         from_at: datetime | None = None,
         to_at: datetime | None = None,
         filters: Filters | None = None,
-    ) -> answers.CallPage:
+    ) -> CallPage:
         """Newest first; `cursor` is the `next_cursor` of the page before."""
         window = _window(from_at, to_at)
-        return self._get("/api/v1/calls", answers.read_calls, **(filters or {}), **window, limit=limit, cursor=cursor)
+        return self._get("/api/v1/calls", read_calls, **(filters or {}), **window, limit=limit, cursor=cursor)
 
-    def call(self, call_id: str) -> answers.Call:
-        return self._get(f"/api/v1/calls/{call_id}", answers.read_call)
+    def call(self, call_id: str) -> Call:
+        return self._get(f"/api/v1/calls/{call_id}", read_call)
 
-    def trace(self, trace_id: str) -> tuple[answers.Node, ...]:
+    def trace(self, trace_id: str) -> tuple[Node, ...]:
         """Depth first: each node before what is below it."""
-        return self._get(f"/api/v1/traces/{trace_id}", answers.read_trace)
+        return self._get(f"/api/v1/traces/{trace_id}", read_trace)
 
-    def budgets(self) -> tuple[answers.Budget, ...]:
-        return self._get("/api/v1/budgets", answers.read_budgets)
+    def budgets(self) -> tuple[Budget, ...]:
+        return self._get("/api/v1/budgets", read_budgets)
 
-    def alerts(self) -> tuple[answers.Alert, ...]:
-        return self._get("/api/v1/alerts", answers.read_alerts)
+    def alerts(self) -> tuple[Alert, ...]:
+        return self._get("/api/v1/alerts", read_alerts)
 
-    def alert_history(self) -> tuple[answers.Transition, ...]:
+    def alert_history(self) -> tuple[Transition, ...]:
         """Newest first."""
-        return self._get("/api/v1/alerts/history", answers.read_transitions)
+        return self._get("/api/v1/alerts/history", read_transitions)
 
-    def _get(self, path: str, read: Callable[[answers.Json], T], **params: Any) -> T:
+    def _get(self, path: str, read: Callable[[Json], T], **params: Any) -> T:
         given = {name: value for name, value in params.items() if value is not None}
         try:
             response = self._http.get(self.endpoint + path, params=given)

@@ -16,7 +16,7 @@ import plotly.graph_objects as go  # type: ignore[import-untyped]  # ships no ty
 
 from outlay_dashboard import format as fmt
 from outlay_dashboard import theme
-from outlay_dashboard.answers import UsageRow
+from outlay_dashboard.answers.usage import UsageRow, cost_of
 from outlay_dashboard.window import Window
 
 HEIGHT: Final = 300
@@ -31,6 +31,12 @@ Colour = Mapping[str | None, str]
 def ranked(totals: Iterable[UsageRow]) -> list[UsageRow]:
     """Most spend first; names whose cost is unknown come after all that is known, by their calls."""
     return sorted(totals, key=lambda row: (row.cost_usd is None, -(row.cost_usd or 0), -row.calls, str(row.group)))
+
+
+def spend_words(rows: Sequence[UsageRow], *, exact: bool = True) -> str:
+    """What all rows cost together, and how many of their calls have no price."""
+    calls = sum(row.calls for row in rows)
+    return fmt.spend(cost_of(rows), calls=calls, unpriced=_unpriced(rows), exact=exact)
 
 
 def spend_over_time(
@@ -55,13 +61,13 @@ def ranking(totals: Sequence[UsageRow], everything: Sequence[UsageRow], colours:
     """Horizontal bars, the biggest on top, each written out above its bar. `totals` are `ranked`, of one dimension;
     what the first of them leave of `everything` is "other"."""
     shown = totals[:SHOWN_NAMES]
-    whole = sum((row.cost_usd for row in everything if row.cost_usd is not None), Decimal(0))
+    whole = cost_of(everything)
     entries = [(fmt.name(row.group[0]), colours[row.group[0]], [row]) for row in shown]
     if rest := _rest(shown, everything):
         entries.append((OTHER, theme.NEUTRAL, rest))
     figure = go.Figure()
     for place, (label, colour, rows) in enumerate(entries):
-        total = _total(rows)
+        total = cost_of(rows)
         figure.add_trace(
             go.Bar(
                 x=[float(total or 0)],
@@ -69,7 +75,7 @@ def ranking(totals: Sequence[UsageRow], everything: Sequence[UsageRow], colours:
                 orientation="h",
                 width=0.24,
                 marker={"color": colour, "cornerradius": 4},
-                hovertemplate=f"<b>{_escaped(label)}</b><br>{_spend_words(rows)}<br>{_calls(rows)}<extra></extra>",
+                hovertemplate=f"<b>{_escaped(label)}</b><br>{spend_words(rows)}<br>{_calls(rows)}<extra></extra>",
             )
         )
         share = f"  {fmt.percent(float(total / whole))}" if whole and total is not None else ""
@@ -180,7 +186,7 @@ def _spend_bars(label: str, colour: str, rows: Sequence[UsageRow], window: Windo
         x=[_local(row, window) for row in rows],
         y=[float(row.cost_usd or 0) for row in rows],
         name=label,
-        customdata=[[_spend_words([row]), _calls([row])] for row in rows],
+        customdata=[[spend_words([row]), _calls([row])] for row in rows],
         hovertemplate=f"<b>{_escaped(label)}</b>  %{{x}}<br>%{{customdata[0]}}<br>%{{customdata[1]}}<extra></extra>",
         **_shape(colour, window),
     )
@@ -215,7 +221,7 @@ def _rest(leaders: Iterable[UsageRow], everything: Iterable[UsageRow]) -> list[U
         calls = whole.calls - sum(row.calls for row in named)
         unpriced = whole.unpriced_calls - _unpriced(named)
         if calls > 0:
-            cost = None if calls == unpriced else (whole.cost_usd or Decimal(0)) - (_total(named) or Decimal(0))
+            cost = None if calls == unpriced else (whole.cost_usd or Decimal(0)) - (cost_of(named) or Decimal(0))
             rest.append(replace(whole, calls=calls, unpriced_calls=unpriced, cost_usd=cost))
     return rest
 
@@ -232,18 +238,8 @@ def _in_time(rows: Iterable[UsageRow]) -> list[UsageRow]:
     return sorted(rows, key=lambda row: row.bucket_at or datetime.min.replace(tzinfo=UTC))
 
 
-def _total(rows: Iterable[UsageRow]) -> Decimal | None:
-    known = [row.cost_usd for row in rows if row.cost_usd is not None]
-    return sum(known, Decimal(0)) if known else None
-
-
 def _unpriced(rows: Iterable[UsageRow]) -> int:
     return sum(row.unpriced_calls for row in rows)
-
-
-def _spend_words(rows: Sequence[UsageRow]) -> str:
-    calls = sum(row.calls for row in rows)
-    return fmt.spend(_total(rows), calls=calls, unpriced=_unpriced(rows), exact=True)
 
 
 def _calls(rows: Iterable[UsageRow]) -> str:

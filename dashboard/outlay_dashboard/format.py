@@ -62,16 +62,18 @@ def measure(value: Decimal | None, unit: str) -> str:
 
 
 def spend(amount: Decimal | None, *, calls: int, unpriced: int, exact: bool = False) -> str:
-    """A sum of costs, never silent about what it leaves out: `$4.99 and 3 calls without a price`.
-
-    Without any call the spend is known: it is `$0.00`.
-    """
+    """A sum of costs, never silent about what it leaves out: `$4.99 and 3 calls without a price`."""
     write = exact_usd if exact else usd
-    known = write(Decimal(0) if calls == 0 and amount is None else amount)
+    known = write(known_spend(amount, calls))
     if unpriced == 0:
         return known
     left_out = f"{plural(unpriced, 'call')} without a price"
     return left_out if amount is None else f"{known} and {left_out}"
+
+
+def known_spend(amount: Decimal | None, calls: int) -> Decimal | None:
+    """Without any call the spend is known: it is nothing."""
+    return Decimal(0) if calls == 0 and amount is None else amount
 
 
 def count(number: int | None) -> str:
@@ -88,7 +90,7 @@ def percent(share: float | None) -> str:
         return UNKNOWN
     value = share * 100
     if value == 0 or abs(value) >= 10:
-        return f"{value:.0f}%" if value == round(value) or abs(value) >= 10 else f"{value:.1f}%"
+        return f"{value:.0f}%"
     return f"{value:.1f}%" if abs(value) >= 1 else f"{value:.2g}%"
 
 
@@ -102,7 +104,7 @@ def duration(milliseconds: float | None) -> str:
         return f"{milliseconds:.0f} ms"
     seconds = milliseconds / 1000
     if seconds < 99.95:
-        return f"{_three_digits(seconds)} s"
+        return f"{seconds:.1f} s" if seconds >= 9.995 else f"{seconds:.2f} s"
     minutes, rest = divmod(round(seconds), 60)
     if minutes < 60:
         return f"{minutes} min {rest:02} s"
@@ -172,9 +174,3 @@ def _digits(value: Decimal) -> str:
     """No exponent, thousands separated, no trailing zeros."""
     text = f"{value:,f}"
     return text.rstrip("0").rstrip(".") if "." in text else text
-
-
-def _three_digits(value: float) -> str:
-    if value >= 99.95:
-        return f"{value:.0f}"
-    return f"{value:.1f}" if value >= 9.995 else f"{value:.2f}"

@@ -87,8 +87,8 @@ def no_calls_yet() -> None:
     client = queries.collector()
     st.subheader("No calls yet")
     st.markdown(
-        f"The collector at `{client.endpoint}` is running and has not received a call. Add it to an application that "
-        "uses the OpenAI or Anthropic SDK:"
+        f"The collector at `{client.endpoint}` is running and has not received a call. Add Outlay to an application "
+        "that uses an SDK it knows (OpenAI, Anthropic, Google, Mistral, Cohere, Bedrock, LiteLLM):"
     )
     st.markdown("**1. Install**")
     st.code("pip install outlay", language="bash")

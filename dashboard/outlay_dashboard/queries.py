@@ -11,7 +11,10 @@ from typing import Final
 
 import streamlit as st
 
-from outlay_dashboard import answers
+from outlay_dashboard.answers.alerts import Alert, Transition
+from outlay_dashboard.answers.budgets import Budget
+from outlay_dashboard.answers.calls import Call, CallPage, Node
+from outlay_dashboard.answers.usage import Summary, Usage
 from outlay_dashboard.client import Client
 from outlay_dashboard.theme import Colours
 
@@ -38,21 +41,21 @@ def colours(dimension: str) -> Colours:
 
 
 @st.cache_data(ttl=_FRESH_S, show_spinner=False, max_entries=100)
-def summary(timezone: str) -> answers.Summary:
+def summary(timezone: str) -> Summary:
     return collector().summary(timezone)
 
 
 @st.cache_data(ttl=_FRESH_S, show_spinner=False, max_entries=200)
 def usage(
     from_at: datetime, interval: str, timezone: str, group_by: tuple[str, ...] = (), filters: Chosen = ()
-) -> answers.Usage:
+) -> Usage:
     return collector().usage(
         from_at=from_at, interval=interval, timezone=timezone, group_by=group_by, filters=dict(filters)
     )
 
 
 @st.cache_data(ttl=_FRESH_S, show_spinner=False, max_entries=100)
-def most_spend(from_at: datetime, dimension: str, limit: int) -> answers.Usage:
+def most_spend(from_at: datetime, dimension: str, limit: int) -> Usage:
     """Only those values of a dimension that spend most: there may be as many as users."""
     return collector().usage(from_at=from_at, group_by=(dimension,), order="cost_usd", limit=limit)
 
@@ -65,32 +68,30 @@ def names(dimension: str, from_at: datetime) -> tuple[str, ...]:
 
 
 @st.cache_data(ttl=_FRESH_S, show_spinner=False, max_entries=100)
-def calls(
-    limit: int, cursor: str | None = None, from_at: datetime | None = None, filters: Chosen = ()
-) -> answers.CallPage:
+def calls(limit: int, cursor: str | None = None, from_at: datetime | None = None, filters: Chosen = ()) -> CallPage:
     return collector().calls(limit=limit, cursor=cursor, from_at=from_at, filters=dict(filters))
 
 
 @st.cache_data(ttl=_FRESH_S, show_spinner=False, max_entries=100)
-def call(call_id: str) -> answers.Call:
+def call(call_id: str) -> Call:
     return collector().call(call_id)
 
 
 @st.cache_data(ttl=_FRESH_S, show_spinner=False)
-def trace(trace_id: str) -> tuple[answers.Node, ...]:
+def trace(trace_id: str) -> tuple[Node, ...]:
     return collector().trace(trace_id)
 
 
 @st.cache_data(ttl=_FRESH_S, show_spinner=False)
-def budgets() -> tuple[answers.Budget, ...]:
+def budgets() -> tuple[Budget, ...]:
     return collector().budgets()
 
 
 @st.cache_data(ttl=_FRESH_S, show_spinner=False)
-def alerts() -> tuple[answers.Alert, ...]:
+def alerts() -> tuple[Alert, ...]:
     return collector().alerts()
 
 
 @st.cache_data(ttl=_FRESH_S, show_spinner=False)
-def alert_history() -> tuple[answers.Transition, ...]:
+def alert_history() -> tuple[Transition, ...]:
     return collector().alert_history()

@@ -7,7 +7,7 @@ Amounts stay `Decimal`: a float could not hold every digit of a large one.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import tzinfo
+from datetime import datetime, tzinfo
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
@@ -15,7 +15,10 @@ import pandas as pd
 
 from outlay_dashboard import format as fmt
 from outlay_dashboard import theme
-from outlay_dashboard.answers import Alert, Call, Delivery, Json, Node, Pairs, Transition, UsageRow
+from outlay_dashboard.answers.alerts import Alert, Delivery, Transition
+from outlay_dashboard.answers.calls import Call, Node
+from outlay_dashboard.answers.usage import UsageRow, cost_of
+from outlay_dashboard.answers.values import Json, Pairs
 
 if TYPE_CHECKING:
     from pandas.io.formats.style import Styler
@@ -36,7 +39,7 @@ _COLOUR_OF: Final = {
 
 def breakdown(dimension: str, totals: Sequence[UsageRow], everything: Sequence[UsageRow]) -> Styler:
     """Everything known of each value of a dimension, `totals`; shares are of `everything`. No row has a bucket."""
-    whole = sum((row.cost_usd for row in everything if row.cost_usd is not None), Decimal(0))
+    whole = cost_of(everything)
     rows = [
         {
             dimension.capitalize(): fmt.name(row.group[0]),
@@ -77,7 +80,7 @@ def calls(entries: Sequence[Call], zone: tzinfo) -> Styler:
     """The list of calls, times by the clock of `zone`."""
     rows = [
         {
-            "Time": call.started_at.astimezone(zone).replace(tzinfo=None),
+            "Time": _by_clock(call.started_at, zone),
             "Status": call.status if call.error_type is None else f"{call.status}: {call.error_type}",
             "Model": fmt.name(call.model),
             "Cost": call.cost_usd,
@@ -181,7 +184,7 @@ def alerts(entries: Sequence[Alert], zone: tzinfo) -> Styler:
             "Severity": alert.severity,
             "Value": fmt.measure(alert.value, alert.unit),
             "Threshold": fmt.measure(alert.threshold, alert.unit),
-            "Since": None if alert.since is None else alert.since.astimezone(zone).replace(tzinfo=None),
+            "Since": _by_clock(alert.since, zone),
             "Health": alert.health.replace("_", " "),
             "Reason": alert.reason or "",
         }
@@ -194,7 +197,7 @@ def alerts(entries: Sequence[Alert], zone: tzinfo) -> Styler:
 def transitions(entries: Sequence[Transition], zone: tzinfo) -> Styler:
     rows = [
         {
-            "Time": entry.at.astimezone(zone).replace(tzinfo=None),
+            "Time": _by_clock(entry.at, zone),
             "Rule": entry.rule,
             "For": _named(entry.group),
             "From": entry.from_state,
@@ -217,6 +220,11 @@ def _written(rows: Sequence[Json], words: dict[str, Callable[[Any], str]]) -> St
 
 def _written_or_none(rows: Sequence[Json], words: dict[str, Callable[[Any], str]]) -> Styler | None:
     return _written(rows, words) if rows else None
+
+
+def _by_clock(at: datetime | None, zone: tzinfo) -> datetime | None:
+    """The time a clock of that zone shows: a column of times is in one zone, which it does not name."""
+    return None if at is None else at.astimezone(zone).replace(tzinfo=None)
 
 
 def _whole(number: float) -> str:

@@ -14,7 +14,7 @@ import streamlit as st
 from outlay_collector.app import create_app
 from outlay_collector.serving import Server
 from outlay_collector.settings import Settings, Store
-from outlay_dashboard.answers import UsageRow, read_usage
+from outlay_dashboard.answers.usage import UsageRow, read_usage
 
 RowMaker = Callable[..., UsageRow]
 

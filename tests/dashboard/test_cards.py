@@ -9,7 +9,9 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 from outlay_dashboard import cards
-from outlay_dashboard.answers import Alert, Budget, Percentiles, Period, Projection, Summary, UsageRow
+from outlay_dashboard.answers.alerts import Alert
+from outlay_dashboard.answers.budgets import Budget
+from outlay_dashboard.answers.usage import Percentiles, Period, Projection, Summary, UsageRow
 
 RowMaker = Callable[..., UsageRow]
 

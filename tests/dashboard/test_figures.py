@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from outlay_dashboard import figures
-from outlay_dashboard.answers import UsageRow
+from outlay_dashboard.answers.usage import UsageRow
 from outlay_dashboard.theme import NEUTRAL
 from outlay_dashboard.window import window
 

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from outlay_dashboard import tables
-from outlay_dashboard.answers import UsageRow, read_trace
+from outlay_dashboard.answers.calls import read_trace
+from outlay_dashboard.answers.usage import UsageRow
 
 if TYPE_CHECKING:
     from pandas.io.formats.style import Styler

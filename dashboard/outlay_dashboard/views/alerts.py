@@ -7,8 +7,9 @@ from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
 import streamlit as st
-from outlay_dashboard import answers, cards, controls, notices, queries, tables
+from outlay_dashboard import cards, controls, notices, queries, tables
 from outlay_dashboard import format as fmt
+from outlay_dashboard.answers.alerts import Transition
 
 
 def show() -> None:
@@ -35,7 +36,7 @@ def refreshed(timezone: str) -> None:
             history(queries.alert_history(), timezone)
 
 
-def history(entries: Sequence[answers.Transition], timezone: str) -> None:
+def history(entries: Sequence[Transition], timezone: str) -> None:
     if entries:
         st.dataframe(
             tables.transitions(entries, ZoneInfo(timezone)), hide_index=True, placeholder=fmt.UNKNOWN, key="history"

@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 import streamlit as st
-from outlay_dashboard import answers, cards, controls, notices, queries, tables
+from outlay_dashboard import cards, controls, notices, queries, tables
 from outlay_dashboard import format as fmt
+from outlay_dashboard.answers.calls import CallPage
+from outlay_dashboard.answers.values import Json
 from outlay_dashboard.window import window
 
 if TYPE_CHECKING:
@@ -70,7 +72,7 @@ def listing(since: datetime, filters: queries.Chosen, timezone: str) -> str | No
     if state["page"] is None:
         state["page"] = queries.calls(_PAGE, state["cursors"][-1], since, filters)
         state["turns"] = state.get("turns", 0) + 1
-    page: answers.CallPage = state["page"]
+    page: CallPage = state["page"]
     if not page.calls:
         st.info("No call fits. Take a longer time or fewer filters.", icon=":material/search_off:")
         st.button("Look again", icon=":material/refresh:", on_click=turn_to_newest)
@@ -89,7 +91,7 @@ def listing(since: datetime, filters: queries.Chosen, timezone: str) -> str | No
     return page.calls[rows[0]].id if rows else None
 
 
-def pager(page: answers.CallPage, number: int) -> None:
+def pager(page: CallPage, number: int) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         st.caption("Select a row to see its bill.", width="stretch")
         st.button("Newest", key="newest", icon=":material/refresh:", on_click=turn_to_newest)
@@ -140,7 +142,7 @@ def detail(call_id: str, timezone: str) -> None:
             st.json(dict(call.raw), expanded=1)
 
 
-def said(content: answers.Json) -> None:
+def said(content: Json) -> None:
     """Prompt and answer, as plain text: whatever they hold is shown and nothing of it is followed."""
     with st.expander(f"What was said ({content['mode']})"), st.container(height=_SAID_HEIGHT, border=False):
         system = [{"role": "system", "parts": content["system"]}] if content["system"] else []

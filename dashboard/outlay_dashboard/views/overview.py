@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 import streamlit as st
-from outlay_dashboard import answers, cards, controls, figures, notices, queries, tables
+from outlay_dashboard import cards, controls, figures, notices, queries, tables
 from outlay_dashboard import format as fmt
+from outlay_dashboard.answers.calls import Call
+from outlay_dashboard.answers.usage import Summary, UsageRow
 from outlay_dashboard.window import Window, window
 
 _LAST_CALLS = 12
@@ -50,7 +51,7 @@ def firing(now: datetime) -> None:
             st.html(banner)
 
 
-def headline(summary: answers.Summary, timezone: str) -> None:
+def headline(summary: Summary, timezone: str) -> None:
     hours = queries.usage(summary.today.from_at, "hour", timezone).rows
     days = queries.usage(summary.month_to_date.from_at, "day", timezone).rows
     st.html(cards.grid(cards.headline(summary, hours, days)))
@@ -58,7 +59,7 @@ def headline(summary: answers.Summary, timezone: str) -> None:
     lost(summary)
 
 
-def unpriced(summary: answers.Summary) -> None:
+def unpriced(summary: Summary) -> None:
     """Always there: a reader must know whether the figures above are the whole truth."""
     today, month = summary.today.unpriced_calls, summary.month_to_date.unpriced_calls
     if not month:
@@ -75,7 +76,7 @@ def unpriced(summary: answers.Summary) -> None:
     )
 
 
-def lost(summary: answers.Summary) -> None:
+def lost(summary: Summary) -> None:
     """Only where there are some: they are missing from every figure of the page."""
     if words := fmt.lost(summary.month_to_date.lost_by_reason):
         st.warning(words, icon=":material/warning:")
@@ -138,7 +139,7 @@ def breakdown(dimension: str, shown: Window, timezone: str) -> None:
             st.caption(f"The {_MOST_NAMES} that spend most. `outlay export` writes all there are.")
 
 
-def last_calls(entries: Sequence[answers.Call], now: datetime, timezone: str) -> None:
+def last_calls(entries: Sequence[Call], now: datetime, timezone: str) -> None:
     zone = ZoneInfo(timezone)
     with notices.panel(fmt.plain(f"Last calls, as of {fmt.moment(now.astimezone(zone))} {timezone}")):
         st.dataframe(
@@ -151,22 +152,16 @@ def last_calls(entries: Sequence[answers.Call], now: datetime, timezone: str) ->
         st.page_link("views/calls.py", label="All calls", icon=":material/arrow_forward:")
 
 
-def _totals(dimension: str, shown: Window) -> list[answers.UsageRow]:
+def _totals(dimension: str, shown: Window) -> list[UsageRow]:
     return figures.ranked(queries.most_spend(shown.from_at, dimension, _MOST_NAMES).rows)
 
 
-def _sum_words(rows: Sequence[answers.UsageRow]) -> str:
+def _sum_words(rows: Sequence[UsageRow]) -> str:
     """As a heading: Markdown."""
-    known = [row.cost_usd for row in rows if row.cost_usd is not None]
-    words = fmt.spend(
-        sum(known, Decimal(0)) if known else None,
-        calls=sum(row.calls for row in rows),
-        unpriced=sum(row.unpriced_calls for row in rows),
-    )
-    return fmt.plain(words)
+    return fmt.plain(figures.spend_words(rows, exact=False))
 
 
-def _cache_words(rows: Sequence[answers.UsageRow]) -> str:
+def _cache_words(rows: Sequence[UsageRow]) -> str:
     given = sum(row.input_tokens or 0 for row in rows)
     read = [row.cache_read_tokens for row in rows if row.cache_read_tokens is not None]
     return f"Input tokens, {fmt.percent(sum(read) / given)} from cache" if given and read else "Input tokens"
