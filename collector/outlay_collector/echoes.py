@@ -3,31 +3,30 @@
 Between a framework's span of a call and an SDK's span of the same call other spans may lie (of the application, of a
 tool, of HTTP, of a proxy), kept or let go, come or yet to come; a framework that makes its spans in callbacks has them
 beside the SDK's, or in a trace of their own where the application has none. What tells is what both say (one model,
-counts that agree), that one began within the other and did not outlast it, and where they stand (`paths`): of two that
-are known to stand beside each other the outer is made in callbacks, or one is Outlay's, or they are two calls. A call
-that a tool makes within a call counts other tokens, asks another model, or has another response id, and is a call of
-its own; so is one that the same instrumentation tells of twice. Pure; which calls are looked at is `store.pairing`'s.
+counts that agree), that one began within the other and did not outlast it (`moments`), and where they stand (`paths`):
+of two that are known to stand beside each other the outer is made in callbacks, or one is Outlay's, or they are two
+calls. Of a stream whose span was over before it, and which counts nothing, its times tell. A call that a tool makes
+within a call counts other tokens, asks another model, or has another response id, and is a call of its own; so is one
+that the same instrumentation tells of twice. Pure; which calls are looked at is `store.pairing`'s.
 """
 
 from __future__ import annotations
 
 import re
+from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
-from itertools import combinations
+from itertools import chain, combinations
 from typing import Final
 
 from outlay.model import Usage
 
 from outlay_collector.billing import CHATS, Report, Source, may_be_of_one_service
+from outlay_collector.moments import AT_ONCE_NS, SLACK_NS, lies_within, tell_of_one_request
 from outlay_collector.paths import Parents, Place, place_of
 from outlay_collector.response_ids import REUSED_RESPONSE_IDS
 
-SLACK_NS: Final = 1_000_000
-"""Spans made of a callback's times are cut to microseconds or milliseconds."""
-LATE_NS: Final = 250_000_000
-"""The inner of two that follow one stream may end after the outer, by what finishing it takes: 46 ms were seen."""
 _MOST_ALIKE: Final = 256
 Pair = tuple[Report, Report]
 _FRAMEWORKS: Final = (
@@ -58,7 +57,7 @@ def is_echo(outer: Report, inner: Report) -> bool:
     a, b = outer.call, inner.call
     if outer.scope == inner.scope or Source.RECORD in (outer.source, inner.source):
         return False
-    if not a.started_at_ns - SLACK_NS <= b.started_at_ns < a.ended_at_ns or b.ended_at_ns > a.ended_at_ns + LATE_NS:
+    if not lies_within(a, b) and not _tell_of_one_request(outer, inner):
         return False
     if outer.trace_id != inner.trace_id and not _in_traces_of_their_own(outer, inner):
         return False
@@ -71,13 +70,14 @@ def is_echo(outer: Report, inner: Report) -> bool:
 
 def pairs(reports: Iterable[Report]) -> list[Pair]:
     """Those that say the same, an outer and an inner report each; whether they are one is told by where they stand."""
-    return [
-        (outer, inner)
-        for alike in _alike(reports)
-        for one, other in combinations(sorted(alike, key=_length), 2)
-        for outer, inner in ((other, one), (one, other))
-        if is_echo(outer, inner)
-    ]
+    listed = list(reports)
+    alike = (
+        pair
+        for some in _alike(listed)
+        for one, other in combinations(sorted(some, key=_length), 2)
+        for pair in ((other, one), (one, other))
+    )
+    return [(outer, inner) for outer, inner in chain(alike, _begun_at_once(listed)) if is_echo(outer, inner)]
 
 
 def traces_to_look_up(said: Iterable[Pair], parents: Parents) -> set[str]:
@@ -95,6 +95,17 @@ def echoes(said: Iterable[Pair], parents: Parents) -> Iterator[Pair]:
     fit = [(place, *pair) for place, pair in placed if _may_stand(place, *pair)]
     for _, outer, inner in sorted(fit, key=_doubt):
         yield outer, inner
+
+
+def saw_only_the_beginning(report: Report) -> bool:
+    """Whether it may be of a stream that its span was over before, so that it counts nothing."""
+    call = report.call
+    return (call.usage, call.response_id, call.error_type) == (None, None, None) and makes_spans_apart(report.scope)
+
+
+def saw_a_stream(report: Report) -> bool:
+    """Whether it is Outlay's of a stream, which it follows to its end."""
+    return report.source is Source.OUTLAY and report.call.streamed
 
 
 def marks(report: Report) -> set[tuple[str, object]]:
@@ -116,9 +127,23 @@ def marks(report: Report) -> set[tuple[str, object]]:
     return found
 
 
-def _alike(reports: Iterable[Report]) -> Iterator[list[Report]]:
+def _begun_at_once(listed: list[Report]) -> Iterator[Pair]:
+    """What counts nothing, with each stream that Outlay saw begin when it did: they have no mark in common."""
+    begun = [report for report in listed if saw_only_the_beginning(report)]
+    streams = sorted(filter(saw_a_stream, listed), key=_started_at_ns) if begun else []
+    for outer in begun:
+        at_ns = outer.call.started_at_ns
+        first = bisect_left(streams, at_ns - SLACK_NS, key=_started_at_ns)
+        last = bisect_right(streams, at_ns + AT_ONCE_NS, key=_started_at_ns)
+        yield from ((outer, inner) for inner in streams[first:last])
+
+
+def _started_at_ns(report: Report) -> int:
+    return report.call.started_at_ns
+
+
+def _alike(listed: list[Report]) -> Iterator[list[Report]]:
     """Reports by their marks, in the order they began, as many at once as can be compared with one another."""
-    listed = list(reports)
     uncounted = {r.trace_id for r in listed if r.call.usage is None and _is_frameworks(r.scope)}
     by_mark: defaultdict[tuple[str, object], list[Report]] = defaultdict(list)
     for report in listed:
@@ -133,10 +158,12 @@ def _alike(reports: Iterable[Report]) -> Iterator[list[Report]]:
 
 
 def _doubt(placed: tuple[Place, Report, Report]) -> tuple[object, ...]:
-    """Of one trace before two, counted before uncounted, the nearest to each other first."""
+    """Of one trace before two, counted before uncounted, the nearest to each other first, of those by their times."""
     place, outer, inner = placed
     uncounted = outer.call.usage is None or inner.call.usage is None
-    return place is Place.APART, uncounted, place, _length(outer), _length(inner)
+    apart = place is Place.APART
+    waited_ns = _started_at_ns(inner) - _started_at_ns(outer) if apart and uncounted else 0
+    return apart, uncounted, place, waited_ns, _length(outer), _length(inner)
 
 
 def _place(outer: Report, inner: Report, parents: Parents) -> Place:
@@ -187,9 +214,14 @@ def _say_the_same(outer: Report, inner: Report) -> bool:
     if a is None or b is None:
         if a is b and outer.call.error_type and inner.call.error_type:
             return True
-        return outer.trace_id == inner.trace_id and a is None and _is_frameworks(outer.scope)
+        beneath = outer.trace_id == inner.trace_id and a is None and _is_frameworks(outer.scope)
+        return beneath or _tell_of_one_request(outer, inner)
     given, made = _agree_on_input(a, b), _agree_on_output(a, b)
     return False not in (given, made) and True in (given, made)
+
+
+def _tell_of_one_request(outer: Report, inner: Report) -> bool:
+    return saw_only_the_beginning(outer) and saw_a_stream(inner) and tell_of_one_request(outer.call, inner.call)
 
 
 def _agree_on_input(a: Usage, b: Usage) -> bool | None:

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from base64 import b64decode
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
 import httpx2
 import pytest
+from google.protobuf.json_format import MessageToDict
 from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import ReadableSpan
+from opentelemetry.sdk.trace import Event, ReadableSpan
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import SpanContext, SpanKind, Status, StatusCode, TraceFlags
 
 NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 NOW_NS = int(NOW.timestamp()) * 1_000_000_000
+_IDS = ("traceId", "spanId", "parentSpanId")
 PROTOBUF = {"content-type": "application/x-protobuf"}
 BOTH_BACKENDS = pytest.mark.parametrize("backend", ["sqlite", "postgres"], indirect=True)
 """For tests of what every database must keep to. Without it a test runs on SQLite alone."""
@@ -37,12 +41,24 @@ class Sent:
     started_at_ns: int = NOW_NS - 60_000_000_000
     duration_ms: int = 100
     failed: bool = False
+    events: Sequence[tuple[str, int, Mapping[str, Any]]] = ()
+    """Name, milliseconds after the span's start, attributes."""
     resource: Mapping[str, str] = field(default_factory=lambda: {"service.name": "bot"})
 
 
 def body_of(*spans: Sent) -> bytes:
     """The protobuf export request the real exporter would send."""
     return encode_spans([readable(span) for span in spans]).SerializeToString()
+
+
+def json_of(*spans: Sent) -> bytes:
+    """The same in JSON: ids are hex in OTLP's, base64 in protobuf's own."""
+    document = MessageToDict(encode_spans([readable(span) for span in spans]))
+    for of_resource in document["resourceSpans"]:
+        for of_scope in of_resource["scopeSpans"]:
+            for span in of_scope["spans"]:
+                span |= {key: b64decode(span[key]).hex() for key in _IDS if key in span}
+    return json.dumps(document).encode()
 
 
 def chat(**attributes: Any) -> dict[str, Any]:
@@ -116,6 +132,7 @@ def readable(span: Sent) -> ReadableSpan:
         resource=Resource(span.resource),
         attributes=span.attributes,
         kind=SpanKind.CLIENT,
+        events=[Event(name, said, span.started_at_ns + ms * 1_000_000) for name, ms, said in span.events],
         status=Status(StatusCode.ERROR if span.failed else StatusCode.UNSET),
         start_time=span.started_at_ns,
         end_time=span.started_at_ns + span.duration_ms * 1_000_000,

@@ -16,13 +16,13 @@ from outlay.providers.foreign import mapping, mappings
 from outlay.providers.names import HOSTS, canonical_provider
 from outlay.providers.registry import reader_for
 
-from outlay_collector.billing import Report
+from outlay_collector.billing import LONGEST_CALL_NS, Report
 from outlay_collector.dialects.base import SHARED_KEYS, count, first, text
 from outlay_collector.dialects.carried import agreeing, json_object, printed_completion
 from outlay_collector.dialects.counts import Counts, read_counts
 from outlay_collector.dialects.makers import provider_named
 from outlay_collector.dialects.report import report_of
-from outlay_collector.otlp.span import Span
+from outlay_collector.otlp.span import Span, Wanted
 
 _OPERATIONS: Final = {"LLM": "chat", "EMBEDDING": "embeddings", "RERANKER": "rerank"}
 _KIND: Final = "openinference.span.kind"
@@ -44,6 +44,9 @@ _STEPS: Final = {
     **dict.fromkeys(("TOOL", "GUARDRAIL"), "tool"),
     **dict.fromkeys(("RETRIEVER",), "retrieval"),
 }
+_FIRST_TOKEN: Final = "First Token Stream Event"
+EVENTS: Final = {_FIRST_TOKEN: Wanted(frozenset(), ())}
+"""The first token of a stream. LlamaIndex's spans of streams are over before it has come."""
 _T: Final = "llm.token_count."
 _COUNTS: Final[dict[str, str]] = {
     "input": f"{_T}prompt",
@@ -82,6 +85,7 @@ class OpenInference:
         response = printed_completion(response.get(_RAW)) or response
         reading = _reading(span, provider, response, has_output=operation == "chat")
         finished = text(attributes.get(_FINISH))
+        began_at_ns = _first_token_at_ns(span)
         return report_of(
             span,
             dialect=self.name,
@@ -91,7 +95,9 @@ class OpenInference:
             model_requested=asked,
             model_served=reading.model_served or text(first(attributes, _SERVED)),
             response_id=reading.response_id or text(response.get("id")) or _id_within(response),
-            streamed=parameters.get("stream") is True,
+            streamed=parameters.get("stream") is True or began_at_ns is not None,
+            time_to_first_chunk_ms=None if began_at_ns is None else (began_at_ns - span.started_at_ns) / 1_000_000,
+            ended_at_ns=began_at_ns or 0,
             finish_reasons=(finished,) if finished else (),
             stated_cost_usd=attributes.get(_COST),
         )
@@ -106,6 +112,14 @@ def _is_preparation(name: str) -> bool:
     """LlamaIndex's models are of kind LLM in all their methods, in those of their own too that ask nobody anything:
     `OpenAI._prepare_chat_with_tools`."""
     return "._prepare_" in name
+
+
+def _first_token_at_ns(span: Span) -> int | None:
+    """When the answer of a stream began; None where the span does not say, or says what cannot be."""
+    for event in span.events:
+        if event.name == _FIRST_TOKEN and 0 <= event.at_ns - span.started_at_ns <= LONGEST_CALL_NS:
+            return event.at_ns
+    return None
 
 
 def _provider(span: Span, asked: str | None) -> str:

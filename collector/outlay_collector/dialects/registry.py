@@ -19,6 +19,7 @@ from outlay_collector.dialects.langsmith import LangSmith
 from outlay_collector.dialects.litellm import LiteLLM
 from outlay_collector.dialects.logfire import Logfire
 from outlay_collector.dialects.mlflow import MLflow
+from outlay_collector.dialects.openinference import EVENTS as OPENINFERENCE_EVENTS
 from outlay_collector.dialects.openinference import OpenInference
 from outlay_collector.dialects.openlit import OpenLit
 from outlay_collector.dialects.outlay import Outlay
@@ -46,6 +47,7 @@ WANTED: Final = Wanted(
     names=frozenset(key for dialect in DIALECTS for key in dialect.keys),
     prefixes=SHARED_PREFIXES + tuple(dict.fromkeys(prefix for dialect in DIALECTS for prefix in dialect.prefixes)),
     of_scope={SCOPE: Wanted(_OUTLAY.keys, _OUTLAY.prefixes)},
+    events=OPENINFERENCE_EVENTS,
 )
 """Every attribute any of them reads."""
 

@@ -35,6 +35,7 @@ def report_of(
     server_address: str | None = None,
     streamed: bool = False,
     time_to_first_chunk_ms: float | None = None,
+    ended_at_ns: int = 0,
     finish_reasons: tuple[str, ...] = (),
     status: int | None = None,
     error_type: str | None = None,
@@ -43,7 +44,8 @@ def report_of(
 ) -> Report:
     """The report of the call. What the span says wins over what `reading` says beside its usage.
 
-    `provider_cost`: the stated cost is the provider's own charge, not what the sender worked out.
+    `ended_at_ns`: when the call is known to have gone on, where its span was over before. `provider_cost`: the stated
+    cost is the provider's own charge, not what the sender worked out.
     """
     attributes = span.attributes.named
     stated = amount_usd(stated_cost_usd)
@@ -56,7 +58,7 @@ def report_of(
         request_id=request_id,
         server_address=server_address,
         started_at_ns=span.started_at_ns,
-        ended_at_ns=span.ended_at_ns,
+        ended_at_ns=max(span.ended_at_ns, ended_at_ns),
         streamed=streamed,
         time_to_first_chunk_ms=time_to_first_chunk_ms,
         finish_reasons=finish_reasons or reading.finish_reasons,

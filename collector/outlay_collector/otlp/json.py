@@ -6,12 +6,22 @@ it is. Whatever has an unexpected shape is left out, as unknown fields are in pr
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 import orjson
 
-from outlay_collector.otlp.span import EXCEPTION, Attributes, BadBody, Decoded, Origin, Span, Wanted, exception_type
+from outlay_collector.otlp.span import (
+    EXCEPTION,
+    Attributes,
+    BadBody,
+    Decoded,
+    Event,
+    Origin,
+    Span,
+    Wanted,
+    exception_type,
+)
 
 _NESTING: Final = 8
 _HEX: Final = frozenset("0123456789abcdef")
@@ -63,6 +73,7 @@ def _decode_span(span: Mapping[str, Any], origin: Origin, wanted: Wanted, decode
                 status_code=_STATUS_NAMES.get(status, 0) if isinstance(status, str) else int_of(status) or 0,
                 attributes=read_attributes(span, wanted),
                 exception_type=_exception_type(span),
+                events=tuple(_events(span, wanted)),
             )
         )
 
@@ -132,6 +143,13 @@ def _float(value: object) -> float | None:
         return float(value)
     except (ValueError, OverflowError):
         return None
+
+
+def _events(span: Mapping[str, Any], wanted: Wanted) -> Iterator[Event]:
+    for event in objects(span, "events"):
+        name = event.get("name")
+        if isinstance(name, str) and (of_event := wanted.events.get(name)) is not None:
+            yield Event(name, int_of(event.get("timeUnixNano")) or 0, read_attributes(event, of_event))
 
 
 def _exception_type(span: Mapping[str, Any]) -> str | None:

@@ -7,7 +7,7 @@ instead of 26.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
 from google.protobuf.descriptor_pb2 import FieldDescriptorProto, FileDescriptorProto
@@ -20,7 +20,17 @@ from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 from opentelemetry.proto.resource.v1 import resource_pb2
 from opentelemetry.proto.trace.v1 import trace_pb2
 
-from outlay_collector.otlp.span import EXCEPTION, Attributes, BadBody, Decoded, Origin, Span, Wanted, exception_type
+from outlay_collector.otlp.span import (
+    EXCEPTION,
+    Attributes,
+    BadBody,
+    Decoded,
+    Event,
+    Origin,
+    Span,
+    Wanted,
+    exception_type,
+)
 
 _NESTING: Final = 8
 _NO_TRACE: Final = bytes(16)
@@ -91,6 +101,7 @@ def _decode_span(message: Any, origin: Origin, reader: _Reader, decoded: Decoded
             status_code=message.status.code,
             attributes=reader.read(message.attributes),
             exception_type=_exception_type(message) if message.events else None,
+            events=tuple(reader.events(message.events)) if message.events else (),
         )
     )
 
@@ -119,6 +130,11 @@ class _Reader:
             else:
                 families[key] = value
         return found
+
+    def events(self, events: Iterable[Any]) -> Iterator[Event]:
+        for event in events:
+            if (wanted := self._wanted.events.get(event.name)) is not None:
+                yield Event(event.name, event.time_unix_nano, read_attributes(event.attributes, wanted))
 
     def _read(self, written: bytes) -> tuple[_Kind, Any]:
         if len(written) < _SMALLEST or written[0] != _KEY or written[1] >= _SHORT:

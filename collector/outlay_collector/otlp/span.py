@@ -24,12 +24,14 @@ class Wanted:
     """The attributes some dialect reads: by name, and families by prefix.
 
     The others are never looked at: on a span that carries its prompt they are most of its bytes. `of_scope` has the
-    scopes whose spans one dialect alone reads, and what that one reads.
+    scopes whose spans one dialect alone reads, and what that one reads. `events` has the span events that some dialect
+    reads, by their names, and what is read of each.
     """
 
     names: frozenset[str]
     prefixes: tuple[str, ...]
     of_scope: Mapping[str, Wanted] = field(default_factory=dict)
+    events: Mapping[str, Wanted] = field(default_factory=dict)
 
     def within(self, scope_name: str) -> Wanted:
         """What is wanted of the spans of a scope."""
@@ -104,9 +106,18 @@ class Origin:
         return scope[:_LONGEST_SCOPE].replace("\0", "")
 
 
+@dataclass(frozen=True, slots=True)
+class Event:
+    """A wanted event of a span, when it happened (nanoseconds, 0 where it does not say) and its wanted attributes."""
+
+    name: str
+    at_ns: int
+    attributes: Attributes
+
+
 @dataclass(slots=True)
 class Span:
-    """One span: ids in lower-case hex, times in nanoseconds, the wanted attributes.
+    """One span: ids in lower-case hex, times in nanoseconds, the wanted attributes and events, the latter as they came.
 
     `exception_type` is that of the last exception event, None where none was recorded.
     """
@@ -122,6 +133,7 @@ class Span:
     status_code: int
     attributes: Attributes
     exception_type: str | None = None
+    events: tuple[Event, ...] = ()
 
 
 @dataclass(slots=True)

@@ -11,14 +11,16 @@ from collections.abc import Collection, Iterable
 from typing import Final
 
 import orjson
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, or_, select
 
 from outlay_collector.billing import LONGEST_CALL_NS, SELF_REPORTING, SPLIT_STREAMS, Report, Source
-from outlay_collector.echoes import LATE_NS, is_apart, marks
+from outlay_collector.echoes import is_apart, marks, saw_a_stream, saw_only_the_beginning
+from outlay_collector.moments import AT_ONCE_NS, LATE_NS, SLACK_NS, is_left_open
 from outlay_collector.store.inserting import rows_by_key
 from outlay_collector.store.schema import CALLS, REPORTS
 
 _MOST_CALLS: Final = 500
+_MOST_MOMENTS: Final = 10
 _LONGEST_EMBEDDING_NS: Final = 60 * 1_000_000_000
 _BY_OUTPUT: Final = "output_tokens"
 _BY_INPUT: Final = "(output_tokens IS NULL OR output_tokens = 0) AND input_tokens"
@@ -85,6 +87,8 @@ def echoes_near(connection: Connection, reports: Collection[Report]) -> set[int]
     """The stored calls, in whatever trace, that one of the reports may repeat, or that may repeat one of them: in the
     first case the report has no response id, in the second the call has none. Another instrumentation told of them."""
     found = _failed_near(connection, [r for r in reports if r.call.usage is None and r.call.error_type])
+    found |= _begun_near(connection, [r for r in reports if saw_a_stream(r)])
+    found |= _streams_near(connection, [r for r in reports if saw_only_the_beginning(r)])
     counted = [report for report in reports if report.call.usage is not None]
     apart = [report for report in counted if is_apart(report)]
     inner: set[int] = set()
@@ -93,7 +97,8 @@ def echoes_near(connection: Connection, reports: Collection[Report]) -> set[int]
     for kind, among, longest_ns in (("out", _BY_OUTPUT, LONGEST_CALL_NS), ("in", _BY_INPUT, _LONGEST_EMBEDDING_NS)):
         if counts := of_apart[kind]:
             began, ended = _span_of(apart)
-            when = f"started_at_ns BETWEEN {began} AND {ended} AND ended_at_ns <= {ended}"
+            later_ns = LONGEST_CALL_NS if any(is_left_open(report.call) for report in apart) else 0
+            when = f"started_at_ns BETWEEN {began} AND {ended} AND ended_at_ns <= {ended + later_ns}"
             inner |= _ids(connection, among, when, counts)
         if counts := of_any[kind]:
             began, ended = _span_of(counted)
@@ -120,6 +125,37 @@ def _failed_near(connection: Connection, failed: Collection[Report]) -> set[int]
     )
     found = set(connection.execute(near.limit(_MOST_CALLS)).scalars())
     return _told_by_others(connection, found, {report.scope for report in failed})
+
+
+def _begun_near(connection: Connection, streams: Collection[Report]) -> set[int]:
+    """The stored calls of which nothing was counted that began when one of these did."""
+    if not streams:
+        return set()
+    began = [report.call.started_at_ns for report in streams]
+    near = (
+        select(CALLS.c.id)
+        .where(
+            CALLS.c.response_id.is_(None),
+            CALLS.c.output_tokens.is_(None),
+            CALLS.c.started_at_ns.between(min(began) - AT_ONCE_NS, max(began) + SLACK_NS),
+            CALLS.c.status == "ok",
+        )
+        .order_by(CALLS.c.started_at_ns.desc())
+    )
+    found = set(connection.execute(near.limit(_MOST_CALLS)).scalars())
+    return _told_by_others(connection, found, {report.scope for report in streams})
+
+
+def _streams_near(connection: Connection, begun: Collection[Report]) -> set[int]:
+    """The stored streams that began when one of these did: busy services have many, so each is looked for by itself."""
+    found: set[int] = set()
+    began = sorted({report.call.started_at_ns for report in begun})
+    for at in range(0, len(began), _MOST_MOMENTS):
+        some = began[at : at + _MOST_MOMENTS]
+        moments = or_(*(CALLS.c.started_at_ns.between(at_ns - SLACK_NS, at_ns + AT_ONCE_NS) for at_ns in some))
+        near = select(CALLS.c.id).where(moments, CALLS.c.streamed).order_by(CALLS.c.started_at_ns.desc())
+        found.update(connection.execute(near.limit(_MOST_CALLS)).scalars())
+    return _told_by_others(connection, found, {report.scope for report in begun})
 
 
 def _told_by_others(connection: Connection, call_ids: set[int], scopes: set[str]) -> set[int]:
