@@ -27,6 +27,7 @@ from outlay.ending import Ending
 from outlay.estate import has_estates
 from outlay.guard import shielded
 from outlay.model import Call
+from outlay.otlp import encode
 from outlay.post import Later, Post
 from outlay.records import record
 from outlay.sending import Backlog, Batch
@@ -215,8 +216,6 @@ class Delivery:
                 self._backlog.batches.append(self._kept([self._waiting.popleft() for _ in range(most)]))
 
     def _kept(self, calls: list[Finished]) -> Batch:
-        from outlay.otlp import encode
-
         body, encoded = encode(calls)
         self.tally.lose_many(Loss.UNREADABLE, len(calls) - encoded)
         tickets, now_ns = tuple(finished.ticket for finished in calls), time.time_ns()

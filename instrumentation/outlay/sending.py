@@ -14,6 +14,8 @@ from typing import Final
 
 from outlay.estate import Estate, Inheritance
 from outlay.framing import Record
+from outlay.losses import encode_losses
+from outlay.otlp import halves
 from outlay.post import Later, Post
 from outlay.settings import Settings
 from outlay.spool import Place, Spool
@@ -145,8 +147,6 @@ class Backlog:
             raise
         self._say_key_refused(False)
         if outcome == "too large" and calls > 1:
-            from outlay.otlp import halves
-
             self.most_at_once = max(1, calls // 2)
             first, second = halves(body)
             return self._send(first, calls // 2, until) + self._send(second, calls - calls // 2, until)
@@ -167,8 +167,6 @@ class Backlog:
 
     def _tell(self, who: Who, losses: Mapping[Loss, int], until: float | None) -> None:
         if losses:
-            from outlay.losses import encode_losses
-
             self._post.figures(encode_losses(who, losses), self._left_s(until))
 
     def _left_s(self, until: float | None) -> float:

@@ -11,6 +11,7 @@ HEAVY = {
     "fastapi",
     "genai_prices",
     "google.genai",
+    "google.protobuf",
     "httpx",
     "httpx2",
     "openai",
@@ -35,6 +36,12 @@ def modules_after(statement: str) -> set[str]:
 
 def test_importing_outlay_loads_no_sdk_no_framework_and_no_exporter() -> None:
     assert modules_after("import outlay") & HEAVY == set()
+
+
+def test_handing_calls_over_loads_no_protobuf() -> None:
+    """Everybody else in the process has an opinion on its version."""
+    loaded = modules_after("import outlay.otlp, outlay.losses")
+    assert not {name for name in loaded if name.startswith(("google", "opentelemetry.proto"))}
 
 
 def test_importing_outlay_reads_no_prices() -> None:
