@@ -4,9 +4,10 @@ Bare, hand-written and Outlay take turns in short blocks within one process; com
 time of all threads, for what else the machine does only adds to it. `by hand` sets attributes that are known before the
 call is made, the least a span costs; `by hand, read` is what has to be written to know them (`by_hand.py`). The
 provider is the HTTP client's in-memory transport, so that nothing but Python is measured; finished spans go to an
-exporter that throws them away, for all.
+exporter that throws them away, for all, at the end of each block. With `--encoded` it first encodes them, as
+OpenTelemetry's exporter and Outlay's delivery do: all that a span costs before it is written and sent.
 
-    python benchmarks/overhead.py [--rounds 120] [--calls 20] [--traced]
+    python benchmarks/overhead.py [--rounds 120] [--calls 20] [--traced] [--encoded]
     python benchmarks/overhead.py --peers [--only logfire]
 
 With `--peers` each of them is installed into an environment of its own, takes its turns there, and is told with its
@@ -31,12 +32,14 @@ import openai
 from by_hand import reading_by_hand
 from footprint import footprint
 from opentelemetry import trace
+from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
 from opentelemetry.trace import SpanKind
 from outlay.budgets.gate import OpenGate
 from outlay.emit import span_attributes, span_name
 from outlay.export import Delivery, Finished
+from outlay.otlp import encode
 from outlay.patches import Patches
 from outlay.prices import PriceBook
 from outlay.runtime import Runtime
@@ -58,59 +61,66 @@ Way = tuple[Callable[[], AbstractContextManager[None]], Call]
 
 
 class Nowhere(SpanExporter):
-    """Counts spans and forgets them."""
+    """Counts spans and forgets them, encoded or not."""
 
-    def __init__(self) -> None:
+    def __init__(self, encoded: bool) -> None:
         self.spans = 0
+        self._encoded = encoded
 
     def export(self, spans: Sequence[Any]) -> SpanExportResult:
         self.spans += len(spans)
+        if self._encoded:
+            encode_spans(spans).SerializeToString()
         return SpanExportResult.SUCCESS
 
 
 class Sink(Delivery):
-    """Does what the delivery's thread does, and throws the outcome away. `batch` is how many calls come together before
-    it looks at them: a block of them, so that each block pays for its own at its end."""
+    """Does what the delivery's threads do once it is told to, and throws the outcome away."""
 
-    def __init__(self, settings: Settings, batch: int) -> None:
+    def __init__(self, settings: Settings, encoded: bool) -> None:
         super().__init__(settings)
-        self._batch = batch
+        self._encoded = encoded
         self.last: Finished | None = None
         self._tasks: list[Callable[[], object]] = []
         self._finished: list[Finished] = []
 
     def do_later(self, task: Callable[[], object]) -> int:
         self._tasks.append(task)
-        if len(self._tasks) >= self._batch:
-            self.catch_up()
         return 0
+
+    def put(self, finished: Finished) -> None:
+        self._finished.append(finished)
 
     def catch_up(self) -> None:
         for task in self._tasks:
             task()
         self._tasks.clear()
-        for finished in self._finished:
-            span_attributes(finished.call)
+        if self._encoded:
+            encode(self._finished)
+        else:
+            for finished in self._finished:
+                span_attributes(finished.call)
         self.last = self._finished[-1] if self._finished else self.last
         self.tally.settled([finished.ticket for finished in self._finished])
         self._finished.clear()
-
-    def put(self, finished: Finished) -> None:
-        self._finished.append(finished)
-        if len(self._finished) >= self._batch and not self._tasks:  # of calls that were read at once
-            self.catch_up()
 
 
 class Contenders:
     """The ways of making a call."""
 
-    def __init__(self, tracers: TracerProvider, batch: int) -> None:
+    def __init__(self, tracers: TracerProvider, encoded: bool) -> None:
+        self._tracers = tracers
         self.tracer = tracers.get_tracer("by hand")
         settings = read_settings({"OUTLAY_SPOOL_DIR": "off"})  # `delivery.py` measures what the spool costs
-        self._sink = Sink(settings, batch)
+        self._sink = Sink(settings, encoded)
         self._runtime = Runtime(settings, PriceBook.bundled(), OpenGate(), self._sink)
         self._patched = Patched(self._patch)
         self._patched.take_away()
+
+    def hand_on(self) -> None:
+        """Have all that has ended reach its exporter: each block of calls pays for its own."""
+        self._sink.catch_up()
+        self._tracers.force_flush()
 
     @contextmanager
     def bare(self) -> Iterator[None]:
@@ -134,7 +144,7 @@ class Contenders:
         """What a careful person writes around the call: one span, the attributes Outlay gives it, set at once."""
         with alone(), self.outlay():
             call()
-            self._sink.catch_up()
+        self.hand_on()
         assert self._sink.last is not None
         name, attributes = span_name(self._sink.last.call), dict(span_attributes(self._sink.last.call))
 
@@ -147,24 +157,26 @@ class Contenders:
         return spanned
 
 
-def block_us(call: Call, times: int) -> float:
-    """CPU time of all threads for one call, in microseconds. The first is not counted: putting patches in makes Python
-    learn the patched classes anew."""
+def block_us(call: Call, times: int, hand_on: Callable[[], object]) -> float:
+    """CPU time of all threads for one call, in microseconds, until its span is handed on. The first is not counted:
+    putting patches in makes Python learn the patched classes anew."""
     call()
+    hand_on()
     began = time.process_time_ns()
     for _ in range(times):
         call()
+    hand_on()
     return (time.process_time_ns() - began) / times / 1000
 
 
-def costs_us(ways: dict[str, Way], rounds: int, times: int) -> dict[str, list[float]]:
+def costs_us(ways: dict[str, Way], rounds: int, times: int, hand_on: Callable[[], object]) -> dict[str, list[float]]:
     """What a call costs each way, round by round; within a round the ways take turns in an order of chance."""
     costs: dict[str, list[float]] = {name: [] for name in ways}
     for number in range(rounds + 1):
         for name in random.sample(list(ways), len(ways)):
             patched, way = ways[name]
             with patched():
-                took = block_us(way, times)
+                took = block_us(way, times, hand_on)
             if number:  # the first warms up
                 costs[name].append(took)
     return costs
@@ -208,7 +220,7 @@ def _interval(values: list[float], digits: int) -> str:
 def measure(peer: str | None, arguments: argparse.Namespace) -> None:
     """All ways of making a call, in turns, in this process. What the peer makes no span of is not measured for it."""
     os.environ["OTEL_BSP_SCHEDULE_DELAY"] = str(int(HANDED_ON_S * 1000))
-    exporter = Nowhere()
+    exporter = Nowhere(arguments.encoded)
     tracers = TracerProvider()
     tracers.add_span_processor(BatchSpanProcessor(exporter))
     if arguments.traced:
@@ -219,7 +231,7 @@ def measure(peer: str | None, arguments: argparse.Namespace) -> None:
     patched = None if peer is None else Patched(partial(PEERS[peer].switch_on, tracers, exporter))
     if patched is not None:
         patched.take_away()
-    contenders = Contenders(tracers, arguments.calls + 1)
+    contenders = Contenders(tracers, arguments.encoded)
     print(f"{'':24}{'bare us':>10}  {'':16}{'adds us':>26}{'times by hand':>24}{'times by hand, read':>24}")
     for kind, call in calls.items():
         ways: dict[str, Way] = {
@@ -231,7 +243,7 @@ def measure(peer: str | None, arguments: argparse.Namespace) -> None:
         if peer is not None and patched is not None and _traces(patched, call, exporter):
             ways[peer] = (patched.put, call)
         rounds = arguments.rounds // 4 if kind.endswith(LONG) else arguments.rounds
-        report(kind, costs_us(ways, rounds, arguments.calls))
+        report(kind, costs_us(ways, rounds, arguments.calls, contenders.hand_on))
     tracers.shutdown()
 
 
@@ -251,7 +263,8 @@ def measure_peers(arguments: argparse.Namespace) -> None:
             try:
                 with environment(peer) as python:
                     beside = ("--rounds", str(arguments.rounds), "--calls", str(arguments.calls), "--beside", name)
-                    subprocess.run([python, __file__, *beside], check=True)
+                    encoded = ["--encoded"] if arguments.encoded else []
+                    subprocess.run([python, __file__, *beside, *encoded], check=True)
             except subprocess.CalledProcessError as error:
                 print(f"{name}: not measured: {(error.stderr or str(error)).strip().splitlines()[-1]}", flush=True)
 
@@ -259,8 +272,9 @@ def measure_peers(arguments: argparse.Namespace) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=120)
-    parser.add_argument("--calls", type=int, default=20, help="in a block, and in a batch of the delivery")
+    parser.add_argument("--calls", type=int, default=20, help="in a block")
     parser.add_argument("--traced", action="store_true", help="in an application that has a tracer provider")
+    parser.add_argument("--encoded", action="store_true", help="encode finished spans before they are thrown away")
     parser.add_argument("--peers", action="store_true", help="beside other instrumentations, each in its environment")
     parser.add_argument("--only", choices=PEERS, help="with --peers: beside this one")
     parser.add_argument("--beside", choices=PEERS, help="beside this one, which is installed here")
