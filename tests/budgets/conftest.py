@@ -1,4 +1,4 @@
-"""Databases to lend from, and calls as ingest would store them."""
+"""Databases to lend from, calls as ingest would store them, and one process's gate and estimates."""
 
 from __future__ import annotations
 
@@ -8,12 +8,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from outlay.budgets.client import LeasedGate
+from outlay.budgets.definition import read_budget
+from outlay.budgets.estimate import Estimator
 from outlay.model import Attribution, Call, Cost, CostStatus, ResponseCache, Usage
+from outlay.prices import PriceBook, read_overrides
 from outlay_collector.billing import Report, Source
+from outlay_collector.store.definitions import put_definition
 from outlay_collector.store.engine import open_engine
 from outlay_collector.store.migrate import migrate
 from outlay_collector.store.writing import write_reports
 from sqlalchemy import Engine
+
+from tests.budgets.gates import NANO, NOON, Direct
+from tests.budgets.requests import RATES
 
 
 @pytest.fixture(scope="session")
@@ -92,3 +100,35 @@ def arrive(engine: Engine) -> Callable[..., None]:
             write_reports(connection, [report], at_ns)
 
     return store
+
+
+@pytest.fixture
+def remote(engine: Engine) -> Direct:
+    return Direct(engine)
+
+
+@pytest.fixture
+def gate(remote: Direct) -> LeasedGate:
+    clock = lambda: remote.now_ns / NANO  # noqa: E731 - two words of a clock
+    return LeasedGate(remote, Estimator(PriceBook.bundled()), clock=clock, in_background=False)
+
+
+@pytest.fixture
+def define(engine: Engine, remote: Direct, gate: LeasedGate) -> Callable[..., None]:
+    def put(**keys: Any) -> None:
+        with engine.begin() as connection:
+            put_definition(connection, read_budget({"name": "bot", "limit": {"usd": 1}} | keys, "test"), "api", NOON)
+        remote.now_ns += 11 * NANO
+        gate.tick()
+
+    return put
+
+
+@pytest.fixture
+def estimator() -> Estimator:
+    own: list[dict[str, Any]] = [{"provider": "acme", "model": "m", **RATES}]
+    own += [{"provider": "openai", "model": "tiered", "input": 1, "output": 10, "output_priority": 25}]
+    own += [{"provider": "acme", "model": "long", "input": 1, "input_above_200000": 3, "output": 10}]
+    own += [{"provider": "acme", "model": "drawn", "input": 0, "output": 7}]
+    own += [{"provider": "acme", "model": "free", "input": 0, "output": 0}]
+    return Estimator(PriceBook.bundled().overridden(read_overrides(own, "test")))

@@ -1,4 +1,4 @@
-"""Worst cases: what a call may use and cost at most, from its request alone and from what calls showed."""
+"""Worst cases: what a call may use and cost at most, from its request alone."""
 
 from __future__ import annotations
 
@@ -9,41 +9,11 @@ from typing import Any
 
 import pytest
 from outlay.budgets.ceilings import ceiling_of
-from outlay.budgets.estimate import Estimator, Worst
+from outlay.budgets.estimate import Estimator
 from outlay.budgets.weigh import size_of, weight
-from outlay.model import Cost, CostStatus, Usage
 from outlay.prices import PriceBook, read_overrides
-from outlay.providers.base import Request
-from outlay.providers.registry import reader_for
 
-AT = 1_795_608_000 * 10**9  # 2026-11-25T12:00:00Z
-ENVELOPE = 64
-RATES = {"input": 1, "cache_write_5m": 2, "cache_write_1h": 4, "output": 10, "input_audio": 30, "web_search": 10}
-"""USD a million tokens, and a thousand searches: whole nano-dollars a token are these times a thousand."""
-
-
-@pytest.fixture
-def estimator() -> Estimator:
-    own: list[dict[str, Any]] = [{"provider": "acme", "model": "m", **RATES}]
-    own += [{"provider": "openai", "model": "tiered", "input": 1, "output": 10, "output_priority": 25}]
-    own += [{"provider": "acme", "model": "long", "input": 1, "input_above_200000": 3, "output": 10}]
-    own += [{"provider": "acme", "model": "drawn", "input": 0, "output": 7}]
-    own += [{"provider": "acme", "model": "free", "input": 0, "output": 0}]
-    return Estimator(PriceBook.bundled().overridden(read_overrides(own, "test")))
-
-
-def asked(body: dict[str, Any], path: str = "/v1/chat/completions") -> Request:
-    request = reader_for("openai").read_request(path, body)
-    assert request is not None
-    return request
-
-
-def worst(estimator: Estimator, provider: str = "acme", path: str = "/v1/chat/completions", **body: Any) -> Worst:
-    return estimator.worst(provider, asked({"model": "m", "max_tokens": 100} | body, path), AT)
-
-
-def user(*parts: Any) -> list[dict[str, Any]]:
-    return [{"role": "user", "content": parts[0] if len(parts) == 1 else list(parts)}]
+from tests.budgets.requests import AT, ENVELOPE, asked, user, worst
 
 
 def test_a_capped_call_is_its_text_and_its_cap(estimator: Estimator) -> None:
@@ -190,21 +160,6 @@ def test_a_new_price_counts_from_its_first_second(
     assert found == [before, before, after, after, before]
 
 
-def test_a_tier_a_project_may_be_set_to_is_reckoned_with_until_calls_show_otherwise(estimator: Estimator) -> None:
-    def output(**more: Any) -> int:
-        found = worst(estimator, "openai", model="tiered", messages=user("hi"), **more)
-        assert found.nano_usd is not None
-        return found.nano_usd - found.read * 1_000
-
-    assert output() == 100 * 25_000
-    assert output(service_tier="default") == 100 * 10_000
-    assert output(service_tier="priority") == 100 * 25_000
-    for _ in range(5):
-        found = worst(estimator, "openai", model="tiered", messages=user("hi"))
-        estimator.learn(found, cost(1), Usage({"input": 3, "output": 5}))
-    assert output() == 100 * 10_000
-
-
 def test_without_a_cap_the_model_s_own_is_set_aside_for_every_answer(estimator: Estimator) -> None:
     request = asked({"model": "gpt-4o", "messages": user("hi"), "n": 3})
     assert estimator.worst("openai", request, AT).open_parts.output == 3 * 16_384  # type: ignore[union-attr]
@@ -212,60 +167,6 @@ def test_without_a_cap_the_model_s_own_is_set_aside_for_every_answer(estimator: 
     assert estimator.worst("openai", best, AT).tokens >= 2 * 4 * 10
     embedding = asked({"model": "m", "input": "hi"}, "/v1/embeddings")
     assert estimator.worst("acme", embedding, AT).tokens == estimator.worst("acme", embedding, AT).read
-
-
-def test_what_a_text_came_to_is_never_guessed_lower_again(estimator: Estimator) -> None:
-    body = {"messages": user("abcd " * 200)}
-    before = worst(estimator, **body)
-    for used in (900, *[50] * 50):
-        estimator.learn(worst(estimator, **body), cost(1), Usage({"input": used, "output": 5}))
-    assert before.read < 900 <= worst(estimator, **body).read
-
-
-def test_a_provider_whose_tokens_are_few_is_guessed_lower_but_a_third_above_its_text(estimator: Estimator) -> None:
-    body = {"messages": user("abcd " * 200)}
-    for _ in range(20):
-        estimator.learn(worst(estimator, **body), cost(1), Usage({"input": 200, "output": 5}))
-    assert worst(estimator, **body).read == int(257.5 * 1.35) + ENVELOPE
-
-
-def test_a_call_dearer_than_its_worst_case_raises_the_next_one(estimator: Estimator) -> None:
-    first = worst(estimator, messages=user("hi"))
-    assert first.nano_usd is not None
-    estimator.learn(first, cost(2 * first.nano_usd), Usage({"input": 1, "output": 1}))
-    second = worst(estimator, messages=user("hi"))
-    assert second.nano_usd is not None
-    assert 2 * first.nano_usd <= second.nano_usd <= 2 * first.nano_usd + 2
-
-
-def test_calls_estimated_together_correct_the_next_one_once(estimator: Estimator) -> None:
-    """A thousand calls are under way before the first is over: each shows the same, and shows it once."""
-    together = [worst(estimator, messages=user("hi")) for _ in range(1_000)]
-    read, nano_usd = together[0].read, together[0].nano_usd or 0
-    for each in together:
-        estimator.learn(each, Cost(nano_usd=3 * nano_usd, status=CostStatus.EXACT), Usage({"input": 2 * read}))
-    found = worst(estimator, messages=user("hi"))
-    assert together[0].experience.short == 2
-    assert together[0].experience.dearer == 3
-    assert found.read <= 2 * read
-    assert (found.nano_usd or 0) <= 6 * nano_usd
-
-
-def test_what_99_of_100_calls_stayed_under_is_asked_for_and_never_the_default(estimator: Estimator) -> None:
-    body: dict[str, Any] = {"messages": user("hi"), "max_tokens": None}
-    for output in (900, *[20] * 99, *[50] * 99):
-        found = worst(estimator, **body)
-        estimator.learn(found, cost(1), Usage({"input": 3, "output": output}))
-    found = worst(estimator, **body)
-    assert found.tokens == found.read + ceiling_of("m").output
-    tokens, nano_usd = estimator.likely(found)
-    assert tokens == found.read + 50
-    assert nano_usd in (found.read * 1_000 + 50 * 10_000, found.read * 1_000 + 50 * 10_000 + 1)
-
-
-def test_until_enough_calls_were_seen_the_likely_is_the_worst(estimator: Estimator) -> None:
-    found = worst(estimator, messages=user("hi"), max_tokens=None)
-    assert estimator.likely(found) == (found.tokens, found.nano_usd)
 
 
 def test_free_is_not_the_same_as_without_a_rate_for_it(estimator: Estimator) -> None:
@@ -284,10 +185,6 @@ def test_a_body_that_is_no_longer_at_hand_is_taken_by_its_length(estimator: Esti
 def test_a_walk_survives_what_is_no_request() -> None:
     size = size_of({"messages": [None, 3, {"content": [[["x"]]]}], "input": [1, 2, 3], "tools": "none", "x": b"abc"})
     assert size.text > 0
-
-
-def cost(nano_usd: int) -> Cost:
-    return Cost(nano_usd=nano_usd, status=CostStatus.EXACT)
 
 
 CUT_SHORT = {"bedrock.invoke_model.a204d929b575", "bedrock.invoke_model.b21ede06e48f"}
