@@ -158,8 +158,10 @@ event when the first token came. Such a call has lasted until then at least, and
 MLflow's span of Anthropic's streams is over when the head of the response has come. Where such a span counts nothing,
 it is the call of a stream that Outlay saw, in whatever trace, where the two agree on when it began and when it was
 answered (first token, else head): Outlay, nearer the provider, sends at most 50 ms later and hears at most 50 ms
-earlier. Seen were 0.4 to 9 ms, and 28 ms for a process's first answer. A framework's span that counts nothing joins the
-call beneath it in its trace: frameworks make none of their own. A report joins one call at most, that of the nearest.
+earlier. Seen were 0.4 to 9 ms, and 28 ms for a process's first answer. Of a stream that LlamaIndex tells of itself
+there is no answer to agree on: it is one that began at most 50 ms later in its own trace, and in another it stays a
+call without a price. A framework's span that counts nothing joins the call beneath it in its trace: frameworks make
+none of their own. A report joins one call at most, that of the nearest.
 
 So a call that a tool makes within a call is a second call: it counts other tokens, asks another model or has another
 response id. Where evidence is lacking this errs as follows. Calls that one instrumentation tells of, neither directly

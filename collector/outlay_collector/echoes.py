@@ -221,7 +221,9 @@ def _say_the_same(outer: Report, inner: Report) -> bool:
 
 
 def _tell_of_one_request(outer: Report, inner: Report) -> bool:
-    return saw_only_the_beginning(outer) and saw_a_stream(inner) and tell_of_one_request(outer.call, inner.call)
+    beside = outer.trace_id == inner.trace_id
+    streams = saw_only_the_beginning(outer) and saw_a_stream(inner)
+    return streams and tell_of_one_request(outer.call, inner.call, in_one_trace=beside)
 
 
 def _agree_on_input(a: Usage, b: Usage) -> bool | None:

@@ -1,9 +1,9 @@
 """When two spans of one call went on: how their beginnings and ends lie to each other, for `echoes`.
 
 A span is around what happens in it. But LlamaIndex's span of a stream is over when its method returns, before the
-request is made, and says by an event when the first token came; MLflow's of Anthropic's streams is over when the
-response's head has come. Neither has seen the end of its call, and the second counts nothing, nor does the first unless
-the application asked for the usage. Pure.
+request is made: OpenInference's says by an event when the first token came, LlamaIndex's own does not. MLflow's of
+Anthropic's streams is over when the response's head has come. None has seen the end of its call, and they count
+nothing, but the first where the application asked for the usage. Pure.
 """
 
 from __future__ import annotations
@@ -37,13 +37,16 @@ def is_left_open(call: Call) -> bool:
     return call.streamed and first is not None and abs(call.duration_ms - first) * _NS_PER_MS < 1
 
 
-def tell_of_one_request(outer: Call, inner: Call) -> bool:
+def tell_of_one_request(outer: Call, inner: Call, *, in_one_trace: bool) -> bool:
     """Whether a span that saw the beginning of a stream, and counts nothing, and one that saw all of it, are of one
-    request by when it was sent and when its answer began: both at once, to within what an SDK takes."""
+    request by when it was sent and when its answer began: both at once, to within what an SDK takes. Of a span that was
+    over before the request was sent there is the first alone, which tells enough in one trace only."""
     if outer.error_type or not inner.streamed or not _follows(inner.started_at_ns, outer.started_at_ns):
         return False
     if is_left_open(outer):
         return _follows(outer.ended_at_ns, _first_chunk_at_ns(inner))
+    if outer.streamed and outer.ended_at_ns <= inner.started_at_ns:
+        return in_one_trace
     return _follows(outer.ended_at_ns, _answered_at_ns(inner))
 
 

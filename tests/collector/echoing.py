@@ -18,6 +18,7 @@ ANOTHER_SDK = "some.vendor.sdk"
 TOOL = {"gen_ai.operation.name": "execute_tool", "gen_ai.tool.name": "ask"}
 CHAIN = {"gen_ai.operation.name": "chain"}
 OWN = {"app.step": "anything"}
+OURS = {"outlay.usage": '{"input":1000,"output":100}', "outlay.cost.nano_usd": 3_500_000, "outlay.cost.status": "exact"}
 
 
 def at(

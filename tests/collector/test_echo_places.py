@@ -8,7 +8,7 @@ from __future__ import annotations
 import httpx2
 import pytest
 
-from tests.collector.echoing import ANOTHER_SDK, CHAIN, FRAMEWORK, SDK, TOOL, at, bills
+from tests.collector.echoing import ANOTHER_SDK, CHAIN, FRAMEWORK, OURS, SDK, TOOL, at, bills
 from tests.collector.sending import BOTH_BACKENDS, Sent, chat, send, stored
 
 pytestmark = BOTH_BACKENDS
@@ -91,9 +91,6 @@ async def test_a_ring_of_parents_is_no_path(collector: httpx2.AsyncClient) -> No
         at(6, 7, 5, 95, TOOL, "app"),
     )
     assert await bills(collector) == [("0.0035", 2)]
-
-
-OURS = {"outlay.usage": '{"input":1000,"output":100}', "outlay.cost.nano_usd": 3_500_000, "outlay.cost.status": "exact"}
 
 
 @pytest.mark.parametrize("parent", [None, 9], ids=["each begins a trace", "both beneath one span"])

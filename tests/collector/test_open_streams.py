@@ -14,7 +14,7 @@ import pytest
 from outlay.prices import PriceBook
 from outlay_collector.ingest import read_batch
 
-from tests.collector.echoing import STARTED, bills
+from tests.collector.echoing import OURS, STARTED, bills
 from tests.collector.sending import BOTH_BACKENDS, Sent, body_of, chat, json_of, send, stored
 
 BOOK = PriceBook.bundled()
@@ -56,14 +56,11 @@ def ours(
 ) -> Sent:
     """What Outlay says of that stream, in a trace of its own."""
     said = {
-        **chat(),
+        **chat(**OURS),
         "gen_ai.response.id": "resp-1",
         "gen_ai.request.stream": True,
         "gen_ai.response.time_to_first_chunk": first_ms / 1000,
         "outlay.attempts": f'[{{"status":200,"ms":{headed_ms}}}]',
-        "outlay.usage": '{"input":1000,"output":100}',
-        "outlay.cost.nano_usd": 3_500_000,
-        "outlay.cost.status": "exact",
         **(attributes or {}),
     }
     began = STARTED + after_ms * 1_000_000
@@ -72,6 +69,15 @@ def ours(
 
 
 ANTHROPICS = {"gen_ai.provider.name": "anthropic", **CLAUDE}
+STREAM_CHAT = ("LLMChatStartEvent", 0, {"model_dict.class_name": "openai_llm", "model_dict.model_name": "gpt-4o"})
+
+
+def own(**said: Any) -> Sent:
+    """LlamaIndex's own span of a stream: nothing but that it was asked for."""
+    given = {"span": 1, "parent": 9, "scope": "llamaindex.opentelemetry.tracer", "name": "OpenAI.stream_chat"}
+    return Sent(**{**given, "started_at_ns": STARTED, "duration_ms": 1, "events": [STREAM_CHAT], **said})
+
+
 PAIRS: dict[str, tuple[Sent, Sent]] = {
     "with counts": (llama_index(attributes={**LLM, **COUNTS}), ours()),
     "with counts, read late": (llama_index(attributes={**LLM, **COUNTS}), ours(after_ms=250, first_ms=145)),
@@ -79,6 +85,7 @@ PAIRS: dict[str, tuple[Sent, Sent]] = {
     "without counts, beneath an agent": (llama_index(parent=9), ours()),
     "without counts, beneath one span": (llama_index(parent=9), ours(trace=1, parent=9, after_ms=250, first_ms=145)),
     "of Anthropic's SDK": (mlflow(), ours(attributes=ANTHROPICS)),
+    "of LlamaIndex's own, in its trace": (own(), ours(trace=1, parent=9)),
     "of Anthropic's SDK, left": (mlflow(), ours(attributes={**ANTHROPICS, "error.type": "APIError"})),
 }
 
@@ -128,6 +135,8 @@ TWO_CALLS: dict[str, tuple[Sent, Sent]] = {
         mlflow(),
         ours(attributes={**ANTHROPICS, "outlay.attempts": '[{"status":500,"ms":1},{"status":200,"ms":295}]'}),
     ),
+    "that LlamaIndex's own tells of in another trace": (own(), ours()),
+    "that was sent long after LlamaIndex's own was over": (own(), ours(trace=1, parent=9, after_ms=60)),
     "that did not fail": (mlflow(failed=True), ours(attributes=ANTHROPICS)),
 }
 

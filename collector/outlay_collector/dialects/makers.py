@@ -5,10 +5,13 @@ from __future__ import annotations
 import re
 from typing import Any, Final
 
+from outlay.providers.names import HOSTS
 from outlay.providers.registry import canonical_provider
 
 from outlay_collector.dialects.carried import provider_of_answer
 
+PROVIDERS: Final = frozenset({"bedrock", *(provider for _, provider in HOSTS)})
+"""Those that are known by name."""
 FRAMEWORKS: Final = frozenset(
     {
         *("strands-agents", "langchain", "langgraph", "spring_ai", "gcp.vertex.agent", "autogen", "crewai", "haystack"),

@@ -13,14 +13,14 @@ from typing import Any, Final
 
 from outlay.providers.base import Reading
 from outlay.providers.foreign import mapping, mappings
-from outlay.providers.names import HOSTS, canonical_provider
+from outlay.providers.names import canonical_provider
 from outlay.providers.registry import reader_for
 
 from outlay_collector.billing import LONGEST_CALL_NS, Report
 from outlay_collector.dialects.base import SHARED_KEYS, count, first, text
 from outlay_collector.dialects.carried import agreeing, json_object, printed_completion
 from outlay_collector.dialects.counts import Counts, read_counts
-from outlay_collector.dialects.makers import provider_named
+from outlay_collector.dialects.makers import PROVIDERS, provider_named
 from outlay_collector.dialects.report import report_of
 from outlay_collector.otlp.span import Span, Wanted
 
@@ -37,7 +37,6 @@ _FINISH: Final = "llm.finish_reason"
 _COST: Final = "llm.cost.total"
 _USAGE: Final = ("usage", "usage_metadata", "usageMetadata")
 """Under which of these a provider's response counts: Google's is printed in the SDK's names."""
-_PROVIDERS: Final = frozenset({"bedrock", *(provider for _, provider in HOSTS)})
 _STEPS: Final = {
     **dict.fromkeys(("AGENT",), "agent"),
     **dict.fromkeys(("CHAIN", "PROMPT", "EVALUATOR"), "chain"),
@@ -134,7 +133,7 @@ def _instrumented(scope_name: str) -> str:
     """Whose SDK it is, `unknown` where it is a framework's or nobody's."""
     name = scope_name.rpartition("instrumentation")[2].strip(".-").replace("-", "_")
     provider = canonical_provider(name)
-    return provider if provider in _PROVIDERS else "unknown"
+    return provider if provider in PROVIDERS else "unknown"
 
 
 def _reading(span: Span, provider: str, response: Mapping[str, Any], *, has_output: bool) -> Reading:

@@ -17,6 +17,8 @@ from outlay_collector.dialects.google_adk import GoogleADK
 from outlay_collector.dialects.langfuse import Langfuse
 from outlay_collector.dialects.langsmith import LangSmith
 from outlay_collector.dialects.litellm import LiteLLM
+from outlay_collector.dialects.llama_index import EVENTS as LLAMA_INDEX_EVENTS
+from outlay_collector.dialects.llama_index import LlamaIndex
 from outlay_collector.dialects.logfire import Logfire
 from outlay_collector.dialects.mlflow import MLflow
 from outlay_collector.dialects.openinference import EVENTS as OPENINFERENCE_EVENTS
@@ -31,6 +33,7 @@ TOOLS: Final = tuple(map(CodingTool, CODING_TOOLS))
 DIALECTS: Final[tuple[Dialect, ...]] = (
     _OUTLAY,
     OpenInference(),
+    LlamaIndex(),
     Langfuse(),
     Vercel(),
     MLflow(),
@@ -47,7 +50,7 @@ WANTED: Final = Wanted(
     names=frozenset(key for dialect in DIALECTS for key in dialect.keys),
     prefixes=SHARED_PREFIXES + tuple(dict.fromkeys(prefix for dialect in DIALECTS for prefix in dialect.prefixes)),
     of_scope={SCOPE: Wanted(_OUTLAY.keys, _OUTLAY.prefixes)},
-    events=OPENINFERENCE_EVENTS,
+    events=OPENINFERENCE_EVENTS | LLAMA_INDEX_EVENTS,
 )
 """Every attribute any of them reads."""
 
