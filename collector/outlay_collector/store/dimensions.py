@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from sqlalchemy import ColumnElement, Table, and_, or_, true
+from sqlalchemy import ColumnElement, String, Table, and_, bindparam, or_, true
 
 from outlay_collector.store.query import TAG, Filters
 from outlay_collector.store.schema import CALLS
@@ -19,10 +17,26 @@ def dimension(name: str, table: Table = CALLS) -> ColumnElement[str | None]:
     return found
 
 
-def matches(table: Table, filters: Filters) -> ColumnElement[bool]:
-    return and_(true(), *(is_any_of(dimension(name, table), wanted) for name, wanted in filters.items()))
+Asked = tuple[tuple[str, bool], ...]
+"""Dimensions that filters name, and whether calls that do not say it are wanted too."""
 
 
-def is_any_of(found: ColumnElement[str | None], wanted: Sequence[str]) -> ColumnElement[bool]:
-    said = found.in_([value for value in wanted if value])
-    return said if all(wanted) else or_(said, found.is_(None))
+def asked_by(filters: Filters) -> Asked:
+    return tuple((name, not all(wanted)) for name, wanted in filters.items())
+
+
+def matches(table: Table, asked: Asked, prefix: str = "wanted") -> ColumnElement[bool]:
+    """For all filters that ask for the same; executed with their `values_of`."""
+    return and_(
+        true(), *(_is_any_of(dimension(name, table), f"{prefix}_{n}", no) for n, (name, no) in enumerate(asked))
+    )
+
+
+def values_of(filters: Filters, prefix: str = "wanted") -> dict[str, list[str]]:
+    """The parameters of `matches`."""
+    return {f"{prefix}_{n}": [value for value in wanted if value] for n, wanted in enumerate(filters.values())}
+
+
+def _is_any_of(found: ColumnElement[str | None], values: str, or_none: bool) -> ColumnElement[bool]:
+    said = found.in_(bindparam(values, type_=String, expanding=True))
+    return or_(said, found.is_(None)) if or_none else said

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from functools import lru_cache
+from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Connection, Select, and_, bindparam, func, literal_column, or_, select
 
-from outlay_collector.store.dimensions import matches
+from outlay_collector.store.dimensions import Asked, asked_by, matches, values_of
 from outlay_collector.store.narrowing import is_of_failed, newest_ranges
 from outlay_collector.store.query import CallsQuery, StoredCall, StoredReport
 from outlay_collector.store.schema import CALLS, REPORTS
 from outlay_collector.store.segments import Range
+
+_SHAPES: Final = 64
 
 
 def read_calls(connection: Connection, query: CallsQuery) -> list[StoredCall]:
@@ -34,26 +37,29 @@ def read_calls(connection: Connection, query: CallsQuery) -> list[StoredCall]:
 def _listed(connection: Connection, query: CallsQuery, ranges: Sequence[Range] | None, limit: int) -> list[StoredCall]:
     """Within those ranges, the latest first: one after the other, so that each is left as soon as there are enough."""
     found: list[StoredCall] = []
-    some, before = _newest(query), query.before
-    within = some.where(CALLS.c.started_at_ns >= bindparam("start"), CALLS.c.started_at_ns < bindparam("end"))
+    asked, wanted, before = asked_by(query.filters), values_of(query.filters), query.before
+    some, within = _newest(asked, is_of_failed(query.filters))
     for start, end in [(query.from_ns, query.to_ns)] if ranges is None else ranges:
-        most = {"most": limit - len(found)}
+        values = {**wanted, "most": limit - len(found)}
         if start is None or end is None or (before is not None and before[0] < end):
-            rows = connection.execute(some.where(*_within(query, start, end)), most)
+            rows = connection.execute(some.where(*_within(query, start, end)), values)
         else:
-            rows = connection.execute(within, {"start": start, "end": end, **most})
+            rows = connection.execute(within, {"start": start, "end": end, **values})
         found += [row._asdict() for row in rows]
         if len(found) == limit:
             break
     return found
 
 
-def _newest(query: CallsQuery) -> Select[Any]:
-    """As one statement for all ranges, which SQLAlchemy takes as long to write down as the database to answer."""
-    wanted = select(CALLS).where(matches(CALLS, query.filters))
-    if is_of_failed(query.filters):
-        wanted = wanted.where(CALLS.c.status == literal_column("'error'"))  # in so many words, as their index has it
-    return wanted.order_by(CALLS.c.started_at_ns.desc(), CALLS.c.id.desc()).limit(bindparam("most"))
+@lru_cache(_SHAPES)
+def _newest(asked: Asked, failed: bool) -> tuple[Select[Any], Select[Any]]:
+    """As one statement for all that ask for the same, which SQLAlchemy takes as long to write down as the database to
+    answer; and the same within a range. `failed`: only such calls, in so many words, as their index has it."""
+    wanted = select(CALLS).where(matches(CALLS, asked))
+    if failed:
+        wanted = wanted.where(CALLS.c.status == literal_column("'error'"))
+    some = wanted.order_by(CALLS.c.started_at_ns.desc(), CALLS.c.id.desc()).limit(bindparam("most"))
+    return some, some.where(CALLS.c.started_at_ns >= bindparam("start"), CALLS.c.started_at_ns < bindparam("end"))
 
 
 def _within(query: CallsQuery, start: int | None, end: int | None) -> list[ColumnElement[bool]]:

@@ -30,7 +30,7 @@ from outlay_collector.store.rollups import (
 )
 from outlay_collector.store.schema import CALLS
 from outlay_collector.store.segments import Segment, of_calls, plan
-from outlay_collector.store.unrolled import select_within
+from outlay_collector.store.within import places_of, select_within, shape_of
 
 _ROLLED_UP: Final = frozenset({"service", "environment", "provider", "operation", "feature", "tenant", "user"})
 """Not the model: rollups know the one that answered, budgets the one asked for."""
@@ -117,9 +117,10 @@ def _sums(
     conditions = _counted(budget)
     for index, label in enumerate(per):
         conditions.append(label.element != "" if scope is None else label.element == scope[index])
-    sums = select_within(connection, segments, [*per, func.sum(_amount(budget))], conditions)
+    sums = select_within(shape_of(connection, segments), [*per, func.sum(_amount(budget))], conditions)
     seek_by_key(connection)
-    for bucket, *named, amount in connection.execute(sums.group_by("bucket", *(label.name for label in per))):
+    grouped_by = sums.group_by("bucket", *(label.name for label in per))
+    for bucket, *named, amount in connection.execute(grouped_by, places_of(segments)):
         yield bucket, tuple(named), int(amount)
 
 

@@ -18,7 +18,16 @@ from sqlalchemy import Connection, select
 from outlay_collector.store.blocks import Block, Durations, Figures, Mask, Numbers, joined
 from outlay_collector.store.gathering import Gathered, Rows, gathered_durations
 from outlay_collector.store.packing import decode_durations, decode_figures
-from outlay_collector.store.rollups import ALWAYS_KNOWN, GROUPINGS, MINUTE_NS, QUARTER_NS, ROLLUPS, parts_with
+from outlay_collector.store.rollups import (
+    ALWAYS_KNOWN,
+    GROUPINGS,
+    MINUTE_NS,
+    QUARTER_NS,
+    ROLLUPS,
+    Kept,
+    kind_of,
+    parts_with,
+)
 from outlay_collector.store.segments import Segment
 
 _PAGE: Final = 100
@@ -164,8 +173,7 @@ def _durations_at_once(blocks: Sequence[tuple[bytes, Numbers, int, Numbers | Non
 
 def _parts(rolled: Rolled, wanted: Collection[_Key]) -> Collection[int] | None:
     """Those of the wanted blocks; None: all there are."""
-    parts = {part for _, _, part in wanted}
-    return None if parts == {part for (_, _, part), _, _ in rolled.rows} else sorted(parts)
+    return sorted({part for _, _, part in wanted}) if kind_of(rolled.grouping) is Kept.USERS else None
 
 
 def _joined(parts: Sequence[Durations]) -> Durations:
@@ -235,17 +243,18 @@ def _blocks(
     if not ranges or (parts is not None and not parts):
         return ()
     some = "" if parts is None else f" AND part IN ({', '.join(map(str, parts))})"
-    statement = (
-        f"SELECT length_ns, start_ns, part, groups, {column} FROM (VALUES {ranges}) AS parts CROSS JOIN rollups "
-        f"WHERE grouping = {grouping} AND length_ns = column1 AND start_ns >= column2 AND start_ns < column3{some}"
-    )
-    return _all(connection, statement)
+    within = f"grouping = {grouping} AND length_ns = column1 AND start_ns >= column2 AND start_ns < column3{some}"
+    blocks = f"length_ns, start_ns, part, groups, {column} FROM"
+    if connection.dialect.name != "postgresql":
+        statement = f"SELECT {blocks} (VALUES {ranges}) AS ranges CROSS JOIN rollups WHERE {within}"
+        return connection.exec_driver_sql(statement).all()
+    # Range by range: it would rather read all blocks of the grouping and have each range look for its own among them
+    found = f"(SELECT {blocks} rollups WHERE {within} OFFSET 0) AS found"
+    return _all(connection, f"SELECT {blocks} (VALUES {ranges}) AS ranges CROSS JOIN LATERAL {found}")
 
 
 def _all(connection: Connection, statement: str) -> Sequence[Any]:
-    """Straight to the driver, which Postgres is to answer in its own form: as text bytes are twice as long."""
-    if connection.dialect.name != "postgresql":
-        return connection.exec_driver_sql(statement).all()
+    """Straight to the driver, for Postgres to answer in its own form: as text bytes are twice as long."""
     driver: Any = connection.connection.driver_connection
     with driver.cursor(binary=True) as cursor:
         rows: Sequence[Any] = cursor.execute(statement).fetchall()

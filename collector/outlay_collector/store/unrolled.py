@@ -3,37 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from functools import lru_cache
+from typing import Any, Final
 
 import numpy as np
-from sqlalchemy import (
-    CTE,
-    BigInteger,
-    Column,
-    ColumnElement,
-    Connection,
-    Integer,
-    Label,
-    Select,
-    and_,
-    func,
-    literal_column,
-    select,
-    text,
-    true,
-)
-from sqlalchemy.sql.util import ClauseAdapter
-from sqlalchemy.sql.visitors import iterate
+from sqlalchemy import Connection, Label, Select, func
 
 from outlay_collector.store.blocks import Durations, Figures, Numbers
-from outlay_collector.store.dimensions import dimension, matches
+from outlay_collector.store.dimensions import Asked, asked_by, dimension, matches, values_of
 from outlay_collector.store.names import NOBODY
 from outlay_collector.store.packing import narrowed
 from outlay_collector.store.query import Filters, UsageQuery
 from outlay_collector.store.rollups import ALWAYS_KNOWN, MEASURES, measures_of_calls
 from outlay_collector.store.schema import CALLS
 from outlay_collector.store.segments import Segment
+from outlay_collector.store.within import Shape, places_of, select_within, shape_of
 
+_SHAPES: Final = 128
+_ONLY: Final = "only"
 Key = tuple[Any, ...]
 """The place of the bucket and the values of the dimensions grouped by."""
 
@@ -42,7 +29,9 @@ class Unrolled:
     """The groups of those segments, read at once; their histograms when they are asked for."""
 
     def __init__(self, connection: Connection, query: UsageQuery, segments: Sequence[Segment]) -> None:
-        self._connection, self._query, self._segments = connection, query, segments
+        self._connection, self._query = connection, query
+        self._shape = shape_of(connection, segments)
+        self._values = places_of(segments) | values_of(query.filters)
         rows = self._sums() if segments else []
         number = 1 + len(query.group_by)
         self._keys: list[Key] = [tuple(row[:number]) for row in rows]
@@ -80,56 +69,31 @@ class Unrolled:
         return _durations((g, b, n) for g, b, _, n in shown), _durations((g, b, n) for g, _, b, n in shown)
 
     def _sums(self) -> Sequence[Any]:
-        keys = self._keyed_by()
-        chosen = matches(CALLS, self._query.filters)
-        sums = select_within(self._connection, self._segments, [*keys, *measures_of_calls()], [chosen])
-        return self._connection.execute(sums.group_by("bucket", *(key.name for key in keys))).all()
+        sums = _sums_of(self._shape, tuple(self._query.group_by), asked_by(self._query.filters))
+        return self._connection.execute(sums, self._values).all()
 
     def _bins(self, only: Filters) -> Sequence[Any]:
         """How many calls of each key fell into which bins."""
-        both = [*self._keyed_by(), CALLS.c.latency_bin.label("bin"), CALLS.c.ttft_bin.label("other_bin")]
-        chosen = [matches(CALLS, self._query.filters), matches(CALLS, only)]
-        counts = select_within(self._connection, self._segments, [*both, func.count()], chosen)
-        return self._connection.execute(counts.group_by("bucket", *(key.name for key in both))).all()
-
-    def _keyed_by(self) -> list[Label[Any]]:
-        return [dimension(name).label(f"d{n}") for n, name in enumerate(self._query.group_by)]
+        counts = _bins_of(self._shape, tuple(self._query.group_by), asked_by(self._query.filters), asked_by(only))
+        return self._connection.execute(counts, self._values | values_of(only, _ONLY)).all()
 
 
-def select_within(
-    connection: Connection,
-    segments: Sequence[Segment],
-    columns: Sequence[ColumnElement[Any]],
-    conditions: Sequence[ColumnElement[bool]],
-) -> Select[Any]:
-    """Those columns of the calls in the segments that meet the conditions, after the segment's `bucket`."""
-    parts, at = _parts(segments), CALLS.c.started_at_ns
-    within = and_(at >= parts.c.start_ns, at < parts.c.end_ns, *conditions)
-    if any(segment.after_id for segment in segments):
-        within = and_(within, CALLS.c.id + 0 > parts.c.after_id)  # a sum, so that no database looks for it by id
-    if connection.dialect.name != "postgresql":
-        return select(parts.c.bucket, *columns).select_from(parts.join(CALLS, within))
-    if least := min((segment.after_id for segment in segments), default=0):
-        within = and_(within, CALLS.c.id > literal_column(str(least)))  # it knows how few these are
-    # Segment by segment: it would rather look through the index of all calls for those that meet the conditions
-    calls = select(*_used_in(columns)).where(within).offset(0).lateral()
-    seen = ClauseAdapter(calls)
-    return select(parts.c.bucket, *map(seen.traverse, columns)).select_from(parts.join(calls, true()))
+@lru_cache(_SHAPES)
+def _sums_of(shape: Shape, group_by: tuple[str, ...], asked: Asked) -> Select[Any]:
+    keys = _keyed_by(group_by)
+    sums = select_within(shape, [*keys, *measures_of_calls()], [matches(CALLS, asked)])
+    return sums.group_by("bucket", *(key.name for key in keys))
 
 
-def _used_in(columns: Sequence[ColumnElement[Any]]) -> list[Column[Any]]:
-    """The columns of a call that those are made of, and its id: of all fifty, SQLAlchemy makes copies that take longer
-    than the question, and that only the garbage collector removes."""
-    found = (each for column in columns for each in iterate(column) if isinstance(each, Column))
-    return [CALLS.c.id, *dict.fromkeys(each for each in found if each is not CALLS.c.id)]
+@lru_cache(_SHAPES)
+def _bins_of(shape: Shape, group_by: tuple[str, ...], asked: Asked, only: Asked) -> Select[Any]:
+    keys = [*_keyed_by(group_by), CALLS.c.latency_bin.label("bin"), CALLS.c.ttft_bin.label("other_bin")]
+    counts = select_within(shape, [*keys, func.count()], [matches(CALLS, asked), matches(CALLS, only, _ONLY)])
+    return counts.group_by("bucket", *(key.name for key in keys))
 
 
-def _parts(segments: Sequence[Segment]) -> CTE:
-    """The segments as a table. As text: a thousand minutes bound one by one take longer than their sums."""
-    rows = ", ".join(f"({s.bucket}, {s.start_ns}, {s.end_ns}, {s.after_id})" for s in segments)
-    names = "column1 AS bucket, column2 AS start_ns, column3 AS end_ns, column4 AS after_id"
-    table = text(f"SELECT {names} FROM (VALUES {rows}) AS segments")
-    return table.columns(bucket=Integer, start_ns=BigInteger, end_ns=BigInteger, after_id=BigInteger).cte("parts")
+def _keyed_by(group_by: tuple[str, ...]) -> list[Label[Any]]:
+    return [dimension(name).label(f"d{n}") for n, name in enumerate(group_by)]
 
 
 def _durations(rows: Any) -> Durations:
