@@ -7,7 +7,7 @@ claude-opus-4-8, 12 tokens in beside 800 read from the cache and 200 written to 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -43,6 +43,7 @@ class Spoken:
     provider: str
     said: Mapping[str, int | None]
     name: str = "chat"
+    events: Sequence[tuple[str, int, Mapping[str, Any]]] = ()
 
 
 def _usage(**counts: int) -> dict[str, int]:
@@ -466,6 +467,30 @@ SPOKEN: Final = {
         },
         "openai",
         {**OPENAI, "cache_read_tokens": None},
+    ),
+    "llamaindex's own, in its events": Spoken(
+        "llama-index",
+        "llamaindex.opentelemetry.tracer",
+        {},
+        "openai",
+        OPENAI,
+        name="OpenAI.chat",
+        events=(
+            ("LLMChatStartEvent", 1, {"model_dict.class_name": "openai_llm", "model_dict.model_name": "gpt-4o"}),
+            (
+                "LLMChatEndEvent",
+                2,
+                {
+                    "response.raw.object": "chat.completion",
+                    "response.raw.model": "gpt-4o-2024-08-06",
+                    "response.raw.usage.prompt_tokens": 1000,
+                    "response.raw.usage.completion_tokens": 100,
+                    "response.raw.usage.total_tokens": 1100,
+                    "response.raw.usage.prompt_tokens_details.cached_tokens": 200,
+                    "response.raw.usage.completion_tokens_details.reasoning_tokens": 40,
+                },
+            ),
+        ),
     ),
 }
 STEPS: Final = {

@@ -79,7 +79,13 @@ def _told_by_all() -> list[Sent | Logged]:
         }
         at_ns = NOW_NS - trace * 1_000_000_000
         outer = Sent(
-            trace=trace, span=1, scope=spoken.scope, name=spoken.name, attributes=attributes, started_at_ns=at_ns
+            trace=trace,
+            span=1,
+            scope=spoken.scope,
+            name=spoken.name,
+            attributes=attributes,
+            events=spoken.events,
+            started_at_ns=at_ns,
         )
         (report,) = read_batch(body_of(outer), is_json=False, book=BOOK).reports
         inner = {"gen_ai.operation.name": "chat", "gen_ai.provider.name": spoken.provider}

@@ -20,7 +20,8 @@ GPT_USD = Decimal("0.00325")  # 800 x 2.5 + 200 x 1.25 + 100 x 10, over a millio
 
 
 def sent(spoken: Spoken, **others: int) -> Sent:
-    return Sent(scope=spoken.scope, name=spoken.name, attributes=spoken.attributes, **others)  # type: ignore[arg-type]
+    said = {"scope": spoken.scope, "name": spoken.name, "attributes": spoken.attributes, "events": spoken.events}
+    return Sent(**said, **others)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("spoken", SPOKEN.values(), ids=SPOKEN.keys())
