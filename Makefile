@@ -6,7 +6,8 @@ UV_VERSION := 0.13.8
 BIN := .venv/bin
 OLDEST := .venv/oldest/bin/python
 # What depends on the version of an SDK; each file skips what its SDK did not have yet.
-OLDEST_TESTS := matrix matrix_same matrix_google matrix_vendors google google_interactions vendors endpoints platforms \
+OLDEST_TESTS := matrix matrix_same matrix_google matrix_google_streams matrix_vendors google google_clients google_interactions \
+	vendors endpoints endpoints_unbilled platforms \
 	attempts usage_of_streams tracing headers websockets
 # Old SDKs import with what pydantic has renamed since.
 OLDEST_WARNINGS := -W ignore::pydantic.warnings.PydanticDeprecatedSince20 -W "ignore:Valid config keys have changed"

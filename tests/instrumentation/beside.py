@@ -18,7 +18,6 @@ Beside = Callable[..., Awaitable[dict[str, Any]]]
 
 async def played_beside(
     receiver: Receiver,
-    sdks: tuple[str, ...],
     play: Play,
     fails: tuple[type[BaseException], ...] = (),
     drops: bool = False,
@@ -28,7 +27,7 @@ async def played_beside(
     without = await _outcome(play)
     await _sweep(drops)
     assert without[0] == "returned" if not fails else issubclass(without[1], fails), without
-    outlay.instrument(*sdks, endpoint=receiver.url)
+    outlay.instrument(endpoint=receiver.url)
     try:
         assert await _outcome(play) == without
         await _sweep(drops)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from typing import Any, TypeVar
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import openai
 import outlay
@@ -17,11 +19,17 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from tests.conftest import Provider
+from tests.instrumentation.beside import Beside, played_beside
 from tests.instrumentation.doubles import Answer, Answering, Receiver
 from tests.instrumentation.endpoints import Endpoints
 from tests.instrumentation.google_double import GoogleDouble
 from tests.instrumentation.spooling import end_all
 from tests.instrumentation.vendors_double import VendorsDouble
+
+if TYPE_CHECKING:  # takes a second to import, which only the tests of Gemini need
+    from google import genai
+
+    from tests.instrumentation.google_ways import Clients, Google
 
 Double = TypeVar("Double", GoogleDouble, VendorsDouble)
 
@@ -115,6 +123,33 @@ def google_url(_google: tuple[str, GoogleDouble], google_double: GoogleDouble) -
     return _google[0]
 
 
+@pytest.fixture(params=["sync", "httpx", "aiohttp"])
+def google(request: pytest.FixtureRequest, google_url: str, google_double: GoogleDouble) -> Google:
+    """It, as one of the SDK's HTTP clients reaches it."""
+    from tests.instrumentation.google_ways import Google
+
+    return Google(google_url, google_double, request.param)
+
+
+@pytest.fixture
+def gemini(google_url: str) -> Iterator[Clients]:
+    """Makes clients of the double; `scene` and `http` go into its HTTP options, the rest to the client."""
+    from google import genai
+
+    made: list[genai.Client] = []
+
+    def make(scene: str = "", http: dict[str, Any] | None = None, **options: Any) -> genai.Client:
+        settings = {"base_url": google_url, "headers": {"x-scene": scene}, **(http or {})}
+        options.setdefault("api_key", "none")
+        made.append(genai.Client(http_options=settings, **options))
+        return made[-1]
+
+    yield make
+    for each in made:
+        each.close()
+        asyncio.run(each.aio.aclose())
+
+
 @pytest.fixture(scope="session")
 def _vendors() -> Iterator[tuple[str, VendorsDouble]]:
     yield from _served(VendorsDouble())
@@ -131,6 +166,13 @@ def vendors_double(_vendors: tuple[str, VendorsDouble]) -> VendorsDouble:
 def vendors_url(_vendors: tuple[str, VendorsDouble], vendors_double: VendorsDouble) -> str:
     """Where they are."""
     return _vendors[0]
+
+
+@pytest.fixture
+def beside(receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> Beside:
+    """Plays something without Outlay and with it; our own errors are raised."""
+    monkeypatch.setenv("OUTLAY_STRICT", "1")
+    return partial(played_beside, receiver)
 
 
 def _served(double: Double) -> Iterator[tuple[str, Double]]:

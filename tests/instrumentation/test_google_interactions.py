@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import importlib.metadata
 import inspect
 import itertools
 from collections.abc import AsyncIterator, Iterator
@@ -17,24 +16,21 @@ from google import genai
 from google.oauth2.credentials import Credentials
 from outlay_collector.serving import Server
 
+from tests.instrumentation.clients import both_kinds
 from tests.instrumentation.doubles import Receiver, items
 from tests.instrumentation.google_double import GoogleDouble
+from tests.instrumentation.google_ways import IS_OLD, MODEL, QUESTION
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:Inheritance class AiohttpClientSession:DeprecationWarning",
     "ignore:.* usage is experimental",
     "ignore:Async interactions client cannot use aiohttp",
 )
-IS_OLD: Final = int(importlib.metadata.version("google-genai").partition(".")[0]) < 3
-MODEL: Final = "gemini-2.5-flash"
-QUESTION: Final = "Which rivers end in the Black Sea? Name them all."
 
 # Gemini 2.5 Flash: $0.30 in, $0.03 read from the cache, $2.50 out, each a million tokens; 20 are said, 30 thought.
 EXACT: Final = {"": 300_000 + 125_000, "cache": 120_000 + 18_000 + 125_000}
 CUT: Final = 13 * 300 + 5 * 2_500
 """Of a stream that has said nothing of its counts yet: 49 characters in and 20 out, four a token."""
-
-both_kinds = pytest.mark.parametrize("is_async", [False, True], ids=["sync", "async"])
 
 
 @pytest.fixture(scope="module")

@@ -14,9 +14,8 @@ import openai
 import pytest
 
 from tests.conftest import Provider
+from tests.instrumentation.clients import QUESTION, both_kinds
 from tests.instrumentation.doubles import Receiver, items, settled
-
-QUESTION: Final = [{"role": "user", "content": "Which rivers end in the Black Sea?"}]
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +113,6 @@ STREAMED: Final = {
 }
 
 every_api = pytest.mark.parametrize("api", APIS, ids=lambda api: api.name)
-both_kinds = pytest.mark.parametrize("is_async", [False, True], ids=["sync", "async"])
 every_unary_way = pytest.mark.parametrize("way", UNARY)
 every_streamed_way = pytest.mark.parametrize("way", STREAMED)
 

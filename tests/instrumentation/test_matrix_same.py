@@ -8,22 +8,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
-import anthropic
-import openai
 import outlay
 import pytest
-from pydantic import BaseModel
 
 from tests.conftest import Provider
+from tests.instrumentation.clients import QUESTION, River, anthropic_at, both_kinds, openai_at
 from tests.instrumentation.doubles import Receiver, items, settled
 from tests.instrumentation.endpoints import Endpoints
 
-QUESTION: Final = [{"role": "user", "content": "Which rivers end in the Black Sea?"}]
 USAGES: Final = {"cache": (100, 40, 20), "plain": (100, None, 20), "none": None}
-
-
-class River(BaseModel):
-    river: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,28 +30,18 @@ class Api:
     form: str
 
 
-def _openai(url: str, is_async: bool) -> Any:
-    return (openai.AsyncOpenAI if is_async else openai.OpenAI)(api_key="none", base_url=f"{url}/v1", max_retries=0)
-
-
-def _anthropic(url: str, is_async: bool) -> Any:
-    kind = anthropic.AsyncAnthropic if is_async else anthropic.Anthropic
-    return kind(api_key="none", base_url=url, max_retries=0)
-
-
 APIS: Final = (
-    Api("chat", _openai, lambda c: c.chat.completions, {"model": "gpt-4.1", "messages": QUESTION}, "response_format"),
-    Api("responses", _openai, lambda c: c.responses, {"model": "gpt-4.1", "input": "?"}, "text_format"),
+    Api("chat", openai_at, lambda c: c.chat.completions, {"model": "gpt-4.1", "messages": QUESTION}, "response_format"),
+    Api("responses", openai_at, lambda c: c.responses, {"model": "gpt-4.1", "input": "?"}, "text_format"),
     Api(
         "messages",
-        _anthropic,
+        anthropic_at,
         lambda c: c.messages,
         {"model": "claude-sonnet-4-6", "max_tokens": 300, "messages": QUESTION},
         "output_format",
     ),
 )
 every_api = pytest.mark.parametrize("api", APIS, ids=lambda api: api.name)
-both_kinds = pytest.mark.parametrize("is_async", [False, True], ids=["sync", "async"])
 WAYS: Final = (
     "create",
     "parse",
@@ -235,7 +218,7 @@ async def test_what_the_caller_raises_within_a_stream_is_the_object_that_leaves(
 async def test_a_call_cancelled_while_it_waits_is_one_span_of_unknown_cost(
     api: Api, way: str, fake_provider: Provider, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    url = fake_provider.anthropic if api.client is _anthropic else fake_provider.openai.removesuffix("/v1")
+    url = fake_provider.anthropic if api.client is anthropic_at else fake_provider.openai.removesuffix("/v1")
     client = api.client(url, True)
     resource = api.resource(client)
     if way == "parse" and not hasattr(resource, "parse"):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from functools import partial
 from typing import Any, Final
 
 import pytest
@@ -11,8 +10,8 @@ from botocore.exceptions import ClientError
 from cohere.core.api_error import ApiError
 from mistralai.client.errors import MistralError
 
-from tests.instrumentation.beside import Beside, cancelled, played_beside, scene
-from tests.instrumentation.doubles import Receiver, items, settled
+from tests.instrumentation.beside import Beside, cancelled, scene
+from tests.instrumentation.doubles import items, settled
 from tests.instrumentation.vendors import VENDORS, Vendor
 from tests.instrumentation.vendors_double import CHUNKS
 
@@ -29,13 +28,6 @@ RATES: Final = {"mistral": (500, 1_500), "cohere": (2_500, 10_000), "boto3": (60
 REFUSALS: Final = {"mistral": MistralError, "cohere": ApiError, "boto3": ClientError}
 TYPES: Final = {"mistral": "429", "cohere": "429", "boto3": "ThrottlingException"}
 """What makes an error of a refusal only once the response is back says its status."""
-
-
-@pytest.fixture
-def beside(receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> Beside:
-    monkeypatch.setenv("OUTLAY_STRICT", "1")
-    return partial(played_beside, receiver, ("mistral", "cohere", "boto3"))
-
 
 every_vendor = pytest.mark.parametrize("vendor", VENDORS, ids=lambda vendor: vendor.name)
 leaves_a_stream = pytest.mark.filterwarnings(

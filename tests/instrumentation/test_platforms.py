@@ -11,10 +11,10 @@ import anthropic
 import openai
 import pytest
 
+from tests.instrumentation.clients import QUESTION, both_kinds
 from tests.instrumentation.doubles import Receiver, items, settled
 from tests.instrumentation.endpoints import Endpoints
 
-QUESTION: Final = [{"role": "user", "content": "Which rivers end in the Black Sea?"}]
 AWS: Final = {"aws_region": "us-east-1", "aws_access_key": "none", "aws_secret_key": "none"}
 
 Make = Callable[[str], Any]
@@ -88,7 +88,6 @@ ANTHROPIC: Final = {
         "anthropic",
     ),
 }
-both_kinds = pytest.mark.parametrize("is_async", [False, True], ids=["sync", "async"])
 WAYS: Final = ("create", "stream", "raw response", "raw stream", "streaming response")
 every_way = pytest.mark.parametrize("way", WAYS)
 

@@ -11,6 +11,7 @@ import openai
 import pytest
 from websockets.sync.server import ServerConnection, serve
 
+from tests.instrumentation.clients import both_kinds
 from tests.instrumentation.doubles import Receiver, items, settled
 
 AUDIO: Final = {
@@ -85,9 +86,6 @@ async def _leave(manager: Any) -> None:
     await settled(
         manager.__aexit__(None, None, None) if hasattr(manager, "__aexit__") else manager.__exit__(None, None, None)
     )
-
-
-both_kinds = pytest.mark.parametrize("is_async", [False, True], ids=["sync", "async"])
 
 
 @both_kinds
