@@ -129,6 +129,13 @@ def test_the_answers_event_has_the_providers_own_response(
     assert (report.call.response_id, report.call.model_requested) == (raw.get("id"), model)
 
 
+def test_an_answer_that_was_cut_leaves_the_counts() -> None:
+    cut = {**OPENAI, "choices": '[{"finish_reason": "stop", "index": 0, "mess'}
+    (report,) = read(call(asked("openai_llm", "gpt-4o"), answered(cut))).reports
+    # 800 tokens of gpt-4o at $2.50, 200 at $1.25 and 100 at $10 a million.
+    assert (report.call.cost.nano_usd, report.call.response_id) == (3_250_000, OPENAI["id"])
+
+
 def test_a_response_that_counts_nothing_leaves_what_llamaindex_counted() -> None:
     counted = {
         "response.additional_kwargs.prompt_tokens": 1000,

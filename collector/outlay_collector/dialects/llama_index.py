@@ -68,9 +68,8 @@ class LlamaIndex:
         response = _nested(answer, _RESPONSE)
         provider = _provider(text(named.get(_CLASS)) or "", requested, response)
         streamed = span.name.partition(".")[2].startswith(_STREAMS)
-        if any(response.get(name) for name in _USAGE):
-            reading = reader_for(provider).read_response(None, response)
-        else:
+        reading = _reading(provider, requested, response)
+        if reading is None:
             reading = _counted(provider, requested, _nested(answer, _COUNTED), streamed=streamed)
         return report_of(
             span,
@@ -102,6 +101,15 @@ def _provider(class_name: str, requested: str | None, response: Mapping[str, Any
         return provider
     told = sniff(response) or provider_of_model(requested)
     return told or (provider if provider in PROVIDERS else "unknown")
+
+
+def _reading(provider: str, model: str | None, response: Mapping[str, Any]) -> Reading | None:
+    """By the whole response or, where what it said was cut, by its usage; None where it counts nothing."""
+    usage = next((found for name in _USAGE if (found := mapping(response.get(name)))), None)
+    if usage is None:
+        return None
+    whole = reader_for(provider).read_response(None, response)
+    return read_usage_object(provider, model, usage) if whole.usage is None else whole
 
 
 def _counted(provider: str, model: str | None, said: Mapping[str, Any], *, streamed: bool) -> Reading:
