@@ -12,6 +12,7 @@ from outlay.providers.registry import reader_for
 
 Read = Callable[..., Reading]
 Fold = Callable[..., StreamReading]
+Quantities = Callable[..., dict[str, Any]]
 
 
 @pytest.fixture
@@ -44,7 +45,7 @@ def fold() -> Fold:
 
 
 @pytest.fixture
-def quantities(read: Read) -> Callable[..., dict[str, Any]]:
+def quantities(read: Read) -> Quantities:
     """The buckets of a response that must be readable, zeros left out."""
 
     def found(provider: str, body: Mapping[str, Any], asked: Mapping[str, Any] | None = None) -> dict[str, Any]:
