@@ -7,7 +7,7 @@ messages. A channel's URL holds secrets: it is never part of a message, a repr o
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from outlay.errors import ConfigError, nearest
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
@@ -77,16 +77,25 @@ def read_entries(
     return tuple(found.values())
 
 
-def check_references(rules: Iterable[Rule], channels: Iterable[Channel], source: str) -> None:
-    """Raises `ConfigError` where a rule names a channel there is not."""
+class Telling(Protocol):
+    """An entry that says who is told."""
+
+    @property
+    def channels(self) -> Sequence[str] | None: ...
+
+
+def check_references(
+    entries: Iterable[Telling], channels: Iterable[Channel], source: str, section: str = "rule"
+) -> None:
+    """Raises `ConfigError` where an entry of `[[section]]` names a channel there is not."""
     known = [channel.name for channel in channels]
-    for index, rule in enumerate(rules):
-        for position, name in enumerate(rule.channels or ()):
+    for index, entry in enumerate(entries):
+        for position, name in enumerate(entry.channels or ()):
             if name not in known:
                 expected = (
                     f"the name of a [[channel]]: {', '.join(known) or 'none is configured'}{nearest(name, known)}"
                 )
-                raise ConfigError(source, f"rule[{index}].channels[{position}]", name, expected)
+                raise ConfigError(source, f"{section}[{index}].channels[{position}]", name, expected)
 
 
 def keys_of(model: type[BaseModel]) -> tuple[str, ...]:

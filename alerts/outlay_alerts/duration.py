@@ -1,4 +1,4 @@
-"""Lengths of time as people write them: `800ms`, `90s`, `5m`, `1h30m`, `7d`, `2w`.
+"""Lengths of time as people write them: `800ms`, `90s`, `5m`, `1h30m`, `7d`, `2w`, `3y`.
 
 The one grammar of every setting that is a length of time, and the way back for messages.
 """
@@ -11,10 +11,19 @@ from typing import Annotated, Final
 
 from pydantic import BeforeValidator
 
-DURATION_FORM: Final = 'a length of time such as "800ms", "30s", "5m", "1h30m", "7d"'
+DURATION_FORM: Final = 'a length of time such as "800ms", "30s", "5m", "1h30m", "7d", "3y"'
 
-_MILLISECONDS: Final = {"w": 604_800_000, "d": 86_400_000, "h": 3_600_000, "m": 60_000, "s": 1_000, "ms": 1}
-_PART: Final = re.compile(r"([0-9]+)(ms|[wdhms])")
+_MILLISECONDS: Final = {
+    "y": 31_557_600_000,
+    "w": 604_800_000,
+    "d": 86_400_000,
+    "h": 3_600_000,
+    "m": 60_000,
+    "s": 1_000,
+    "ms": 1,
+}
+"""A year is 365.25 days."""
+_PART: Final = re.compile(r"([0-9]+)(ms|[ywdhms])")
 _PARTS: Final = re.compile(rf"(?:{_PART.pattern})+")
 
 

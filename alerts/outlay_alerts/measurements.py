@@ -1,4 +1,4 @@
-"""What rules read: the traffic of a window in figures, and the state of budgets.
+"""What rules read: the traffic of a window in figures, how budgets stand, and the room in rate limits.
 
 Only the questions are here. The collector answers them from its store, a timeline from the lines a user wrote, so a
 rule is the same function in production, in a backtest and in a test.

@@ -19,6 +19,7 @@ from outlay.budgets.definition import read_budgets
 from outlay.errors import ConfigError, nearest
 from outlay.prices import Override, read_overrides
 from outlay_alerts.config import Channel, check_references, read_channels, read_rules
+from outlay_alerts.duration import Duration
 from outlay_alerts.rules import Rule
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SkipValidation, ValidationError
 from sqlalchemy.engine import make_url
@@ -31,20 +32,7 @@ DEFAULT_FILE: Final = Path("outlay.toml")
 ENVIRONMENT: Final = "environment"
 
 _VARIABLE: Final = re.compile(r"\$\{(\w+)\}")
-_DURATION: Final = re.compile(r"(\d+)\s*([smhdwy])")
-_SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800, "y": 31_557_600}
 _FILE: Final = "_file"
-
-
-def _read_duration(value: object) -> object:
-    if isinstance(value, str):
-        if (match := _DURATION.fullmatch(value.strip())) is None:
-            raise ValueError("a number and a unit, such as 30d, 12h or 3y")
-        return timedelta(seconds=int(match[1]) * _SECONDS[match[2]])
-    return value
-
-
-Duration = Annotated[timedelta, BeforeValidator(_read_duration)]
 
 
 Kept = Annotated[Duration, Field(ge=timedelta(days=1))]

@@ -165,6 +165,7 @@ def test_the_default_rules_are_the_ones_of_the_field() -> None:
         ("1h30m", 5_400, "1 h 30 min"),
         ("7d", 604_800, "7 d"),
         ("2w", 1_209_600, "14 d"),
+        ("3y", 94_672_800, "1095 d 18 h"),
     ],
 )
 def test_lengths_of_time_are_read_and_shown(text: str, seconds: float, shown: str) -> None:

@@ -76,7 +76,7 @@ def test_entries_go_to_those_who_act_on_them(tmp_path: Path) -> None:
         ("[server]\nprot = 1", ("outlay.toml", "server.prot", "1", "did you mean port")),
         ("[server]\nport = 'many'", ("outlay.toml", "server.port", "many", "integer")),
         ("[server]\nport = 70000", ("outlay.toml", "server.port", "70000", "65535")),
-        ("[retention]\ncalls = 'forever'", ("outlay.toml", "retention.calls", "forever", "30d")),
+        ("[retention]\ncalls = 'forever'", ("outlay.toml", "retention.calls", "forever", "7d")),
         ("[store]\nurl = '${NOT_SET}'", ("outlay.toml", "store.url", "NOT_SET")),
         ("[store]\nurl_file = '/not/there'", ("outlay.toml", "store.url_file", "/not/there")),
         ("[server\nport = 1", ("outlay.toml", "line 1")),

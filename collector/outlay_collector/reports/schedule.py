@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from outlay.errors import ConfigError, nearest
-from outlay_alerts.config import Channel, read_entries
+from outlay_alerts.config import Channel, check_references, read_entries
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
 
 from outlay_collector.periods import from_ns, start_of, to_ns
@@ -87,15 +87,9 @@ def read_reports(entries: Sequence[Mapping[str, Any]], source: str) -> tuple[Sch
     return read_entries(ScheduledReport, entries, source, "report")
 
 
-def check_channels(reports: Iterable[ScheduledReport], channels: Iterable[Channel], source: str) -> None:
+def check_channels(reports: Sequence[ScheduledReport], channels: Sequence[Channel], source: str) -> None:
     """Raises `ConfigError` where a report names a channel there is not, or there is none to send it to."""
-    known = [channel.name for channel in channels]
+    check_references(reports, channels, source, "report")
     for index, report in enumerate(reports):
-        for position, name in enumerate(report.channels or ()):
-            if name not in known:
-                expected = (
-                    f"the name of a [[channel]]: {', '.join(known) or 'none is configured'}{nearest(name, known)}"
-                )
-                raise ConfigError(source, f"report[{index}].channels[{position}]", name, expected)
-        if not (known if report.channels is None else report.channels):
+        if not (channels if report.channels is None else report.channels):
             raise ConfigError(source, f"report[{index}].channels", None, "at least one [[channel]] to send it to")
