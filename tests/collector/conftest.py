@@ -72,6 +72,14 @@ def engine(database_url: str) -> Iterator[Engine]:
 
 
 @pytest.fixture(scope="module")
+def ledger(_migrated_sqlite: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+    """A database that the tests of a module fill one after the other."""
+    engine = open_engine(f"sqlite:///{shutil.copy(_migrated_sqlite, tmp_path_factory.mktemp('ledger'))}")
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture(scope="module")
 def two_ledgers(_migrated_sqlite: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ledgers]:
     """One that is to be summed up, and one that never is. What the last test left is in them: `ledgers.emptied`."""
     folder = tmp_path_factory.mktemp("ledgers")

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
-import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from outlay.prices import PriceBook
 from outlay_collector.ingest import read_batch
 from outlay_collector.periods import to_ns
 from outlay_collector.rolling import sum_up_all
-from outlay_collector.store.engine import open_engine
-from outlay_collector.store.migrate import migrate
 from outlay_collector.store.query import CallsQuery
 from outlay_collector.store.rollups import DAY_NS
 from outlay_collector.store.sql import SqlStore
@@ -48,14 +45,6 @@ def pages(engine: Engine, filters: Mapping[str, Sequence[str]], limit: int) -> l
         found.append([call["bill_key"] for call in page])
         before = page[-1]["started_at_ns"], page[-1]["id"]
     return [*found, [call["bill_key"] for call in page]]
-
-
-@pytest.fixture(scope="module")
-def ledger(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
-    engine = open_engine(f"sqlite:///{tmp_path_factory.mktemp('ledger')}/outlay.db")
-    migrate(engine)
-    yield engine
-    engine.dispose()
 
 
 @given(

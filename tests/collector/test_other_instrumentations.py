@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +13,6 @@ import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from outlay.prices import PriceBook
 from outlay_collector.ingest import read_batch
-from outlay_collector.store.engine import open_engine
-from outlay_collector.store.migrate import migrate
 from outlay_collector.store.query import CallsQuery
 from outlay_collector.store.schema import CALLS, REPORTS
 from outlay_collector.store.sql import SqlStore
@@ -68,14 +66,6 @@ def calls_in(body: bytes) -> int:
 def spans_in(body: bytes) -> int:
     request = ExportTraceServiceRequest.FromString(body)
     return sum(len(scope.spans) for r in request.resource_spans for scope in r.scope_spans)
-
-
-@pytest.fixture(scope="module")
-def ledger(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
-    engine = open_engine(f"sqlite:///{tmp_path_factory.mktemp('ledger')}/outlay.db")
-    migrate(engine)
-    yield engine
-    engine.dispose()
 
 
 @pytest.mark.parametrize("case", cases())

@@ -16,6 +16,8 @@ from outlay_collector.serving import Server
 from outlay_collector.settings import Settings, Store
 from outlay_dashboard.answers.usage import UsageRow, read_usage
 
+from tests.collector.sending import chat
+
 RowMaker = Callable[..., UsageRow]
 
 
@@ -52,15 +54,7 @@ class Collector:
     def report(self, *, seconds_ago: float = 1, failed: bool = False, **attributes: Any) -> None:
         """A chat with gpt-4o: 1,000 tokens in, 100 out, in 1.25 s; `__` in a name stands for a dot."""
         ended_at_ns = time.time_ns() - int(seconds_ago * 1e9)
-        said = {
-            "gen_ai.operation.name": "chat",
-            "gen_ai.provider.name": "openai",
-            "gen_ai.request.model": "gpt-4o",
-            "gen_ai.response.model": "gpt-4o-2024-08-06",
-            "gen_ai.usage.input_tokens": 1000,
-            "gen_ai.usage.output_tokens": 100,
-            **{name.replace("__", "."): value for name, value in attributes.items()},
-        }
+        said = chat(**{name.replace("__", "."): value for name, value in attributes.items()})
         number = next(self._spans)
         span = {
             "traceId": f"{number:032x}",

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections import Counter
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -19,6 +18,8 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
+
+from tests.instrumentation.refusals import Refusals
 
 PIECE: Final = "rivers and mountains"
 CHUNKS: Final = 4
@@ -42,7 +43,7 @@ class GoogleDouble:
     """The application to serve, and what it was asked: path and body of every request."""
 
     asked: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
-    _attempts: Counter[str] = field(default_factory=Counter)
+    _refusals: Refusals = field(default_factory=Refusals)
 
     @property
     def app(self) -> Starlette:
@@ -52,12 +53,8 @@ class GoogleDouble:
         body = json.loads(await request.body() or b"{}")
         self.asked.append((request.url.path, body))
         scene = request.headers.get("x-scene", "").split(",")
-        session = request.headers.get("x-session", "")
-        self._attempts[session] += 1
-        for word in scene:
-            status, _, times = word.partition("x")
-            if status.isdigit() and self._attempts[session] <= int(times or 1_000):
-                return JSONResponse(REFUSALS[int(status)], int(status))
+        if status := self._refusals.status(scene, request.headers.get("x-session", "")):
+            return JSONResponse(REFUSALS[status], status)
         _, _, verb = request.url.path.rpartition(":")
         headers = {"x-request-id": "req-7", "x-gemini-service-tier": "standard"}
         if verb.endswith(("/interactions", "/decisions")):

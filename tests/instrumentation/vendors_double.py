@@ -13,7 +13,6 @@ import base64
 import json
 import struct
 import zlib
-from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -23,6 +22,8 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
+
+from tests.instrumentation.refusals import Refusals
 
 PIECE: Final = "rivers and mountains"
 CHUNKS: Final = 4
@@ -42,7 +43,7 @@ class VendorsDouble:
     """The application to serve, and what it was asked: the path of every request."""
 
     asked: list[str] = field(default_factory=list)
-    _attempts: Counter[str] = field(default_factory=Counter)
+    _refusals: Refusals = field(default_factory=Refusals)
 
     @property
     def app(self) -> Starlette:
@@ -54,13 +55,9 @@ class VendorsDouble:
         body = await request.body()
         asked = json.loads(body) if body[:1] == b"{" else {}
         scene = request.headers.get("x-scene", "").split(",")
-        session = request.headers.get("x-session", "")
-        self._attempts[session] += 1
-        for word in scene:
-            status, _, times = word.partition("x")
-            if status.isdigit() and self._attempts[session] <= int(times or 1_000):
-                refused = {"retry-after": "0", "x-amzn-errortype": "ThrottlingException"}
-                return JSONResponse({"message": "slow down"}, int(status), headers=refused)
+        if status := self._refusals.status(scene, request.headers.get("x-session", "")):
+            refused = {"retry-after": "0", "x-amzn-errortype": "ThrottlingException"}
+            return JSONResponse({"message": "slow down"}, status, headers=refused)
         if "/model/" in path:
             return _bedrock(path, asked, scene)
         return _cohere(path, asked, scene) if path.startswith("/cohere") else _mistral(path, asked, scene)
