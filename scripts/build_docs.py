@@ -106,6 +106,16 @@ input and output is taken for reasoning or, where that is counted, for the promp
 leave both out): such a cost is `estimated`. What Cohere read from a cache is no part of the units it bills, and is let
 go.
 
+Who says nothing of a cache mostly means 0. Of a few it is known that they leave it out: MLflow in the conventions'
+names, OpenInference's instrumentation of smolagents (but where the span has the response) and of LlamaIndex (the
+Responses API, Gemini), Semantic Kernel. There all input is priced as new, and the cost is `estimated`.
+
+A failed call of which nothing was counted is free where its HTTP status, the name of its error or the SDK's own words
+in the exception (`Error code: 429 - …`) say that the provider answered with an error, or where its only attempt reached
+nobody (`ConnectError` and its like): the rule that Outlay's own calls are judged by. Where nobody says it is
+`unpriced`: Agent Framework has one error for an answer and for none, and tells them apart only where it may record
+content; Pydantic AI's span of a stream that was refused says nothing of its failure.
+
 A price that the sender worked out (`gen_ai.usage.cost`, `operation.cost`, `gen_ai.cost.total_cost`, `cost_usd`,
 `cost_details`) stands only where Outlay has no price of its own, as `estimated`. What a provider charged
 (`gen_ai.usage.cost.source` = `provider`, OpenRouter's `cost`) is believed.

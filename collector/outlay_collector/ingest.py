@@ -11,6 +11,7 @@ from typing import Final
 from outlay.model import Call, Cost, CostStatus
 from outlay.prices import PriceBook, nano_usd
 from outlay.prices.match import priced_model
+from outlay.unbilled import NOBODY, reached_nobody
 
 from outlay_collector.billing import Report
 from outlay_collector.dialects.records import EVENTS, RECORDS, read_record
@@ -87,7 +88,7 @@ def priced(report: Report, book: PriceBook) -> Report:
     call = report.call
     if call.cost.nano_usd is not None:
         return report
-    if call.usage is None and (refusal := _refusal(call)):
+    if call.usage is None and (refusal := _refusal(call, report.retries)):
         return _with_cost(report, Cost(nano_usd=0, status=CostStatus.EXACT, reason=refusal))
     cost = book.cost(
         call.usage,
@@ -116,14 +117,17 @@ def _stated(usd: Decimal, ours: Cost) -> Cost:
     return Cost(nano_usd=nano_usd(usd), status=CostStatus.ESTIMATED, reason=reason)
 
 
-def _refusal(call: Call) -> str | None:
-    """Why a failed call is known to have cost nothing: the provider answered with an error, which none bills.
+def _refusal(call: Call, retries: int) -> str | None:
+    """Why a failed call is known to have cost nothing: the provider answered with an error, which none bills, or its
+    only attempt reached nobody, by the rule that Outlay's own calls are judged by.
 
     Not said of calls that got no answer: a provider may have worked, and billed, for a client that hung up.
     """
     if call.http_status is not None:
         return f"the provider answered {call.http_status}, which it does not bill" if call.http_status >= 400 else None
     said = call.error_type
+    if said and not retries and reached_nobody(said):
+        return NOBODY
     if said and (said in _ANSWERS or said.endswith(_REFUSALS) or re.fullmatch("[45][0-9]{2}", said)):
         return f"the provider answered with {said}, which it does not bill"
     return None

@@ -13,6 +13,7 @@ _UNSENT: Final = frozenset(
     | {"ClientConnectorError", "ClientConnectorDNSError", "DefaultCredentialsError", "RefreshError"}
 )
 """Errors of httpx, of botocore, of aiohttp and of Google's credentials that mean that no request reached anybody."""
+NOBODY: Final = "no request reached the provider"
 
 
 def cost_without_answer(attempts: Iterable[Attempt], status: int | None) -> Cost:
@@ -20,7 +21,12 @@ def cost_without_answer(attempts: Iterable[Attempt], status: int | None) -> Cost
     if not all(map(_is_unbilled, attempts)):
         return Cost.unpriced("an attempt got no answer: whether the provider billed it is unknown")
     refused = f"the provider answered {status}, which it does not bill"
-    return Cost(nano_usd=0, status=CostStatus.EXACT, reason=refused if status else "no request reached the provider")
+    return Cost(nano_usd=0, status=CostStatus.EXACT, reason=refused if status else NOBODY)
+
+
+def reached_nobody(error: str) -> bool:
+    """Whether an attempt that ended with an error of this name, and without an answer, never reached the provider."""
+    return error in _UNSENT
 
 
 def is_free(cost: Cost) -> bool:
@@ -29,4 +35,4 @@ def is_free(cost: Cost) -> bool:
 
 
 def _is_unbilled(attempt: Attempt) -> bool:
-    return attempt.error in _UNSENT if attempt.status is None else attempt.status >= 400
+    return reached_nobody(attempt.error or "") if attempt.status is None else attempt.status >= 400

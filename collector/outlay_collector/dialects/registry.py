@@ -21,6 +21,7 @@ from outlay_collector.dialects.llama_index import EVENTS as LLAMA_INDEX_EVENTS
 from outlay_collector.dialects.llama_index import LlamaIndex
 from outlay_collector.dialects.logfire import Logfire
 from outlay_collector.dialects.mlflow import MLflow
+from outlay_collector.dialects.omissions import marked_as_guessed
 from outlay_collector.dialects.openinference import EVENTS as OPENINFERENCE_EVENTS
 from outlay_collector.dialects.openinference import OpenInference
 from outlay_collector.dialects.openlit import OpenLit
@@ -58,7 +59,8 @@ WANTED: Final = Wanted(
 def read_span(span: Span) -> Report | None:
     """What the span says of its call; None where it is none, or speaks no dialect we know."""
     dialect = dialect_of(span)
-    return None if dialect is None else dialect.read(span)
+    report = None if dialect is None else dialect.read(span)
+    return None if report is None else marked_as_guessed(report)
 
 
 def dialect_of(span: Span) -> Dialect | None:

@@ -47,7 +47,7 @@ def report_of(
     `ended_at_ns`: when the call is known to have gone on, where its span was over before. `provider_cost`: the stated
     cost is the provider's own charge, not what the sender worked out.
     """
-    attributes = span.attributes.named
+    attributes, failed = span.attributes.named, error_type or error_of(span)
     stated = amount_usd(stated_cost_usd)
     call = Call(
         provider=provider,
@@ -62,8 +62,10 @@ def report_of(
         streamed=streamed,
         time_to_first_chunk_ms=time_to_first_chunk_ms,
         finish_reasons=finish_reasons or reading.finish_reasons,
-        http_status=status or http_status(attributes.get("http.response.status_code")),
-        error_type=error_type or error_of(span),
+        http_status=status
+        or http_status(attributes.get("http.response.status_code"))
+        or (span.exception_status if failed else None),
+        error_type=failed,
         usage=reading.usage,
         usage_raw=_writable(reading.usage_raw) if reading.usage or reading.reason_unread else None,
         reason_unread=reading.reason_unread,

@@ -20,6 +20,7 @@ from outlay_collector.otlp.span import (
     Origin,
     Span,
     Wanted,
+    exception_status,
     exception_type,
 )
 
@@ -60,6 +61,7 @@ def _decode_span(span: Mapping[str, Any], origin: Origin, wanted: Wanted, decode
     else:
         status = object_of(span, "status").get("code", 0)
         kind = span.get("kind", 0)
+        raised = _exception(span)
         decoded.spans.append(
             Span(
                 origin=origin,
@@ -72,7 +74,8 @@ def _decode_span(span: Mapping[str, Any], origin: Origin, wanted: Wanted, decode
                 ended_at_ns=ended_at_ns,
                 status_code=_STATUS_NAMES.get(status, 0) if isinstance(status, str) else int_of(status) or 0,
                 attributes=read_attributes(span, wanted),
-                exception_type=_exception_type(span),
+                exception_type=exception_type(raised),
+                exception_status=exception_status(raised),
                 events=tuple(_events(span, wanted)),
             )
         )
@@ -152,9 +155,9 @@ def _events(span: Mapping[str, Any], wanted: Wanted) -> Iterator[Event]:
             yield Event(name, int_of(event.get("timeUnixNano")) or 0, read_attributes(event, of_event))
 
 
-def _exception_type(span: Mapping[str, Any]) -> str | None:
+def _exception(span: Mapping[str, Any]) -> dict[str, Any]:
     for event in reversed(objects(span, "events")):
         if event.get("name") == "exception":
             told = (a for a in objects(event, "attributes") if a.get("key") in EXCEPTION)
-            return exception_type({a["key"]: value_of(a.get("value")) for a in told})
-    return None
+            return {a["key"]: value_of(a.get("value")) for a in told}
+    return {}

@@ -29,6 +29,7 @@ from outlay_collector.otlp.span import (
     Origin,
     Span,
     Wanted,
+    exception_status,
     exception_type,
 )
 
@@ -88,6 +89,7 @@ def _decode_span(message: Any, origin: Origin, reader: _Reader, decoded: Decoded
     if len(trace_id) != 16 or len(span_id) != 8 or trace_id == _NO_TRACE or span_id == _NO_SPAN:
         decoded.reject(f"span {message.name!r}: trace_id must be 16 bytes and span_id 8, not all zero")
         return
+    raised = _exception(message) if message.events else {}
     decoded.spans.append(
         Span(
             origin=origin,
@@ -100,7 +102,8 @@ def _decode_span(message: Any, origin: Origin, reader: _Reader, decoded: Decoded
             ended_at_ns=message.end_time_unix_nano,
             status_code=message.status.code,
             attributes=reader.read(message.attributes),
-            exception_type=_exception_type(message) if message.events else None,
+            exception_type=exception_type(raised),
+            exception_status=exception_status(raised),
             events=tuple(reader.events(message.events)) if message.events else (),
         )
     )
@@ -210,8 +213,8 @@ def value_of(value: AnyValue, depth: int = 0) -> Any:
     return None
 
 
-def _exception_type(message: Any) -> str | None:
+def _exception(message: Any) -> dict[str, str]:
     for event in reversed(message.events):
         if event.name == "exception":
-            return exception_type({a.key: a.value.string_value for a in event.attributes if a.key in EXCEPTION})
-    return None
+            return {a.key: a.value.string_value for a in event.attributes if a.key in EXCEPTION}
+    return {}

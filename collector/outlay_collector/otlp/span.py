@@ -15,6 +15,8 @@ EXCEPTION: Final = ("exception.type", "exception.message")
 """What of an exception event is read."""
 _LONGEST_SCOPE: Final = 256
 _PRINTED: Final = re.compile(r"(\w+(?:Error|Exception))\(")
+_ANSWERED: Final = re.compile(r"(?:^|: |\()['\"]?Error code: ([45][0-9]{2})(?: - |['\"]?\)*$)")
+"""What OpenAI's and Anthropic's SDKs say of an answer that is an error, alone or within a framework's words."""
 
 T = TypeVar("T")
 
@@ -87,6 +89,14 @@ def exception_type(said: Mapping[str, Any]) -> str | None:
     return str(kind) if kind else None
 
 
+def exception_status(said: Mapping[str, Any]) -> int | None:
+    """The HTTP status an exception event tells of, where a framework wraps the SDK's error in one type of its own for
+    an answer and for none (Agent Framework's `ChatClientException`)."""
+    message = said.get(EXCEPTION[1])
+    answered = _ANSWERED.search(message) if isinstance(message, str) else None
+    return int(answered[1]) if answered else None
+
+
 class BadBody(Exception):
     """A body that is no export request, with what is wrong with it. Sending it again will not help."""
 
@@ -119,7 +129,8 @@ class Event:
 class Span:
     """One span: ids in lower-case hex, times in nanoseconds, the wanted attributes and events, the latter as they came.
 
-    `exception_type` is that of the last exception event, None where none was recorded.
+    `exception_type` is that of the last exception event, `exception_status` the HTTP status it tells of; None where
+    there is none.
     """
 
     origin: Origin
@@ -133,6 +144,7 @@ class Span:
     status_code: int
     attributes: Attributes
     exception_type: str | None = None
+    exception_status: int | None = None
     events: tuple[Event, ...] = ()
 
 
