@@ -36,6 +36,15 @@ def test_every_link_inside_the_repository_leads_somewhere(page: Path) -> None:
     assert missing == []
 
 
+def test_the_folders_of_the_architecture_page_are_the_folders_there_are() -> None:
+    listed = re.findall(r"^\| `(\w+)", (REPOSITORY / "docs" / "architecture.md").read_text(), re.MULTILINE)
+    kept = subprocess.run(["git", "ls-files"], cwd=REPOSITORY, capture_output=True, text=True).stdout.splitlines()
+    if not kept:
+        pytest.skip("not a git checkout: there may be more folders than the repository has")
+    folders = {path.split("/")[0] for path in kept if "/" in path}
+    assert sorted(listed) == sorted(folder for folder in folders if not folder.startswith("."))
+
+
 def test_every_make_target_readme_names_is_there() -> None:
     targets = set(re.findall(r"^(\w+):", (REPOSITORY / "Makefile").read_text(), re.MULTILINE))
     named = set(re.findall(r"make (\w+)", README + (REPOSITORY / "CONTRIBUTING.md").read_text()))
