@@ -102,15 +102,7 @@ def chat_chunks(whole: Mapping[str, Any], answer: Answer, *, with_usage: bool) -
 
 
 def response(draw: Random, answer: Answer, body: Body, created: int) -> dict[str, Any]:
-    content = [{"type": "output_text", "annotations": [], "logprobs": [], "text": answer.text}]
-    message: dict[str, Any] = {
-        "id": f"msg_{hexadecimal(draw, 50)}",
-        "type": "message",
-        "status": "incomplete" if answer.cut else "completed",
-        "content": content,
-        "role": "assistant",
-    }
-    thought = {"id": f"rs_{hexadecimal(draw, 50)}", "type": "reasoning", "summary": []}
+    output = _output(draw, answer)
     return {
         "id": f"resp_{hexadecimal(draw, 50)}",
         "object": "response",
@@ -122,7 +114,7 @@ def response(draw: Random, answer: Answer, body: Body, created: int) -> dict[str
         "instructions": body.get("instructions"),
         "max_output_tokens": body.get("max_output_tokens"),
         "model": answer.model,
-        "output": [thought, message] if answer.reasoning_tokens else [message],
+        "output": output,
         "parallel_tool_calls": True,
         "previous_response_id": body.get("previous_response_id"),
         "service_tier": "default",
@@ -143,6 +135,19 @@ def response(draw: Random, answer: Answer, body: Body, created: int) -> dict[str
         "user": body.get("user"),
         "metadata": body.get("metadata") or {},
     }
+
+
+def _output(draw: Random, answer: Answer) -> list[dict[str, Any]]:
+    """What was thought, where something was, and the message."""
+    message = {
+        "id": f"msg_{hexadecimal(draw, 50)}",
+        "type": "message",
+        "status": "incomplete" if answer.cut else "completed",
+        "content": [{"type": "output_text", "annotations": [], "logprobs": [], "text": answer.text}],
+        "role": "assistant",
+    }
+    thought = {"id": f"rs_{hexadecimal(draw, 50)}", "type": "reasoning", "summary": []}
+    return [thought, message] if answer.reasoning_tokens else [message]
 
 
 def response_events(whole: Mapping[str, Any], answer: Answer) -> Iterator[Event]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from decimal import Decimal
-from typing import Any, Final
+from typing import Any, Final, Required, TypedDict, Unpack
 
 import orjson
 from outlay.model import STANDARD_TERMS, Call
@@ -20,69 +20,75 @@ _STANDARD: Final = (STANDARD_TERMS,)
 """To look for terms in: nearly all are the very same object, which a comparison would take apart."""
 
 
+class Said(TypedDict, total=False):
+    """What a span says of its call beside the counts. It wins over what `reading` says."""
+
+    provider: Required[str]
+    operation: Required[str]
+    model_requested: str | None
+    model_served: str | None
+    response_id: str | None
+    request_id: str | None
+    server_address: str | None
+    streamed: bool
+    time_to_first_chunk_ms: float | None
+    ended_at_ns: int
+    """When the call is known to have gone on, where its span was over before."""
+    finish_reasons: tuple[str, ...]
+    status: int | None
+    error_type: str | None
+
+
 def report_of(
     span: Span,
     *,
     dialect: str,
-    provider: str,
-    operation: str,
     reading: Reading,
     source: Source = Source.OTHER,
-    model_requested: str | None = None,
-    model_served: str | None = None,
-    response_id: str | None = None,
-    request_id: str | None = None,
-    server_address: str | None = None,
-    streamed: bool = False,
-    time_to_first_chunk_ms: float | None = None,
-    ended_at_ns: int = 0,
-    finish_reasons: tuple[str, ...] = (),
-    status: int | None = None,
-    error_type: str | None = None,
     stated_cost_usd: object = None,
     provider_cost: bool = False,
+    **said: Unpack[Said],
 ) -> Report:
-    """The report of the call. What the span says wins over what `reading` says beside its usage.
-
-    `ended_at_ns`: when the call is known to have gone on, where its span was over before. `provider_cost`: the stated
-    cost is the provider's own charge, not what the sender worked out.
-    """
-    attributes, failed = span.attributes.named, error_type or error_of(span)
+    """The report of the call. `provider_cost`: the stated cost is the provider's own charge, not what the sender worked
+    out."""
     stated = amount_usd(stated_cost_usd)
-    call = Call(
-        provider=provider,
-        operation=operation,
-        model_requested=model_requested,
-        model_served=model_served or reading.model_served,
-        response_id=response_id or reading.response_id,
-        request_id=request_id,
-        server_address=server_address,
-        started_at_ns=span.started_at_ns,
-        ended_at_ns=max(span.ended_at_ns, ended_at_ns),
-        streamed=streamed,
-        time_to_first_chunk_ms=time_to_first_chunk_ms,
-        finish_reasons=finish_reasons or reading.finish_reasons,
-        http_status=status
-        or http_status(attributes.get("http.response.status_code"))
-        or (span.exception_status if failed else None),
-        error_type=failed,
-        usage=reading.usage,
-        usage_raw=_writable(reading.usage_raw) if reading.usage or reading.reason_unread else None,
-        reason_unread=reading.reason_unread,
-        terms=terms_of(span) if reading.terms in _STANDARD else reading.terms,
-        attribution=attribution_of(span),
-    )
     return Report(
-        call=call,
+        call=_call_of(span, reading, said),
         trace_id=span.trace_id,
         span_id=span.span_id,
         parent_span_id=span.parent_span_id,
         dialect=dialect,
         scope=span.origin.scope,
         source=source,
-        retries=min(count(attributes.get("http.request.resend_count")) or 0, MOST_RETRIES),
+        retries=min(count(span.attributes.named.get("http.request.resend_count")) or 0, MOST_RETRIES),
         provider_cost_usd=stated if provider_cost and stated else reading.provider_cost_usd,
         stated_cost_usd=stated,
+    )
+
+
+def _call_of(span: Span, reading: Reading, said: Said) -> Call:
+    failed = said.get("error_type") or error_of(span)
+    status = said.get("status") or http_status(span.attributes.named.get("http.response.status_code"))
+    return Call(
+        provider=said["provider"],
+        operation=said["operation"],
+        model_requested=said.get("model_requested"),
+        model_served=said.get("model_served") or reading.model_served,
+        response_id=said.get("response_id") or reading.response_id,
+        request_id=said.get("request_id"),
+        server_address=said.get("server_address"),
+        started_at_ns=span.started_at_ns,
+        ended_at_ns=max(span.ended_at_ns, said.get("ended_at_ns", 0)),
+        streamed=said.get("streamed", False),
+        time_to_first_chunk_ms=said.get("time_to_first_chunk_ms"),
+        finish_reasons=said.get("finish_reasons") or reading.finish_reasons,
+        http_status=status or (span.exception_status if failed else None),
+        error_type=failed,
+        usage=reading.usage,
+        usage_raw=_writable(reading.usage_raw) if reading.usage or reading.reason_unread else None,
+        reason_unread=reading.reason_unread,
+        terms=terms_of(span) if reading.terms in _STANDARD else reading.terms,
+        attribution=attribution_of(span),
     )
 
 
