@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
@@ -201,8 +202,8 @@ def test_a_window_that_ends_after_what_is_held_reads_it_and_one_that_ends_before
     listed = {quarter: Listed(0, Kept.ONE | Kept.MINUTES, 40, quarter + 5 * MINUTE_NS)}
     until = quarter + 6 * MINUTE_NS + 1
 
-    def periods(length_ns: int, _: object) -> dict[int, Listed]:
-        return listed if length_ns == QUARTER_NS else {quarter: Listed(0)}
+    def periods(wanted: Mapping[int, object]) -> dict[int, dict[int, Listed]]:
+        return {length: listed if length == QUARTER_NS else {quarter: Listed(0)} for length in wanted}
 
     assert plan([(0, quarter, until)], Kept.ONE, Kept.MINUTES, periods) == [
         Segment(0, QUARTER_NS, quarter, quarter + QUARTER_NS),

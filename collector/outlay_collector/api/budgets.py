@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+from functools import lru_cache
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Body, Response
@@ -32,6 +34,7 @@ router = APIRouter(prefix="/api/v1/budgets", tags=["budgets"])
 
 _MOST_SCOPES: Final = 200
 """So many scopes of one budget are listed, those that spent most: there may be one for every user."""
+_EDGES_KNOWN: Final = 64
 _MOST_S: Final = 366 * 86_400
 
 
@@ -146,32 +149,39 @@ def state_json(state: BudgetState) -> dict[str, Any]:
     budget, end, projection, easing = state.budget, state.window.end, state.projection, state.definition.easing
     exhausts_at = None if projection is None else projection.exhausts_at
     amounts = {
-        "limit": budget.limit.amount,
-        "spent": state.spent,
-        "leased": state.leased,
-        "remaining": state.remaining,
-        "projected": None if projection is None else projection.amount,
+        "limit": _amount(budget.limit, budget.limit.amount),
+        "spent": _amount(budget.limit, state.spent),
+        "leased": _amount(budget.limit, state.leased),
+        "remaining": _amount(budget.limit, state.remaining),
+        "projected": None if projection is None else _amount(budget.limit, projection.amount),
     }
+    in_usd = budget.limit.unit == "usd"
     return {
         "name": budget.name,
         "scope": budget.named(state.scope),
         "period": budget.period.name,
         "timezone": budget.period.timezone,
         "unit": budget.limit.unit,
-        **{name: _amount(budget.limit, amount) for name, amount in amounts.items()},
-        **{f"{name}_usd": usd_text(amount) if budget.limit.unit == "usd" else None for name, amount in amounts.items()},
+        **amounts,
+        **{f"{name}_usd": amount if in_usd else None for name, amount in amounts.items()},
         "exhausts_at": None if exhausts_at is None else rfc3339(to_ns(exhausts_at)),
         "held_back_calls": state.held_back.calls,
         "avoided_usd": usd_text(state.held_back.avoided_nano_usd),
         "thresholds": list(budget.thresholds),
         "on_limit": budget.on_limit,
         "state": state.state,
-        "starts_at": rfc3339(to_ns(state.window.start)),
-        "resets_at": None if end is None else rfc3339(to_ns(end)),
+        "starts_at": _edge(state.window.start),
+        "resets_at": None if end is None else _edge(end),
         "origin": state.definition.origin,
         "paused": easing is not None and easing.is_pause,
         "eased_until": None if easing is None else _time(easing.until_ns),
     }
+
+
+@lru_cache(_EDGES_KNOWN)
+def _edge(at: datetime) -> str:
+    """All scopes of a budget have the same."""
+    return rfc3339(to_ns(at))
 
 
 def _amount(limit: Limit, amount: int | None) -> int | str | None:

@@ -126,6 +126,9 @@ def grouped(columns: Sequence[Numbers], rows: int) -> tuple[Numbers, list[Number
     if not columns:
         return np.zeros(rows, np.int64), []
     ranks, values = zip(*map(_ranked, columns), strict=True)
+    several = [place for place, each in enumerate(values) if len(each) > 1]
+    if len(several) <= 1:
+        return _grouped_by_one(ranks, values, several[0] if several else 0)
     mixed, sizes = ranks[0], [max(1, len(each)) for each in values]
     for place in range(1, len(ranks)):
         if np.prod([float(size) for size in sizes[: place + 1]]) >= 2.0**62:
@@ -137,6 +140,12 @@ def grouped(columns: Sequence[Numbers], rows: int) -> tuple[Numbers, list[Number
         keys, rank = np.divmod(keys, sizes[place])
         found.append(values[place][rank])
     return groups, found[::-1]
+
+
+def _grouped_by_one(ranks: Sequence[Numbers], values: Sequence[Numbers], only: int) -> tuple[Numbers, list[Numbers]]:
+    """Where all other columns are the same in every row."""
+    number = len(values[only])
+    return ranks[only], [each if place == only else each.repeat(number) for place, each in enumerate(values)]
 
 
 def summed(groups: Numbers, values: Numbers, number: int) -> Numbers:
@@ -160,7 +169,10 @@ def _any_of(groups: Numbers, known: Mask, number: int) -> Mask:
 
 def _ranked(column: Numbers) -> tuple[Numbers, Numbers]:
     """The place of each value among the values there are, and these, rising."""
-    if len(column) and column.min() >= 0 and (most := int(column.max())) < 8 * len(column) + _ROOM:
+    least, most = (int(column.min()), int(column.max())) if len(column) else (0, 0)
+    if len(column) and least == most:
+        return np.zeros(len(column), np.int64), np.array([most], np.int64)
+    if len(column) and least >= 0 and most < 8 * len(column) + _ROOM:
         seen = np.zeros(most + 1, np.bool_)
         seen[column] = True
         return (np.cumsum(seen) - 1)[column], np.flatnonzero(seen)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final
 
 from outlay.budgets.budget import DIMENSIONS, TAG_PREFIX, TRACE, Budget, Scope, read_scope_key, scope_key
@@ -21,8 +22,10 @@ from sqlalchemy import (
     Connection,
     ForeignKey,
     Index,
+    Select,
     String,
     and_,
+    bindparam,
     case,
     func,
     or_,
@@ -31,11 +34,21 @@ from sqlalchemy import (
 from sqlmodel import Field, SQLModel
 
 from outlay_collector.simulation import PastCall
-from outlay_collector.store.reported import bounds, covered, dimension_column, per_columns, reached_a_provider, reported
+from outlay_collector.store.reported import (
+    Counted,
+    bounds,
+    counted_by,
+    covered,
+    dimension_column,
+    per_columns,
+    reached_a_provider,
+    reported,
+)
 from outlay_collector.store.schema import CALLS, REPORTS, Json
 
 NANO: Final = 10**9
 LEASE_S: Final = 60
+_SHAPES: Final = 64
 GRACE_S: Final = 120
 """How long after its end a lease still counts: for its holder's last calls to end, and be settled or reported."""
 
@@ -127,8 +140,8 @@ def standings(
 def standings_in(
     connection: Connection, budget: Budget, windows: Sequence[Window], now_ns: int, scope: Scope | None = None
 ) -> list[dict[Scope, Standing]]:
-    """Of each window. They must end alike, the longest first."""
-    leased = [_leased(connection, budget, window, now_ns, scope) for window in windows]
+    """Of each window. They must end alike, the longest first: what is lent is told of that one alone."""
+    leased = [_leased(connection, budget, windows[0], now_ns, scope), *({} for _ in windows[1:])]
     unreported = [list(_unreported(connection, budget, window, scope)) for window in windows]
     spent = reported(connection, budget, windows, now_ns, scope)
     for amounts, settled in zip(spent, unreported, strict=True):
@@ -150,10 +163,13 @@ def live_leases(budget: Budget, window: Window, now_ns: int, scope: Scope | None
     """Leases whose outstanding part still counts in that window."""
     start, end = bounds(window)
     conditions = [
-        *_of(LEASES, budget, scope),
+        LEASES.c.budget == budget.name,
+        LEASES.c.unit == budget.limit.unit,
         LEASES.c.expires_at_ns > now_ns - GRACE_S * NANO,
         or_(LEASES.c.ends_at_ns.is_(None), LEASES.c.ends_at_ns > start),
     ]
+    if scope is not None:
+        conditions.append(LEASES.c.scope == scope_key(scope))
     if end is not None:
         conditions.append(LEASES.c.starts_at_ns < end)
     return and_(*conditions)
@@ -175,28 +191,41 @@ def _unreported(
 ) -> Iterable[tuple[Scope, int]]:
     """Settlements whose call is not, or not yet, counted by `reported`."""
     start, end = bounds(window)
-    per = per_columns(budget)
-    call = and_(CALLS.c.id == REPORTS.c.call_id, *covered(budget, window))
-    report = and_(REPORTS.c.trace_id == SETTLEMENTS.c.trace_id, REPORTS.c.span_id == SETTLEMENTS.c.span_id)
-    of = [*_of(SETTLEMENTS, budget, scope), SETTLEMENTS.c.at_ns >= start]
-    if end is not None:
-        of.append(SETTLEMENTS.c.at_ns < end)
-    is_call = CALLS.c.id.is_not(None).label("is_call")
-    found = connection.execute(
-        select(SETTLEMENTS.c.scope, is_call, *per, func.sum(SETTLEMENTS.c.amount))
-        .select_from(SETTLEMENTS.outerjoin(REPORTS, report).outerjoin(CALLS, call))
-        .where(*of)
-        .group_by(SETTLEMENTS.c.scope, "is_call", *(column.name for column in per))
-    )
+    statement = _unreported_of(counted_by(budget), end is not None, scope is not None)
+    found = connection.execute(statement, {**_values_of(budget, scope), "start": start, "end": end})
     for key, is_reported, *named, amount in found:
         each = read_scope_key(key)
         if not (is_reported and tuple(named) == each):
             yield each, int(amount)
 
 
-def _of(table: Any, budget: Budget, scope: Scope | None) -> list[ColumnElement[bool]]:
-    of = [table.c.budget == budget.name, table.c.unit == budget.limit.unit]
-    return of if scope is None else [*of, table.c.scope == scope_key(scope)]
+@lru_cache(_SHAPES)
+def _unreported_of(counted: Counted, ends: bool, one_scope: bool) -> Select[Any]:
+    """By scope, by whether a call of the window reports it, and by the scope that call says."""
+    per = per_columns(counted.per)
+    call = and_(CALLS.c.id == REPORTS.c.call_id, *covered(counted, ends))
+    report = and_(REPORTS.c.trace_id == SETTLEMENTS.c.trace_id, REPORTS.c.span_id == SETTLEMENTS.c.span_id)
+    of = [*_of(SETTLEMENTS, one_scope), SETTLEMENTS.c.at_ns >= bindparam("start")]
+    if ends:
+        of.append(SETTLEMENTS.c.at_ns < bindparam("end"))
+    is_call = CALLS.c.id.is_not(None).label("is_call")
+    return (
+        select(SETTLEMENTS.c.scope, is_call, *per, func.sum(SETTLEMENTS.c.amount))
+        .select_from(SETTLEMENTS.outerjoin(REPORTS, report).outerjoin(CALLS, call))
+        .where(*of)
+        .group_by(SETTLEMENTS.c.scope, "is_call", *(column.name for column in per))
+    )
+
+
+def _of(table: Any, one_scope: bool) -> list[ColumnElement[bool]]:
+    """What is said of one budget; executed with its `_values_of`."""
+    of = [table.c.budget == bindparam("budget"), table.c.unit == bindparam("unit")]
+    return [*of, table.c.scope == bindparam("scope")] if one_scope else of
+
+
+def _values_of(budget: Budget, scope: Scope | None) -> dict[str, Any]:
+    values = {"budget": budget.name, "unit": budget.limit.unit}
+    return values if scope is None else {**values, "scope": scope_key(scope)}
 
 
 def past_calls(connection: Connection, from_ns: int, to_ns: int) -> Iterator[PastCall]:

@@ -124,4 +124,4 @@ def _mask(said: bytes, at: int, rows: int) -> tuple[Mask, int]:
         alike = _NOTHING if kind == UNKNOWN else _ONES
         return (alike[:rows].view(np.bool_) if rows <= _ROOM else np.full(rows, kind != UNKNOWN, np.bool_)), at + 1
     packed = np.frombuffer(said, np.uint8, -(-rows // 8), at + 1)
-    return np.unpackbits(packed, count=rows).astype(np.bool_), at + 1 + len(packed)
+    return np.unpackbits(packed, count=rows).view(np.bool_), at + 1 + len(packed)

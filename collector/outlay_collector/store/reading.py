@@ -38,16 +38,19 @@ def read_usage(connection: Connection, query: UsageQuery) -> list[UsageRow]:
 def listing_of(connection: Connection) -> Listing:
     """Which periods there are, and what of them may be read."""
 
-    def listing(length_ns: int, ranges: Sequence[Range]) -> Mapping[int, Listed]:
-        if not ranges:
-            return {}
-        within = ", ".join(f"({start - length_ns + 1}, {end - 1})" for start, end in ranges)
-        found = connection.exec_driver_sql(
-            "SELECT start_ns, stale, kept, held_id, held_until_ns FROM (VALUES "
-            f"{within}) AS ranges CROSS JOIN rollup_periods "
-            f"WHERE length_ns = {length_ns} AND start_ns BETWEEN column1 AND column2"
-        )
-        return {start: _listed(*said) for start, *said in found}
+    def listing(wanted: Mapping[int, Sequence[Range]]) -> Mapping[int, Mapping[int, Listed]]:
+        found: dict[int, dict[int, Listed]] = {}
+        ranges = [(length, start - length + 1, end - 1) for length, some in wanted.items() for start, end in some]
+        if ranges:
+            within = ", ".join(map(str, ranges))
+            rows = connection.exec_driver_sql(
+                "SELECT length_ns, start_ns, stale, kept, held_id, held_until_ns FROM (VALUES "
+                f"{within}) AS ranges CROSS JOIN rollup_periods "
+                "WHERE length_ns = column1 AND start_ns BETWEEN column2 AND column3"
+            )
+            for length, start, *said in rows:
+                found.setdefault(length, {})[start] = _listed(*said)
+        return found
 
     return listing
 

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from itertools import pairwise
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
-from outlay.budgets.budget import TAG_PREFIX, TRACE, Budget, Scope
+from outlay.budgets.budget import TAG_PREFIX, TRACE, Budget, Scope, Unit
 from outlay.budgets.period import Window
-from sqlalchemy import ColumnElement, Connection, Label, case, func, literal, or_
+from sqlalchemy import ColumnElement, Connection, Label, Select, bindparam, case, func, literal, or_
 
 from outlay_collector.periods import to_ns
 from outlay_collector.store.blocks import grouped, summed
@@ -30,10 +31,11 @@ from outlay_collector.store.rollups import (
 )
 from outlay_collector.store.schema import CALLS
 from outlay_collector.store.segments import Segment, of_calls, plan
-from outlay_collector.store.within import places_of, select_within, shape_of
+from outlay_collector.store.within import Shape, places_of, select_within, shape_of
 
 _ROLLED_UP: Final = frozenset({"service", "environment", "provider", "operation", "feature", "tenant", "user"})
 """Not the model: rollups know the one that answered, budgets the one asked for."""
+_SHAPES: Final = 64
 _FOREVER: Final = 2**63 - 1
 _COST: Final = MEASURES.index("cost_nano_usd")
 _Amount = tuple[int, Scope, int]
@@ -47,6 +49,7 @@ def reported(
     one before, so that nothing is read twice."""
     starts, end = [bounds(window)[0] for window in windows], bounds(windows[0])[1]
     segments = _segments(connection, budget, starts, end, now_ns)
+    seek_by_key(connection)
     found: list[defaultdict[Scope, int]] = [defaultdict(int) for _ in windows]
     rolled = [segment for segment in segments if segment.length_ns is not None]
     calls = [segment for segment in segments if segment.length_ns is None]
@@ -57,22 +60,35 @@ def reported(
     return [dict(window) for window in found]
 
 
-def covered(budget: Budget, window: Window) -> list[ColumnElement[bool]]:
-    """Calls that reached a provider, in the window, matched, and of a known amount."""
-    start, end = bounds(window)
-    within: list[ColumnElement[bool]] = [CALLS.c.started_at_ns >= start]
-    if end is not None:
-        within.append(CALLS.c.started_at_ns < end)
-    return [*within, *_counted(budget)]
+class Counted(NamedTuple):
+    """What of a budget its statements depend on: they are made once."""
+
+    unit: Unit
+    per: tuple[str, ...]
+    match: tuple[tuple[str, tuple[str, ...]], ...]
+
+
+def counted_by(budget: Budget) -> Counted:
+    match = ((dimension, tuple(sorted(values))) for dimension, values in budget.match.items())
+    return Counted(budget.limit.unit, budget.per, tuple(match))
+
+
+def covered(counted: Counted, ends: bool) -> list[ColumnElement[bool]]:
+    """Calls that reached a provider, in the window from `start` to, if it ends, `end`, matched, and of a known
+    amount."""
+    within: list[ColumnElement[bool]] = [CALLS.c.started_at_ns >= bindparam("start")]
+    if ends:
+        within.append(CALLS.c.started_at_ns < bindparam("end"))
+    return [*within, *_conditions(counted)]
 
 
 def bounds(window: Window) -> tuple[int, int | None]:
     return to_ns(window.start), None if window.end is None else to_ns(window.end)
 
 
-def per_columns(budget: Budget) -> list[Label[Any]]:
+def per_columns(per: Sequence[str]) -> list[Label[Any]]:
     """The scope's columns, under names to group by: an expression with a parameter is not equal to itself repeated."""
-    return [dimension_column(dimension).label(f"per_{index}") for index, dimension in enumerate(budget.per)]
+    return [dimension_column(dimension).label(f"per_{index}") for index, dimension in enumerate(per)]
 
 
 def dimension_column(dimension: str) -> ColumnElement[Any]:
@@ -113,15 +129,21 @@ def _sums(
     """Of segments that are read from their calls."""
     if not segments:
         return
-    per = per_columns(budget)
-    conditions = _counted(budget)
-    for index, label in enumerate(per):
-        conditions.append(label.element != "" if scope is None else label.element == scope[index])
-    sums = select_within(shape_of(connection, segments), [*per, func.sum(_amount(budget))], conditions)
-    seek_by_key(connection)
-    grouped_by = sums.group_by("bucket", *(label.name for label in per))
-    for bucket, *named, amount in connection.execute(grouped_by, places_of(segments)):
+    sums = _sums_of(shape_of(connection, segments), counted_by(budget), scope is not None)
+    of = {f"scope_{index}": value for index, value in enumerate(scope or ())}
+    for bucket, *named, amount in connection.execute(sums, places_of(segments) | of):
         yield bucket, tuple(named), int(amount)
+
+
+@lru_cache(_SHAPES)
+def _sums_of(shape: Shape, counted: Counted, one_scope: bool) -> Select[Any]:
+    """By the scope's dimensions; `one_scope`: of that alone."""
+    per = per_columns(counted.per)
+    conditions = _conditions(counted)
+    for index, label in enumerate(per):
+        conditions.append(label.element == bindparam(f"scope_{index}") if one_scope else label.element != "")
+    sums = select_within(shape, [*per, func.sum(_amount(counted.unit))], conditions)
+    return sums.group_by("bucket", *(label.name for label in per))
 
 
 def _rolled(
@@ -135,7 +157,6 @@ def _rolled(
     wanted = wanted_ids(connection, said) if segments else None
     if grouping is None or wanted is None:
         return
-    seek_by_key(connection)
     rolled = read_figures(connection, grouping, segments, wanted)
     if rolled is None:
         return
@@ -157,18 +178,18 @@ def _grouping(budget: Budget) -> int | None:
     return grouping_for({*budget.per, *budget.match})
 
 
-def _counted(budget: Budget) -> list[ColumnElement[bool]]:
+def _conditions(counted: Counted) -> list[ColumnElement[bool]]:
     return [
         reached_a_provider(),
-        _amount(budget).is_not(None),
-        *(dimension_column(dimension).in_(sorted(values)) for dimension, values in budget.match.items()),
+        _amount(counted.unit).is_not(None),
+        *(dimension_column(dimension).in_(values) for dimension, values in counted.match),
     ]
 
 
-def _amount(budget: Budget) -> ColumnElement[Any]:
-    if budget.limit.unit == "usd":
+def _amount(unit: Unit) -> ColumnElement[Any]:
+    if unit == "usd":
         return CALLS.c.cost_nano_usd
-    if budget.limit.unit == "calls":
+    if unit == "calls":
         return literal(1)
     known = or_(CALLS.c.input_tokens.is_not(None), CALLS.c.output_tokens.is_not(None))
     return case((known, func.coalesce(CALLS.c.input_tokens, 0) + func.coalesce(CALLS.c.output_tokens, 0)))

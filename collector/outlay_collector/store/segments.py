@@ -22,8 +22,8 @@ class Listed(NamedTuple):
     held_until_ns: int = 0
 
 
-Listing = Callable[[int, Sequence[Range]], Mapping[int, Listed]]
-"""Given a length and where in time: the periods there that have calls, by their starts."""
+Listing = Callable[[Mapping[int, Sequence[Range]]], Mapping[int, Mapping[int, Listed]]]
+"""Given lengths and where in time for each: the periods there that have calls, by length and start."""
 _NOT_LISTED: Final = Listed(0)
 _MOST_RANGES: Final = 256
 
@@ -51,13 +51,12 @@ def plan(buckets: Iterable[tuple[int, int, int]], kept: Kept, minutes: Kept | No
     `kept` is what a period must have to be read, `minutes` what a quarter must have for its minutes to be.
     """
     found: list[Segment] = []
-    listed: Mapping[int, Listed] = {}
     rest = [Segment(bucket, None, start, end) for bucket, start, end in buckets]
     longest = max((piece.end_ns - piece.start_ns for piece in rest), default=0)
-    for length_ns in reversed(LENGTHS_NS):
-        if length_ns > QUARTER_NS and longest < length_ns:
-            continue
-        listed = listing(length_ns, _ranges(rest))
+    lengths = [length for length in reversed(LENGTHS_NS) if length == QUARTER_NS or length <= longest]
+    periods = _Periods(listing, rest, lengths)
+    for length_ns in lengths:
+        listed = periods.of(length_ns, _ranges(rest))
         starts, split = sorted(listed), []
         for piece in rest:
             whole = list(_split(piece, length_ns, starts, listed, kept))
@@ -66,8 +65,38 @@ def plan(buckets: Iterable[tuple[int, int, int]], kept: Kept, minutes: Kept | No
         rest = split
     for piece in rest:
         quarter = piece.start_ns - piece.start_ns % QUARTER_NS
-        found += _of_quarter(piece, quarter, listed.get(quarter, _NOT_LISTED), kept, minutes)
+        found += _of_quarter(piece, quarter, periods.of(QUARTER_NS, ()).get(quarter, _NOT_LISTED), kept, minutes)
     return _joined(found)
+
+
+class _Periods:
+    """The periods of all lengths, asked for at once as if each long one could be read; then for what that left out."""
+
+    def __init__(self, listing: Listing, pieces: Sequence[Segment], lengths: Sequence[int]) -> None:
+        self._listing = listing
+        self._ranges: dict[int, Sequence[Range]] = {}
+        for length_ns in lengths:
+            self._ranges[length_ns] = _ranges(pieces)
+            pieces = [part for piece in pieces for part in _around_whole(piece, length_ns)]
+        self._found = {length: dict(listed) for length, listed in listing(self._ranges).items()}
+
+    def of(self, length_ns: int, ranges: Sequence[Range]) -> Mapping[int, Listed]:
+        """At least those of the ranges."""
+        known = self._ranges[length_ns]
+        more = [(start, end) for start, end in ranges if not any(a <= start and end <= b for a, b in known)]
+        found = self._found.setdefault(length_ns, {})
+        if more:
+            found |= self._listing({length_ns: more}).get(length_ns, {})
+        return found
+
+
+def _around_whole(piece: Segment, length_ns: int) -> Iterator[Segment]:
+    """What of a piece is before and after its whole periods."""
+    first, last = -(-piece.start_ns // length_ns) * length_ns, piece.end_ns - piece.end_ns % length_ns
+    edges = ((piece.start_ns, first), (last, piece.end_ns)) if first < last else ((piece.start_ns, piece.end_ns),)
+    for start, end in edges:
+        if start < end:
+            yield Segment(piece.bucket, None, start, end)
 
 
 def _split(
