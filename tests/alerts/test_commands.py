@@ -136,6 +136,8 @@ def test_a_silence_is_made_shown_and_ended(database: str) -> None:
         run("silence", "rul=errors", "--db", database)
     with pytest.raises(OutlayError, match="'errors': expected a name and its value"):
         run("silence", "errors", "--db", database)
+    with pytest.raises(OutlayError, match="'provider=google': expected each name once"):
+        run("silence", "provider=openai", "provider=google", "--db", database)
 
 
 def test_list_and_history_show_what_a_collector_found(tmp_path: Path, database: str, config: Path) -> None:

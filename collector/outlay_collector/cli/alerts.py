@@ -224,10 +224,12 @@ def _reading(settings: Settings) -> Iterator[Readers]:
 
 
 def _matched(texts: Sequence[str]) -> dict[str, str]:
-    found = {}
+    found: dict[str, str] = {}
     for text in texts:
         name, equals, value = text.partition("=")
         if not equals:
             raise CommandError(f"{text!r}: expected a name and its value: rule=errors, provider=openai")
+        if name.strip() in found:
+            raise CommandError(f"{text!r}: expected each name once, as all must be so; make a silence for each value")
         found[name.strip()] = value
     return found
