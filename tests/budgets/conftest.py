@@ -13,7 +13,6 @@ from outlay.budgets.definition import read_budget
 from outlay.budgets.estimate import Estimator
 from outlay.model import Attribution, Call, Cost, CostStatus, ResponseCache, Usage
 from outlay.prices import PriceBook, read_overrides
-from outlay_collector.billing import Report, Source
 from outlay_collector.store.definitions import put_definition
 from outlay_collector.store.engine import open_engine
 from outlay_collector.store.migrate import migrate
@@ -21,6 +20,7 @@ from outlay_collector.store.writing import write_reports
 from sqlalchemy import Engine
 
 from tests.budgets.gates import NANO, NOON, Direct
+from tests.budgets.reports import report_of
 from tests.budgets.requests import RATES
 
 
@@ -73,7 +73,7 @@ def arrive(engine: Engine) -> Callable[..., None]:
         parent: str | None = None,
         **attribution: Any,
     ) -> None:
-        trace_id, span_id = span or (f"trace{next(numbers)}", f"span{next(numbers)}")
+        span = span or (f"trace{next(numbers)}", f"span{next(numbers)}")
         cost = Cost.unpriced("no price") if nano_usd is None else Cost(nano_usd=nano_usd, status=CostStatus.EXACT)
         call = Call(
             provider=provider,
@@ -87,17 +87,8 @@ def arrive(engine: Engine) -> Callable[..., None]:
             attribution=Attribution(**attribution),
             response_cache=cache,
         )
-        report = Report(
-            call=call,
-            trace_id=trace_id,
-            span_id=span_id,
-            parent_span_id=parent,
-            dialect="outlay",
-            scope="outlay",
-            source=Source.OUTLAY,
-        )
         with engine.begin() as connection:
-            write_reports(connection, [report], at_ns)
+            write_reports(connection, [report_of(call, span, parent)], at_ns)
 
     return store
 

@@ -22,7 +22,6 @@ from outlay.budgets.remote import Remote, Unreachable
 from outlay.model import Attribution, Call, Cost, CostStatus, Usage
 from outlay.prices import PriceBook
 from outlay.providers.base import Request
-from outlay_collector.billing import Report, Source
 from outlay_collector.budget_states import budget_states
 from outlay_collector.budgets import lend, settle
 from outlay_collector.store.budgets import GRACE_S, LEASE_S, SETTLEMENTS
@@ -31,6 +30,8 @@ from outlay_collector.store.engine import open_engine, reading
 from outlay_collector.store.migrate import migrate
 from outlay_collector.store.writing import write_reports
 from sqlalchemy import Engine, select
+
+from tests.budgets.reports import report_of
 
 NANO = 10**9
 NOON = 1_795_608_000 * NANO
@@ -143,7 +144,7 @@ class World(RuleBasedStateMachine):
     @precondition(lambda self: self.unsent)
     @rule(position=st.integers(0, 100))
     def a_span_arrives(self, position: int) -> None:
-        used, (trace_id, span_id) = self.unsent.pop(position % len(self.unsent))
+        used, span = self.unsent.pop(position % len(self.unsent))
         call = Call(
             provider="openai",
             operation="chat",
@@ -152,18 +153,9 @@ class World(RuleBasedStateMachine):
             ended_at_ns=self.now_ns,
             usage=Usage({"output": used}),
         )
-        report = Report(
-            call=call,
-            trace_id=trace_id,
-            span_id=span_id,
-            parent_span_id=None,
-            dialect="outlay",
-            scope="outlay",
-            source=Source.OUTLAY,
-        )
-        self.arrived[span_id] = used
+        self.arrived[span[1]] = used
         with self.engine.begin() as connection:
-            write_reports(connection, [report], self.now_ns)
+            write_reports(connection, [report_of(call, span)], self.now_ns)
 
     @rule(index=st.integers(0, 2), fate=FATES)
     def the_background_works(self, index: int, fate: Fate) -> None:
