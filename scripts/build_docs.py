@@ -167,11 +167,12 @@ before its stream is: LlamaIndex's is when its method returns, before the reques
 event when the first token came. Such a call has lasted until then at least, and is around whatever streamed then.
 MLflow's span of Anthropic's streams is over when the head of the response has come. Where such a span counts nothing,
 it is the call of a stream that Outlay saw, in whatever trace, where the two agree on when it began and when it was
-answered (first token, else head): Outlay, nearer the provider, sends at most 50 ms later and hears at most 50 ms
-earlier. Seen were 0.4 to 9 ms, and 28 ms for a process's first answer. Of a stream that LlamaIndex tells of itself
-there is no answer to agree on: it is one that began at most 50 ms later in its own trace, and in another it stays a
-call without a price. A framework's span that counts nothing joins the call beneath it in its trace: frameworks make
-none of their own. A report joins one call at most, that of the nearest.
+answered (first token, else head): Outlay, nearer the provider, sends at most 50 ms later and hears at most 30 ms
+earlier (seen were 5.5 and 9 ms, 28 ms for a process's first answer), the nearest of several; of streams at once whose
+spans come one by one some may stay apart. Of a stream that LlamaIndex tells of itself there is no answer to agree on:
+it is one that began at most 50 ms later in its own trace, and in another it stays a call without a price. A framework's
+span that counts nothing joins the call beneath it in its trace: frameworks make none of their own. A report joins one
+call at most, that of the nearest.
 
 So a call that a tool makes within a call is a second call: it counts other tokens, asks another model or has another
 response id. Where evidence is lacking this errs as follows. Calls that one instrumentation tells of, neither directly
@@ -181,10 +182,10 @@ instrumentations tell, each in a trace of its own, and two requests sent at once
 calls that count the same to the token and have not two response ids, the one within the other in time: a framework's
 and an SDK's at once, should the framework's own SDK call be told of by nobody; and two SDKs' where the spans that would
 tell them apart have not come or are not kept; and a stream of a process without Outlay of which nothing was counted,
-with one of another process of the service that began and was answered in the same 50 ms. What was joined is not parted
-when they come later. Where one of two counts and the other does not, is no framework's and has not the same response
-id, both stand, the other `unpriced`: no money is billed twice, the call is counted twice. Spans directly inside one
-another are one call even where their counts differ, since frameworks estimate.
+with one of another process of the service that began and was answered when it did. What was joined is not parted when
+they come later. Where one of two counts and the other does not, is no framework's and has not the same response id,
+both stand, the other `unpriced`: no money is billed twice, the call is counted twice. Spans directly inside one another
+are one call even where their counts differ, since frameworks estimate.
 
 An answer that counts no input, or 0, did not see it: it is what a total leaves, else the output alone is billed, and
 the cost is `estimated`.

@@ -23,7 +23,7 @@ from typing import Final
 from outlay.model import Usage
 
 from outlay_collector.billing import CHATS, Report, Source, may_be_of_one_service
-from outlay_collector.moments import AT_ONCE_NS, SLACK_NS, lies_within, tell_of_one_request
+from outlay_collector.moments import AT_ONCE_NS, SLACK_NS, lies_within, tell_of_one_request, told_after_ns
 from outlay_collector.paths import Parents, Place, place_of
 from outlay_collector.response_ids import REUSED_RESPONSE_IDS
 
@@ -162,8 +162,8 @@ def _doubt(placed: tuple[Place, Report, Report]) -> tuple[object, ...]:
     place, outer, inner = placed
     uncounted = outer.call.usage is None or inner.call.usage is None
     apart = place is Place.APART
-    waited_ns = _started_at_ns(inner) - _started_at_ns(outer) if apart and uncounted else 0
-    return apart, uncounted, place, waited_ns, _length(outer), _length(inner)
+    nearest_ns = told_after_ns(outer.call, inner.call) if _tell_of_one_request(outer, inner) else 0
+    return apart, uncounted, place, nearest_ns, _length(outer), _length(inner)
 
 
 def _place(outer: Report, inner: Report, parents: Parents) -> Place:

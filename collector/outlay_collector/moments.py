@@ -17,7 +17,9 @@ SLACK_NS: Final = 1_000_000
 LATE_NS: Final = 250_000_000
 """The inner of two that follow one stream may end after the outer, by what finishing it takes: 46 ms were seen."""
 AT_ONCE_NS: Final = 50_000_000
-"""Two that tell of one request notice one thing within this time: 0.4 to 9 ms were seen, 28 ms of a process's first."""
+"""Of two that tell of one request the inner begins within this time: 0.5 to 5.5 ms were seen."""
+_ANSWERED_AT_ONCE_NS: Final = 30_000_000
+"""And the outer notices the answer within this: 0.4 to 9 ms were seen, 28 ms of the first of a process."""
 _NS_PER_MS: Final = 1_000_000
 
 
@@ -41,17 +43,29 @@ def tell_of_one_request(outer: Call, inner: Call, *, in_one_trace: bool) -> bool
     """Whether a span that saw the beginning of a stream, and counts nothing, and one that saw all of it, are of one
     request by when it was sent and when its answer began: both at once, to within what an SDK takes. Of a span that was
     over before the request was sent there is the first alone, which tells enough in one trace only."""
-    if outer.error_type or not inner.streamed or not _follows(inner.started_at_ns, outer.started_at_ns):
+    if outer.error_type or not inner.streamed:
         return False
+    if not -SLACK_NS <= inner.started_at_ns - outer.started_at_ns <= AT_ONCE_NS:
+        return False
+    if (answered := _answer_told_after_ns(outer, inner)) is not None:
+        return -SLACK_NS <= answered <= _ANSWERED_AT_ONCE_NS
+    return in_one_trace and outer.streamed and outer.ended_at_ns <= inner.started_at_ns
+
+
+def told_after_ns(outer: Call, inner: Call) -> int:
+    """By how much the outer's moments differ from the inner's: the least is the likeliest of several."""
+    return abs(inner.started_at_ns - outer.started_at_ns) + abs(_answer_told_after_ns(outer, inner) or 0)
+
+
+def _answer_told_after_ns(outer: Call, inner: Call) -> int | None:
+    """How long after the inner the outer noticed the answer; None where one of them does not say when it came."""
     if is_left_open(outer):
-        return _follows(outer.ended_at_ns, _first_chunk_at_ns(inner))
-    if outer.streamed and outer.ended_at_ns <= inner.started_at_ns:
-        return in_one_trace
-    return _follows(outer.ended_at_ns, _answered_at_ns(inner))
-
-
-def _follows(at_ns: int, before_ns: int | None) -> bool:
-    return before_ns is not None and before_ns - SLACK_NS <= at_ns <= before_ns + AT_ONCE_NS
+        came_at_ns = _first_chunk_at_ns(inner)
+    elif outer.ended_at_ns > inner.started_at_ns:
+        came_at_ns = _answered_at_ns(inner)
+    else:
+        came_at_ns = None
+    return None if came_at_ns is None else outer.ended_at_ns - came_at_ns
 
 
 def _first_chunk_at_ns(call: Call) -> int | None:

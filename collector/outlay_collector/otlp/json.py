@@ -74,8 +74,8 @@ def _decode_span(span: Mapping[str, Any], origin: Origin, wanted: Wanted, decode
                 ended_at_ns=ended_at_ns,
                 status_code=_STATUS_NAMES.get(status, 0) if isinstance(status, str) else int_of(status) or 0,
                 attributes=read_attributes(span, wanted),
-                exception_type=exception_type(raised),
-                exception_status=exception_status(raised),
+                exception_type=exception_type(raised) if raised else None,
+                exception_status=exception_status(raised) if raised else None,
                 events=tuple(_events(span, wanted)),
             )
         )

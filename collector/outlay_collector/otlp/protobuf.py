@@ -102,8 +102,8 @@ def _decode_span(message: Any, origin: Origin, reader: _Reader, decoded: Decoded
             ended_at_ns=message.end_time_unix_nano,
             status_code=message.status.code,
             attributes=reader.read(message.attributes),
-            exception_type=exception_type(raised),
-            exception_status=exception_status(raised),
+            exception_type=exception_type(raised) if raised else None,
+            exception_status=exception_status(raised) if raised else None,
             events=tuple(reader.events(message.events)) if message.events else (),
         )
     )
