@@ -9,13 +9,14 @@ Imported at the first request: what it needs of the standard library is slow to 
 
 from __future__ import annotations
 
-import functools
 import io
 import socket
+import ssl
 import time
 import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache, lru_cache, partial
 from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -44,12 +45,9 @@ def post(url: str, body: bytes, headers: Mapping[str, str], timeout_s: float) ->
     """Send it, once. Raises `OSError` (of which `TimeoutError` is one), `HTTPException`, and `ValueError` where the
     answer's headers are no HTTP."""
     until = time.monotonic() + timeout_s
-    opener = urllib.request.OpenerDirector()
-    opener.add_handler(urllib.request.ProxyHandler({} if is_local(url) else None))
-    opener.add_handler(_Http(until))
-    opener.add_handler(_Https(until))
-    request = urllib.request.Request(url, body, dict(headers), method="POST")
-    with opener.open(request, timeout=timeout_s) as response:
+    request = _Request(url, body, dict(headers), method="POST")
+    request.until = until
+    with _opener(is_local(url)).open(request, timeout=timeout_s) as response:
         try:
             read = response.read(MOST_BYTES)
         except (OSError, HTTPException):
@@ -57,22 +55,39 @@ def post(url: str, body: bytes, headers: Mapping[str, str], timeout_s: float) ->
         return Answer(response.status, response.headers, read)
 
 
-class _Http(urllib.request.HTTPHandler):
-    def __init__(self, until: float) -> None:
-        super().__init__()
-        self._until = until
+@lru_cache(maxsize=2)
+def _opener(is_here: bool) -> urllib.request.OpenerDirector:
+    opener = urllib.request.OpenerDirector()
+    opener.add_handler(urllib.request.ProxyHandler({} if is_here else None))
+    opener.add_handler(_Http())
+    opener.add_handler(_Https())
+    return opener
 
-    def http_open(self, request: urllib.request.Request) -> HTTPResponse:
-        return self.do_open(functools.partial(_Plain, self._until), request)
+
+@cache
+def _trusted() -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    context.set_alpn_protocols(["http/1.1"])
+    return context
 
 
-class _Https(urllib.request.HTTPSHandler):
-    def __init__(self, until: float) -> None:
-        super().__init__()
-        self._until = until
+class _Request(urllib.request.Request):
+    until: float
+    """By when it has to be answered."""
 
-    def https_open(self, request: urllib.request.Request) -> HTTPResponse:
-        return self.do_open(functools.partial(_Encrypted, self._until), request)
+
+class _Http(urllib.request.AbstractHTTPHandler):
+    http_request = urllib.request.AbstractHTTPHandler.do_request_
+
+    def http_open(self, request: _Request) -> HTTPResponse:
+        return self.do_open(partial(_Plain, request.until), request)
+
+
+class _Https(urllib.request.AbstractHTTPHandler):
+    https_request = urllib.request.AbstractHTTPHandler.do_request_
+
+    def https_open(self, request: _Request) -> HTTPResponse:
+        return self.do_open(partial(_Encrypted, request.until, context=_trusted()), request)
 
 
 class _Plain(HTTPConnection):
@@ -81,7 +96,7 @@ class _Plain(HTTPConnection):
     def __init__(self, until: float, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._until = until
-        self.response_class = functools.partial(_response, until)  # type: ignore[assignment]  # it is only called
+        self.response_class = partial(_response, until)  # type: ignore[assignment]  # it is only called
 
     def connect(self) -> None:
         super().connect()

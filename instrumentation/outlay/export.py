@@ -238,10 +238,14 @@ class Delivery:
         return None
 
     def _send_own(self, until: float | None) -> None:
-        """Until nothing waits. Raises `Later`."""
+        """All that waits now. What ends meanwhile gathers for the next time: were it sent at once, each call would be a
+        request of its own as soon as they come no faster than the collector answers. Raises `Later`."""
         self._keep(until)
-        while self._backlog.send(until):
-            self._keep(until)
+        due = len(self._waiting) + self._backlog.calls
+        while due > 0 and (sent := self._backlog.send(until)):
+            due -= sent
+            if self._waiting:
+                self._keep(until)
         self._backlog.tell_losses(until)
 
 

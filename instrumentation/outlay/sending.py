@@ -58,18 +58,23 @@ class Backlog:
         except IndexError:
             return False
 
-    def send(self, until: float | None) -> bool:
-        """Send one request, until that time of the monotonic clock at most. False where nothing waits. Raises `Later`:
-        then it waits still."""
+    @property
+    def calls(self) -> int:
+        """How many wait."""
+        return sum(batch.calls for batch in tuple(self.batches))
+
+    def send(self, until: float | None) -> int:
+        """Send one request, until that time of the monotonic clock at most. Gives how many calls that were: 0 where
+        nothing waits. Raises `Later`: then they wait still."""
         if self._is_left:
             raise Later
         batches = list(self._together())
-        bodies = [self._body(batch) for batch in batches]
-        refused = self._send(b"".join(bodies), sum(batch.calls for batch in batches), until)
+        bodies, calls = [self._body(batch) for batch in batches], sum(batch.calls for batch in batches)
+        refused = self._send(b"".join(bodies), calls, until)
         self._tally.lose_many(Loss.REFUSED, refused)
         for batch in batches:
             self._done(batch)
-        return bool(batches)
+        return calls
 
     def send_left(self) -> bool:
         """Send one request of what a dead process has left; when it is through, tell what that process has lost and

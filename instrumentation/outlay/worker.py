@@ -1,6 +1,7 @@
 """A thread that begins, then works when it is rung for, lets calls gather first, and comes again where it failed.
 
-Ringing takes no lock that is waited for, so a destructor may do it. While nothing happens the thread sleeps for good.
+Ringing takes no lock that is waited for, so a destructor may do it. While nothing happens the thread sleeps for good;
+while calls gather no ringing wakes it.
 """
 
 from __future__ import annotations
@@ -8,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import random
 import threading
-import time
 from collections.abc import Callable
 from queue import Empty, SimpleQueue
 from typing import Final
@@ -31,7 +31,7 @@ class Worker:
         self._work = work
         self._gather_s = gather_s
         self._bell: SimpleQueue[None] = SimpleQueue()
-        self._is_stopped = False
+        self._stopped = threading.Event()
 
     def start(self) -> None:
         # None can start while the interpreter ends; the flush at its exit does the work then.
@@ -42,26 +42,27 @@ class Worker:
         self._bell.put(None)
 
     def stop(self) -> None:
-        self._is_stopped = True
+        self._stopped.set()
         self.ring()
 
     def _run(self) -> None:
         failures, work = 0, self._begin
-        while not self._is_stopped:
+        while not self._stopped.is_set():
             asked_s = self._done(work)
             work = self._work
             failures = 0 if asked_s is None else failures + 1
             if asked_s is not None:
-                self._rest(max(asked_s, _backoff_s(failures)))
+                self._stopped.wait(max(asked_s, _backoff_s(failures)))
             else:
                 self._bell.get()
-                self._rest(self._gather_s)
+                self._stopped.wait(self._gather_s)
+            self._still()
 
-    def _rest(self, seconds: float) -> None:
-        until = time.monotonic() + seconds
-        while not self._is_stopped and (left := until - time.monotonic()) > 0:
-            with contextlib.suppress(Empty):
-                self._bell.get(timeout=left)
+    def _still(self) -> None:
+        """What was rung for until now is about to be done."""
+        with contextlib.suppress(Empty):
+            while True:
+                self._bell.get_nowait()
 
     def _done(self, work: Callable[[], float | None]) -> float | None:
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import importlib
 import inspect
@@ -48,6 +49,8 @@ class Receiver:
     statuses: list[int] = field(default_factory=list)
     headers: list[dict[str, str]] = field(default_factory=list)
     requests: int = 0
+    meanwhile: Callable[[], object] | None = None
+    """What happens elsewhere before calls are answered."""
     losses: dict[tuple[str, str], int] = field(default_factory=dict)
     """What processes said they have lost: by process and reason, the highest count."""
 
@@ -66,6 +69,8 @@ class Receiver:
         body = await request.body()
         self.requests += 1
         self.headers.append(dict(request.headers))
+        if self.meanwhile is not None:
+            await asyncio.to_thread(self.meanwhile)
         status = self.statuses.pop(0) if self.statuses else 200
         if status == 200:
             self.spans.extend(_spans(ExportTraceServiceRequest.FromString(_plain(request, body))))

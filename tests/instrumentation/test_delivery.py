@@ -113,6 +113,21 @@ def test_a_batch_that_is_too_large_is_sent_in_halves(client: openai.OpenAI, rece
     assert receiver.requests == 5  # all four, two of them, each of those, the other two
 
 
+def test_calls_that_end_while_the_collector_answers_go_together_the_next_time(
+    client: openai.OpenAI, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OUTLAY_EXPORT_INTERVAL_S", "60")
+    outlay.instrument(endpoint=receiver.url)
+    receiver.meanwhile = lambda: ask(client, 2)
+    ask(client, 3)
+    assert outlay.flush()
+    assert (receiver.requests, len(receiver.spans)) == (1, 3)
+    receiver.meanwhile = None
+    assert outlay.flush()
+    assert (receiver.requests, len(receiver.spans)) == (2, 5)
+    outlay.uninstrument()
+
+
 def test_what_the_queue_cannot_hold_is_counted_as_dropped(
     client: openai.OpenAI, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
