@@ -133,16 +133,11 @@ def _begun_near(connection: Connection, streams: Collection[Report]) -> set[int]
         return set()
     began = [report.call.started_at_ns for report in streams]
     near = (
-        select(CALLS.c.id)
-        .where(
-            CALLS.c.response_id.is_(None),
-            CALLS.c.output_tokens.is_(None),
-            CALLS.c.started_at_ns.between(min(began) - AT_ONCE_NS, max(began) + SLACK_NS),
-            CALLS.c.status == "ok",
-        )
-        .order_by(CALLS.c.started_at_ns.desc())
+        "SELECT id FROM calls WHERE response_id IS NULL AND output_tokens IS NULL AND status = 'ok' AND "
+        f"started_at_ns BETWEEN {min(began) - AT_ONCE_NS} AND {max(began) + SLACK_NS} "
+        f"ORDER BY started_at_ns DESC LIMIT {_MOST_CALLS}"
     )
-    found = set(connection.execute(near.limit(_MOST_CALLS)).scalars())
+    found = {call_id for (call_id,) in connection.exec_driver_sql(near)}
     return _told_by_others(connection, found, {report.scope for report in streams})
 
 
