@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any, Final
 
 from outlay.budgets.budget import DIMENSIONS, TAG_PREFIX, TRACE, Budget, Scope, read_scope_key, scope_key
@@ -153,8 +153,9 @@ def standings_in(
     ]
 
 
+@cache
 def outstanding() -> ColumnElement[int]:
-    """What a lease's holder may still spend without asking."""
+    """What a lease's holder may still spend without asking. Made once."""
     rest = LEASES.c.granted - LEASES.c.returned - LEASES.c.settled
     return case((rest > 0, rest), else_=0)
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -15,6 +16,7 @@ from outlay_collector.store.rollups import ALWAYS_KNOWN, DIMENSIONS, MEASURES, U
 from outlay_collector.store.schema import CALLS
 
 _PAGE: Final = 5_000
+_PAGES: Final = 5
 _NAMED: Final = len(DIMENSIONS) + 1
 _MEASURED: Final = slice(1 + _NAMED, 1 + _NAMED + len(MEASURES))
 
@@ -50,8 +52,8 @@ def read_columns(
     to_ns: int,
     ids_of: Callable[[Collection[str]], Mapping[str, int]],
     within: CallIds = ANY_CALLS,
-) -> Columns:
-    """All calls that started then and have such an id."""
+) -> Iterator[Columns]:
+    """All calls that started then and have such an id, so many at a time that no number of them fills the memory."""
     wanted = select(
         CALLS.c.started_at_ns,
         *(CALLS.c[name] for name in (*DIMENSIONS, USER)),
@@ -62,17 +64,17 @@ def read_columns(
     if within != ANY_CALLS:
         number = CALLS.c.id + 0  # a sum, so that no database looks for it by id
         wanted = wanted.where(number > within.after, number <= within.until)
-    numbers = _Numbering({None: 0})
-    pages = [
-        _page(tuple(zip(*rows, strict=True)), numbers)
-        for rows in connection.execute(wanted, execution_options={"yield_per": _PAGE}).partitions()
-    ]
-    if not pages:
-        pages = [_page(((),) * len(wanted.selected_columns), numbers)]
-    columns = [np.concatenate(parts) for parts in zip(*pages, strict=True)]
-    known = ids_of([name for name in numbers if name is not None])
-    ids = np.array([NOBODY if name is None else known[name] for name in numbers], np.int64)
-    return _columns(columns, ids)
+    rows = connection.execute(wanted, execution_options={"yield_per": _PAGE}).partitions()
+    while True:
+        numbers = _Numbering({None: 0})
+        pages = [_page(tuple(zip(*page, strict=True)), numbers) for page in islice(rows, _PAGES)]
+        if not pages:
+            return
+        columns = [np.concatenate(parts) for parts in zip(*pages, strict=True)]
+        del pages
+        known = ids_of([name for name in numbers if name is not None])
+        ids = np.array([NOBODY if name is None else known[name] for name in numbers], np.int64)
+        yield _columns(columns, ids)
 
 
 def _page(values: Sequence[Sequence[Any]], numbers: _Numbering) -> list[Numbers]:

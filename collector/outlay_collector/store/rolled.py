@@ -261,19 +261,32 @@ def _all(connection: Connection, statement: str) -> Sequence[Any]:
         return rows
 
 
-def read_blocks(
+Packed = tuple[int, bytes, bytes]
+"""How many groups, their figures and their histograms."""
+
+
+def read_packed(
     connection: Connection, grouping: int, length_ns: int, from_ns: int, to_ns: int
-) -> Iterator[tuple[int, Block]]:
-    """The blocks of one length that begin then, all parts together, each with its start."""
-    columns = ROLLUPS.c.start_ns, ROLLUPS.c.groups, ROLLUPS.c.figures, ROLLUPS.c.durations
+) -> Iterator[tuple[int, int, Packed]]:
+    """The blocks of one length that begin then, each with its start and part, in the order of these."""
+    columns = ROLLUPS.c.start_ns, ROLLUPS.c.part, ROLLUPS.c.groups, ROLLUPS.c.figures, ROLLUPS.c.durations
     begin = ROLLUPS.c.start_ns >= from_ns, ROLLUPS.c.start_ns < to_ns
     here = select(*columns).where(ROLLUPS.c.grouping == grouping, ROLLUPS.c.length_ns == length_ns, *begin)
     ordered = here.order_by(ROLLUPS.c.start_ns, ROLLUPS.c.part)
+    for start_ns, part, *packed in connection.execute(ordered, execution_options={"yield_per": _PAGE}):
+        yield start_ns, part, (packed[0], packed[1], packed[2])
+
+
+def read_blocks(
+    connection: Connection, grouping: int, length_ns: int, from_ns: int, to_ns: int
+) -> Iterator[tuple[int, Block]]:
+    """The same, all parts together, each with its start."""
+    blocks = read_packed(connection, grouping, length_ns, from_ns, to_ns)
+    for start_ns, parts in groupby(blocks, lambda block: block[0]):
+        yield start_ns, joined([unpacked(grouping, length_ns, packed) for _, _, packed in parts])
+
+
+def unpacked(grouping: int, length_ns: int, packed: Packed) -> Block:
+    groups, figures, durations = packed
     dimensions = len(GROUPINGS[grouping]) + (length_ns == MINUTE_NS)
-    rows = connection.execute(ordered, execution_options={"yield_per": _PAGE})
-    for start_ns, parts in groupby(rows, lambda row: int(row.start_ns)):
-        yield start_ns, joined([_block(dimensions, *part[1:]) for part in parts])
-
-
-def _block(dimensions: int, groups: int, figures: bytes, durations: bytes) -> Block:
     return Block(decode_figures(figures, dimensions, groups), *decode_durations(durations, groups))

@@ -151,8 +151,10 @@ def _sums(
     kept = wanted(period, calls, now_ns, final, fewest)
     if not kept:
         return kept, []
-    if length_ns != QUARTER_NS and (parts := of_parts(connection, period)) and parts[0] & kept == kept:
-        return parts
+    if length_ns != QUARTER_NS:
+        parts = of_parts(connection, period)
+        if parts is None or parts[0] & kept == kept:
+            return parts  # a part that is stale is summed up first
     held = held_by(connection, period) if length_ns == QUARTER_NS else NOTHING_HELD
     if kept & ~Kept.FINAL & ~held.kept:
         held = NOTHING_HELD  # it has less than is wanted

@@ -8,19 +8,19 @@ from typing import Final, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, Engine, and_, select
 
-from outlay_collector.store.blocks import Block, cut, joined, regrouped
+from outlay_collector.store.blocks import Block, regrouped
 from outlay_collector.store.claiming import Period
 from outlay_collector.store.columns import ANY_CALLS, CallIds, Columns, read_columns
 from outlay_collector.store.names import add_names, ids_of
-from outlay_collector.store.packing import encode_durations, encode_figures
-from outlay_collector.store.rolled import read_blocks
+from outlay_collector.store.packing import decode_figures
+from outlay_collector.store.pieces import Pieces, Row
+from outlay_collector.store.rolled import read_packed
 from outlay_collector.store.rollups import (
     DAY_NS,
     DIMENSIONS,
     GROUPINGS,
     HOUR_NS,
     MINUTE_NS,
-    PART_IDS,
     PERIODS,
     QUARTER_NS,
     SIX_HOURS_NS,
@@ -31,12 +31,12 @@ from outlay_collector.store.rollups import (
     minutes_of,
 )
 
-Row = tuple[int, int, int, int, int, bytes, bytes]
-"""Of `rollups`."""
 Summed = Sequence[Row]
 
 _PART_OF: Final = {HOUR_NS: QUARTER_NS, SIX_HOURS_NS: HOUR_NS, DAY_NS: SIX_HOURS_NS, WEEK_NS: DAY_NS}
 _ALL_THERE_IS: Final = (*DIMENSIONS, USER)
+_NO_DIMENSION: Final = GROUPINGS.index(())
+_USERS: Final = GROUPINGS.index((USER,))
 
 
 class Held(NamedTuple):
@@ -95,58 +95,54 @@ def of_calls(
     """What to keep, from what is held, if it is anything, and the calls that came after it, and when they had all
     begun. Users are left out where there are not `a_user` times as many calls."""
     length_ns, start_ns = period
-    calls = read_columns(connection, start_ns, start_ns + length_ns, names, CallIds(held.until_id, until_id))
-    if not len(calls.figures) and not held.until_id:
+    pieces = {key: Pieces(*key) for key in _wanted(kept, length_ns)}
+    if held.until_id:
+        for (place, length), some in pieces.items():
+            for _, part, packed in read_packed(connection, place, length, start_ns, start_ns + 1):
+                some.add_packed(part, packed)
+    until_ns = held.until_ns
+    for calls in read_columns(connection, start_ns, start_ns + length_ns, names, CallIds(held.until_id, until_id)):
+        _add(pieces, calls, period)
+        until_ns = max(until_ns, int(calls.started_at_ns.max()) + 1)
+    if not until_ns:
         return kept, [], 0
-    sums = _Sums(connection, period, calls, held)
-    if kept & Kept.USERS and sums.users() * a_user > sums.calls():
+    summed = {key: list(some.rows(start_ns)) for key, some in pieces.items()}
+    if kept & Kept.USERS and _users(summed[_USERS, length_ns]) * a_user > _calls(summed[_NO_DIMENSION, length_ns]):
         kept &= ~Kept.USERS
-    summed: list[Row] = []
+        del summed[_USERS, length_ns]
+    return kept, [row for rows in summed.values() for row in rows], until_ns
+
+
+def _wanted(kept: Kept, length_ns: int) -> Iterator[tuple[int, int]]:
+    """The groupings of a period, and of its minutes, each with the length."""
     for place in range(len(GROUPINGS)):
         if kept & kind_of(place):
-            summed += _rows(place, length_ns, start_ns, sums.by(place))
+            yield place, length_ns
         if (minutes := minutes_of(place)) and kept & minutes:
-            summed += _rows(place, MINUTE_NS, start_ns, sums.by_minute(place))
-    last_ns = int(calls.started_at_ns.max()) + 1 if len(calls.figures) else 0
-    return kept, summed, max(held.until_ns, last_ns)
+            yield place, MINUTE_NS
 
 
-class _Sums:
-    """Of the calls of a period and what it holds."""
-
-    def __init__(self, connection: Connection, period: Period, calls: Columns, held: Held) -> None:
-        self._connection, self._calls, self._held = connection, calls, held
-        self._length_ns, self._start_ns = period
-        self._full = _by(calls, _ALL_THERE_IS, DIMENSIONS)
-        self._users: Block | None = None
-
-    def users(self) -> int:
-        self._users = self.by(GROUPINGS.index((USER,)))
-        return len(self._users.figures)
-
-    def calls(self) -> int:
-        return int(self.by(GROUPINGS.index(())).figures.measures[0].sum())
-
-    def by(self, place: int) -> Block:
+def _add(pieces: Mapping[tuple[int, int], Pieces], calls: Columns, period: Period) -> None:
+    full = _by(calls, _ALL_THERE_IS, DIMENSIONS)
+    minute = (calls.started_at_ns - period[1]) // MINUTE_NS
+    for (place, length_ns), some in pieces.items():
         names = GROUPINGS[place]
-        if USER in names and self._users is not None:
-            return self._users
-        block = _by(self._calls, _ALL_THERE_IS, names) if USER in names else self._of_full(names)
-        return self._with_held(place, self._length_ns, block)
+        if length_ns == MINUTE_NS:
+            ids = [calls.figures.ids[_ALL_THERE_IS.index(name)] for name in names]
+            some.add(regrouped(calls, [minute, *ids]))
+        elif place == _USERS:
+            some.add(_by(calls, _ALL_THERE_IS, names))
+        else:
+            some.add(full if names == DIMENSIONS else _by(full, DIMENSIONS, names))
 
-    def by_minute(self, place: int) -> Block:
-        minute = (self._calls.started_at_ns - self._start_ns) // MINUTE_NS
-        ids = [self._calls.figures.ids[_ALL_THERE_IS.index(name)] for name in GROUPINGS[place]]
-        return self._with_held(place, MINUTE_NS, regrouped(self._calls, [minute, *ids]))
 
-    def _of_full(self, names: Sequence[str]) -> Block:
-        return self._full if names == DIMENSIONS else _by(self._full, DIMENSIONS, names)
+def _users(rows: Sequence[Row]) -> int:
+    return sum(groups for _, _, _, _, groups, _, _ in rows)
 
-    def _with_held(self, place: int, length_ns: int, block: Block) -> Block:
-        if not self._held.until_id:
-            return block
-        held = [each for _, each in read_blocks(self._connection, place, length_ns, self._start_ns, self._start_ns + 1)]
-        return _together([*held, block])
+
+def _calls(rows: Sequence[Row]) -> int:
+    """By the rows of no dimension."""
+    return sum(int(decode_figures(figures, 0, groups).measures[0].sum()) for _, _, _, _, groups, figures, _ in rows)
 
 
 def of_parts(connection: Connection, period: Period) -> tuple[Kept, Summed] | None:
@@ -162,23 +158,13 @@ def of_parts(connection: Connection, period: Period) -> tuple[Kept, Summed] | No
         kept &= Kept(part.kept)
     summed: list[Row] = []
     for place in range(len(GROUPINGS)):
-        if kept & kind_of(place) and (
-            blocks := [each for _, each in read_blocks(connection, place, part_ns, start_ns, end_ns)]
-        ):
-            summed += _rows(place, length_ns, start_ns, _together(blocks))
+        if kept & kind_of(place):
+            pieces = Pieces(place, length_ns)
+            for _, each, packed in read_packed(connection, place, part_ns, start_ns, end_ns):
+                pieces.add_packed(each, packed)
+            summed += pieces.rows(start_ns)
     return kept, summed
-
-
-def _together(blocks: Sequence[Block]) -> Block:
-    block = joined(blocks)
-    return regrouped(block, block.figures.ids)
 
 
 def _by(block: Block, has: Sequence[str], wanted: Sequence[str]) -> Block:
     return regrouped(block, [block.figures.ids[has.index(name)] for name in wanted])
-
-
-def _rows(grouping: int, length_ns: int, start_ns: int, block: Block) -> Iterator[Row]:
-    for part, some in cut(block, PART_IDS) if kind_of(grouping) is Kept.USERS else [(0, block)]:
-        figures, durations = encode_figures(some.figures), encode_durations(some)
-        yield grouping, length_ns, start_ns, part, len(some.figures), figures, durations

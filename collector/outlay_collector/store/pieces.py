@@ -1,0 +1,54 @@
+"""Sums put together from pieces: those of some thousand calls, or of shorter periods.
+
+Pieces stay packed until they are put together, and users part by part, so that a period of any number of calls takes
+no more memory than its sums, as they are kept, and one piece.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+
+from outlay_collector.store.blocks import Block, cut, joined, regrouped
+from outlay_collector.store.packing import encode_durations, encode_figures
+from outlay_collector.store.rolled import Packed, unpacked
+from outlay_collector.store.rollups import PART_IDS, Kept, kind_of
+
+Row = tuple[int, int, int, int, int, bytes, bytes]
+"""Of `rollups`."""
+
+
+class Pieces:
+    """Of one grouping and length of period."""
+
+    def __init__(self, grouping: int, length_ns: int) -> None:
+        self._grouping, self._length_ns = grouping, length_ns
+        self._packed: defaultdict[int, list[Packed]] = defaultdict(list)
+
+    def add(self, block: Block) -> None:
+        for part, some in self._parts_of(block):
+            self.add_packed(part, _packed(some))
+
+    def add_packed(self, part: int, packed: Packed) -> None:
+        self._packed[part].append(packed)
+
+    def rows(self, start_ns: int) -> Iterator[Row]:
+        """Each part is let go once it is put together."""
+        for part in sorted(self._packed):
+            yield self._grouping, self._length_ns, start_ns, part, *self._together(self._packed.pop(part))
+
+    def _together(self, pieces: list[Packed]) -> Packed:
+        if len(pieces) == 1:
+            return pieces[0]
+        block = joined([unpacked(self._grouping, self._length_ns, each) for each in pieces])
+        return _packed(regrouped(block, block.figures.ids))
+
+    def _parts_of(self, block: Block) -> Iterator[tuple[int, Block]]:
+        if kind_of(self._grouping) is Kept.USERS:
+            yield from cut(block, PART_IDS)
+        else:
+            yield 0, block
+
+
+def _packed(block: Block) -> Packed:
+    return len(block.figures), encode_figures(block.figures), encode_durations(block)
