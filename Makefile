@@ -11,7 +11,7 @@ OLDEST_TESTS := matrix matrix_same matrix_google matrix_google_streams matrix_ve
 	attempts usage_of_streams tracing headers websockets
 # Old SDKs import with what pydantic has renamed since.
 OLDEST_WARNINGS := -W ignore::pydantic.warnings.PydanticDeprecatedSince20 -W "ignore:Valid config keys have changed"
-BENCHMARKS := pricing overhead delivery budget_hot_path budget_stress ingest query
+BENCHMARKS := pricing overhead delivery now_and_then budget_hot_path budget_stress ingest query
 SOURCES := instrumentation alerts collector dashboard tests benchmarks scripts
 MANIFESTS := pyproject.toml uv.lock $(wildcard */pyproject.toml)
 

@@ -181,8 +181,14 @@ class Keeper:
             else:
                 shielded(self.ask_ahead)()
                 shielded(self.report_pressing)()
-            self._wake.wait(min(_REPORT_S, max(0.0, tick_at - time.monotonic())))
+            self._wake.wait(self._rest_s(tick_at - time.monotonic()))
             self._wake.clear()
+
+    def _rest_s(self, to_tick_s: float) -> float:
+        """Until there may be something to do: where nobody has set a budget, to look whether somebody has."""
+        if self._ledger.is_idle and self._held_back.is_empty:
+            return max(to_tick_s, self._refresh_at - self._clock())
+        return min(_REPORT_S, max(0.0, to_tick_s))
 
     def ask_ahead(self) -> None:
         """Ask for what calls like the last ones will need, and report what was spent: the faster a process spends, the

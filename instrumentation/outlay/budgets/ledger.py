@@ -227,6 +227,11 @@ class Ledger:
         """Whether there is something the collector should hear of soon."""
         return bool(self._pending or self._unsent or self._retired or self._has_returned)
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether there are no budgets, and nothing to be said of any there were."""
+        return not (self._budgets or self._accounts or self.has_news or self.lost)
+
     def renewals(self, *, last: bool = False) -> list[Renewal]:
         """Every lease with what it hands back; idle ones, and all of them at the `last`, are not kept."""
         with self._lock:
