@@ -151,7 +151,13 @@ def _attributes() -> dict[Any, dict[str, Any]]:
 def environment(peer: Peer | None) -> Iterator[str]:
     """The Python of an environment with the SDKs, Outlay as it stands here, and the peer. Raises OSError or
     CalledProcessError where it cannot be made."""
-    wanted = ["openai", "anthropic", "opentelemetry-sdk", *(peer.installs if peer else ())]
+    wanted = [
+        "openai",
+        "anthropic",
+        "opentelemetry-sdk",
+        "opentelemetry-exporter-otlp-proto-common",
+        *(peer.installs if peer else ()),
+    ]
     with installed(*wanted, "-e", str(ROOT / "instrumentation")) as python:
         yield python
 
