@@ -27,7 +27,7 @@ from outlay_collector.store.definitions import (
     remove_definition,
 )
 from outlay_collector.store.easings import Easing, ease, end_easing
-from outlay_collector.store.engine import reading
+from outlay_collector.store.engine import reading, reading_at_once
 from outlay_collector.store.leases import holders
 
 router = APIRouter(prefix="/api/v1/budgets", tags=["budgets"])
@@ -42,12 +42,11 @@ _MOST_S: Final = 366 * 86_400
 def list_budgets(engine: EngineOf, now_ns: NowNs) -> Response:
     """Every budget as it stands now, one entry for each of its scopes (of many, the 200 that spent most), and the
     definitions: a budget per user has no entry before its first user."""
-    with reading(engine) as connection:
-        known = definitions(connection, now_ns)
-    said = {
-        "budgets": states_json(budget_states(engine, now_ns)),
-        "definitions": [_definition_json(definition) for definition in known],
-    }
+    with reading_at_once(engine) as connection:
+        said = {
+            "budgets": states_json(budget_states(engine, now_ns)),
+            "definitions": [_definition_json(definition) for definition in definitions(connection, now_ns)],
+        }
     return written(said)
 
 

@@ -7,6 +7,7 @@ from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter, Request, Response
+from sqlalchemy import Connection
 
 from outlay_collector.api.asking import TIMEZONE_PARAMETER, read_timezone, refuse_unknown
 from outlay_collector.api.budgets import states_json
@@ -18,7 +19,7 @@ from outlay_collector.money import usd_text
 from outlay_collector.periods import edges, rfc3339, start_of
 from outlay_collector.reports.projection import DAYS_SEEN, Projection, project
 from outlay_collector.store.base import CallStore
-from outlay_collector.store.engine import reading
+from outlay_collector.store.engine import reading_at_once
 from outlay_collector.store.losses import lost_calls
 from outlay_collector.store.query import Percentiles, UsageQuery, UsageRow
 
@@ -33,12 +34,18 @@ def get_summary(request: Request, store: StoreOf, engine: EngineOf, now_ns: NowN
     """Today, the month to date, and the month's projected end: null while there is too little to go by."""
     refuse_unknown(request.query_params, ("timezone",))
     zone = read_timezone(request.query_params)
+    with reading_at_once(engine) as connection:
+        said = _summary(connection, store, now_ns, zone)
+        said["budgets"] = states_json(budget_states(engine, now_ns))
+    return written(said)
+
+
+def _summary(connection: Connection, store: CallStore, now_ns: int, zone: ZoneInfo) -> dict[str, Any]:
     day, month = start_of("day", now_ns, zone), start_of("month", now_ns, zone)
     this_month = _since(month, store, now_ns)
-    with reading(engine) as connection:
-        lost_today, lost_this_month = (_lost_json(lost_calls(connection, begin)) for begin in (day, month))
+    lost_today, lost_this_month = (_lost_json(lost_calls(connection, begin)) for begin in (day, month))
     projection = _projection(store, now_ns, zone, (this_month and this_month.cost_nano_usd) or 0)
-    said = {
+    return {
         "now": rfc3339(now_ns, zone),
         "timezone": zone.key,
         "today": _json(_since(day, store, now_ns), day, now_ns, zone) | lost_today,
@@ -49,9 +56,7 @@ def get_summary(request: Request, store: StoreOf, engine: EngineOf, now_ns: NowN
             "low_usd": usd_text(projection.low),
             "high_usd": usd_text(projection.high),
         },
-        "budgets": states_json(budget_states(engine, now_ns)),
     }
-    return written(said)
 
 
 def _since(begin: int, store: CallStore, now_ns: int) -> UsageRow | None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from sqlite3 import Connection as SQLiteConnection
 from typing import Any, Final
@@ -56,9 +57,27 @@ def is_missing(url: str) -> bool:
     return parsed.drivername == "sqlite" and bool(parsed.database) and not Path(str(parsed.database)).is_file()
 
 
+_AT_ONCE: Final[ContextVar[Connection | None]] = ContextVar("outlay_reading", default=None)
+
+
+@contextmanager
+def reading_at_once(engine: Engine) -> Iterator[Connection]:
+    """Whatever the block reads is read from one state of the database, over one connection."""
+    with reading(engine) as connection:
+        before = _AT_ONCE.set(connection)
+        try:
+            yield connection
+        finally:
+            _AT_ONCE.reset(before)
+
+
 @contextmanager
 def reading(engine: Engine) -> Iterator[Connection]:
     """A connection that only reads: it sees one state of the database and waits for no writer."""
+    at_once = _AT_ONCE.get()
+    if at_once is not None and at_once.engine is engine:
+        yield at_once
+        return
     options: dict[str, Any] = {_READ_ONLY: True}
     if engine.dialect.name == "postgresql":
         options["isolation_level"] = "REPEATABLE READ"
