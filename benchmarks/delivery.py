@@ -73,7 +73,7 @@ def delivery(spool: str) -> Iterator[Delivery]:
     sending = Delivery(settings)
     sending._backlog._post = Taker(settings)
     sending._is_awake = True  # no thread of its own: everything happens in flush, in this one
-    sending._is_started = True
+    sending.is_started = True
     try:
         yield sending
     finally:

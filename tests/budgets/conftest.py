@@ -100,8 +100,8 @@ def remote(engine: Engine) -> Direct:
 
 @pytest.fixture
 def gate(remote: Direct) -> LeasedGate:
-    clock = lambda: remote.now_ns / NANO  # noqa: E731 - two words of a clock
-    return LeasedGate(remote, Estimator(PriceBook.bundled()), clock=clock, in_background=False)
+    estimator = Estimator(PriceBook.bundled())
+    return LeasedGate(remote, estimator, clock=lambda: remote.now_ns / NANO, in_background=False)
 
 
 @pytest.fixture
