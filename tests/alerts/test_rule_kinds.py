@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 from outlay.budgets.budget import Limit
 from outlay_alerts.config import read_rules
+from outlay_alerts.evaluate import replay
+from outlay_alerts.lifecycle import State
 from outlay_alerts.measurements import BudgetState, LimitState, Match, Measurement, Percentiles, Window
 from outlay_alerts.rules import Rule
 from outlay_alerts.verdict import Outcome, Severity, Verdict
@@ -260,6 +262,27 @@ def test_a_budget_that_holds_calls_back_is_breached_before_it_is_spent() -> None
     ]
     found = rule("budget", soft=[]).judge(Plain(budget_states=[_budget(4_900_000_000, refused=True)]), NOON)[0]
     assert found.reason == 'budget "chat" for user=u1: $4.90 of $5.00 spent (98%, under 100%); calls are held back'
+
+
+class NowAndThen(Plain):
+    """Whether the next call fits changes with what calls under way have reserved: in every other second it does not.
+    From noon and six seconds on it always does."""
+
+    def budgets(self, now: datetime) -> Sequence[BudgetState]:
+        return [_budget(3_000_000_000, refused=now.second % 2 == 0 and now < NOON + timedelta(seconds=6))]
+
+
+def test_calls_held_back_now_and_then_are_one_alert() -> None:
+    instants = [NOON + timedelta(seconds=second) for second in range(600)]
+    found = [
+        (t.after, t.at - NOON, dict(t.group)["threshold"])
+        for t in replay([rule("budget", soft=[])], NowAndThen(), instants)
+    ]
+    last_held_back = timedelta(seconds=4)
+    assert found == [
+        (State.FIRING, timedelta(0), "100%"),
+        (State.RESOLVED, last_held_back + timedelta(minutes=5), "100%"),
+    ]
 
 
 def test_a_budget_rule_can_be_about_some_budgets_only() -> None:

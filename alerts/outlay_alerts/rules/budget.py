@@ -1,17 +1,19 @@
 """`budget`: how much of each budget is spent. Soft thresholds warn, the hard one says that it is gone.
 
 Each threshold of each budget scope is a group of its own, so 80% and 100% fire one after the other, each once a period,
-and both are resolved when the period starts anew.
+and both are resolved shortly after the period starts anew. What holds calls back comes and goes with the amounts that
+calls under way have reserved, so a few minutes of quiet are asked for before anything is called resolved.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 from pydantic import Field
 
+from outlay_alerts.duration import Duration
 from outlay_alerts.measurements import BudgetState, Group, Readers
 from outlay_alerts.rules.base import Rule, suffix
 from outlay_alerts.rules.keys import Number
@@ -35,6 +37,7 @@ class BudgetRule(Rule):
         default=Decimal(1), description="The share of the limit that fires with the rule's `severity`."
     )
     severity: Severity = Severity.CRITICAL
+    keep_firing_for: Duration = timedelta(minutes=5)
 
     def judge(self, readers: Readers, now: datetime) -> Sequence[Verdict]:
         states = readers.budgets(now)
