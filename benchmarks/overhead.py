@@ -3,11 +3,11 @@
 Bare, hand-written and Outlay take turns in short blocks within one process; compared are the lower quartiles of the CPU
 time of all threads, for what else the machine does only adds to it. `by hand` sets attributes that are known before the
 call is made, the least a span costs; `by hand, read` is what has to be written to know them (`by_hand.py`). The
-provider is the HTTP client's in-memory transport, so that nothing but Python is measured; finished spans go to an
-exporter that throws them away, for all, at the end of each block. With `--encoded` it first encodes them, as
-OpenTelemetry's exporter and Outlay's delivery do: all that a span costs before it is written and sent.
+provider is the HTTP client's in-memory transport, so that nothing but Python is measured. At the end of each block
+finished spans are encoded, as OpenTelemetry's exporter and Outlay's delivery do, and the bytes thrown away: all that a
+span costs before it is written and sent. With `--unencoded` they are thrown away as they are, for all.
 
-    python benchmarks/overhead.py [--rounds 120] [--calls 20] [--traced] [--encoded]
+    python benchmarks/overhead.py [--rounds 120] [--calls 20] [--traced] [--unencoded]
     python benchmarks/overhead.py --peers [--only logfire]
 
 With `--peers` each of them is installed into an environment of its own, takes its turns there, and is told with its
@@ -220,7 +220,7 @@ def _interval(values: list[float], digits: int) -> str:
 def measure(peer: str | None, arguments: argparse.Namespace) -> None:
     """All ways of making a call, in turns, in this process. What the peer makes no span of is not measured for it."""
     os.environ["OTEL_BSP_SCHEDULE_DELAY"] = str(int(HANDED_ON_S * 1000))
-    exporter = Nowhere(arguments.encoded)
+    exporter = Nowhere(not arguments.unencoded)
     tracers = TracerProvider()
     tracers.add_span_processor(BatchSpanProcessor(exporter))
     if arguments.traced:
@@ -231,7 +231,7 @@ def measure(peer: str | None, arguments: argparse.Namespace) -> None:
     patched = None if peer is None else Patched(partial(PEERS[peer].switch_on, tracers, exporter))
     if patched is not None:
         patched.take_away()
-    contenders = Contenders(tracers, arguments.encoded)
+    contenders = Contenders(tracers, not arguments.unencoded)
     print(f"{'':24}{'bare us':>10}  {'':16}{'adds us':>26}{'times by hand':>24}{'times by hand, read':>24}")
     for kind, call in calls.items():
         ways: dict[str, Way] = {
@@ -263,8 +263,8 @@ def measure_peers(arguments: argparse.Namespace) -> None:
             try:
                 with environment(peer) as python:
                     beside = ("--rounds", str(arguments.rounds), "--calls", str(arguments.calls), "--beside", name)
-                    encoded = ["--encoded"] if arguments.encoded else []
-                    subprocess.run([python, __file__, *beside, *encoded], check=True)
+                    unencoded = ["--unencoded"] if arguments.unencoded else []
+                    subprocess.run([python, __file__, *beside, *unencoded], check=True)
             except subprocess.CalledProcessError as error:
                 print(f"{name}: not measured: {(error.stderr or str(error)).strip().splitlines()[-1]}", flush=True)
 
@@ -274,7 +274,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=120)
     parser.add_argument("--calls", type=int, default=20, help="in a block")
     parser.add_argument("--traced", action="store_true", help="in an application that has a tracer provider")
-    parser.add_argument("--encoded", action="store_true", help="encode finished spans before they are thrown away")
+    parser.add_argument("--unencoded", action="store_true", help="throw finished spans away as they are")
     parser.add_argument("--peers", action="store_true", help="beside other instrumentations, each in its environment")
     parser.add_argument("--only", choices=PEERS, help="with --peers: beside this one")
     parser.add_argument("--beside", choices=PEERS, help="beside this one, which is installed here")
