@@ -134,7 +134,7 @@ def _add_cost(found: dict[str, AttributeValue | None], cost: Cost) -> None:
     found[at.COST_PRICE_SOURCE] = cost.source
     found[at.COST_COMPUTED_NANO_USD] = cost.computed_nano_usd
     if cost.lines:
-        found[at.COST_LINES] = f"[{','.join(map(_line_json, cost.lines))}]"
+        found[at.COST_LINES] = f"[{','.join(map(line_json, cost.lines))}]"
     if cost.nano_usd is not None:
         found[at.COST_NANO_USD] = cost.nano_usd
         found[at.COST_AMOUNT] = cost.nano_usd / NANO_USD_PER_USD
@@ -174,7 +174,8 @@ def _rate_limit_keys(name: str) -> tuple[str, str, str]:
 # Written out by hand in a third of the time an encoder takes; names of units need no escaping.
 
 
-def _line_json(line: CostLine) -> str:
+def line_json(line: CostLine) -> str:
+    """One of the objects in `outlay.cost.lines`."""
     quantity = line.quantity if isinstance(line.quantity, int) else f'"{decimal_text(line.quantity)}"'
     return (
         f'{{"unit":"{line.unit}","quantity":{quantity},"rate":"{decimal_text(line.rate_usd)}",'

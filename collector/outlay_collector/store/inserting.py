@@ -13,13 +13,24 @@ from sqlalchemy.exc import DBAPIError
 
 
 def insert_rows(connection: Connection, table: str, columns: Sequence[str], rows: Iterable[tuple[Any, ...]]) -> None:
-    """Straight to the driver: the rows are in its own types already. Raises as SQLAlchemy does."""
-    names = ", ".join(f'"{name}"' for name in columns)
+    """Straight to the driver: the rows are in its own types already. Raises as SQLAlchemy does.
+
+    SQLite is not told of columns that no row says, which must have no default: its driver takes 0.25 us to find out
+    that None is NULL, and a call leaves a dozen unsaid.
+    """
     if connection.dialect.name == "postgresql":
-        _copy(connection, f"COPY {table} ({names}) FROM STDIN", rows)
-    elif values := list(rows):
-        marks = ", ".join("?" * len(columns))
-        connection.exec_driver_sql(f"INSERT INTO {table} ({names}) VALUES ({marks})", values)
+        _copy(connection, f"COPY {table} ({_listed(columns)}) FROM STDIN", rows)
+        return
+    by_column = zip(columns, zip(*rows, strict=True), strict=False)  # none at all where there are no rows
+    said = {name: column for name, column in by_column if column.count(None) < len(column)}
+    if said:
+        marks = ", ".join("?" * len(said))
+        statement = f"INSERT INTO {table} ({_listed(said)}) VALUES ({marks})"
+        connection.exec_driver_sql(statement, list(zip(*said.values(), strict=True)))
+
+
+def _listed(columns: Iterable[str]) -> str:
+    return ", ".join(f'"{name}"' for name in columns)
 
 
 def _copy(connection: Connection, statement: str, rows: Iterable[tuple[Any, ...]]) -> None:

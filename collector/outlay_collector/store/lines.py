@@ -11,9 +11,10 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Final, Self, overload
 
 import orjson
+from outlay.emit import line_json
 from outlay.model import CostLine
 
-from outlay_collector.store.parts import MOST_ITEMS, lines_json, read_lines
+from outlay_collector.store.parts import MOST_ITEMS, read_lines
 
 _WHOLE: Final = "(?:0|[1-9][0-9]{0,14})"
 _DECIMAL: Final = rf'"-?{_WHOLE}(?:\.[0-9]{{1,40}})?"'
@@ -65,4 +66,6 @@ class WrittenLines(Sequence[CostLine]):
 
 def lines_column(lines: Sequence[CostLine]) -> Any:
     """What the column of lines is given; None for no lines."""
-    return orjson.Fragment(lines.text) if isinstance(lines, WrittenLines) else lines_json(lines) or None
+    if isinstance(lines, WrittenLines):
+        return orjson.Fragment(lines.text)
+    return orjson.Fragment(f"[{','.join(map(line_json, lines))}]") if lines else None

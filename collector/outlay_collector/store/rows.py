@@ -7,7 +7,7 @@ from the call, for questions to be asked of, and is not read back.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from operator import attrgetter
 from typing import Any, Final
 
@@ -17,6 +17,7 @@ from sqlalchemy import Row
 
 from outlay_collector.billing import Report, Source
 from outlay_collector.store.bins import bin_of
+from outlay_collector.store.engine import json_text
 from outlay_collector.store.lines import lines_column
 from outlay_collector.store.parts import (
     attempts_json,
@@ -29,6 +30,7 @@ from outlay_collector.store.parts import (
 
 TOO_MANY_REQUESTS: Final = 429
 _NO_TOTALS: Final = Totals(None, None, None, None, None)
+_STATUSES: Final = {status: status.value for status in CostStatus}  # to ask a member takes 0.2 us
 
 _OF_REPORT: Final = ("trace_id", "span_id", "parent_span_id", "clock_ahead_ms")
 _OF_CALL: Final = (
@@ -56,11 +58,19 @@ _attribution_fields, _total_fields = attrgetter(*_OF_ATTRIBUTION), attrgetter(*T
 
 def columns_of(report: Report, received_at_ns: int) -> dict[str, Any]:
     """Every column of the call's row but its id. Documents are what `engine.json_text` takes."""
-    return dict(zip(COLUMNS, values_of(report, received_at_ns), strict=True))
+    return dict(zip(COLUMNS, _values(report, received_at_ns, _as_it_is), strict=True))
 
 
 def values_of(report: Report, received_at_ns: int) -> tuple[Any, ...]:
-    """The same without their names, in the order of `COLUMNS`: by name they take 2 us longer."""
+    """The same without their names, in the order of `COLUMNS`, and as drivers take them: documents are text."""
+    return _values(report, received_at_ns, json_text)
+
+
+def _as_it_is(document: Any) -> Any:
+    return document
+
+
+def _values(report: Report, received_at_ns: int, written: Callable[[Any], Any]) -> tuple[Any, ...]:
     call = report.call
     totals = _NO_TOTALS if call.usage is None else call.usage.totals()
     return (
@@ -68,29 +78,29 @@ def values_of(report: Report, received_at_ns: int) -> tuple[Any, ...]:
         *_call_fields(call),
         *_attribution_fields(call.attribution),
         *totals,
-        *_in_another_form(call),
+        *_in_another_form(call, written),
         *_worked_out(report, totals),
         received_at_ns,
     )
 
 
-def _in_another_form(call: Call) -> tuple[Any, ...]:
-    cost = call.cost
+def _in_another_form(call: Call, written: Callable[[Any], Any]) -> tuple[Any, ...]:
+    cost, tags, end, cache = call.cost, call.attribution.tags, call.stream_end, call.response_cache
     return (
         call.time_to_first_chunk_ms,
-        call.stream_end and call.stream_end.value,
-        list(call.finish_reasons) or None,
-        attempts_json(call.attempts) or None,
-        call.usage and usage_json(call.usage),
-        call.usage_raw and dict(call.usage_raw),
-        terms_json(call.terms) or None,
-        dict(call.attribution.tags) or None,
+        None if end is None else end.value,
+        written(list(call.finish_reasons)) if call.finish_reasons else None,
+        written(attempts_json(call.attempts)) if call.attempts else None,
+        None if call.usage is None else written(usage_json(call.usage)),
+        None if call.usage_raw is None else written(dict(call.usage_raw)),
+        written(terms) if (terms := terms_json(call.terms)) else None,
+        written(dict(tags)) if tags else None,
         cost.nano_usd,
-        cost.status.value,
+        _STATUSES[cost.status],
         cost.reason,
-        lines_column(cost.lines),
+        None if (lines := lines_column(cost.lines)) is None else written(lines),
         cost.price_id,
-        call.response_cache and call.response_cache.value,
+        None if cache is None else cache.value,
     )
 
 

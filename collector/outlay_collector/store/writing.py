@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from sqlalchemy import JSON, Connection, bindparam, delete, update
+from sqlalchemy import Connection, bindparam, delete, update
 
 from outlay_collector.billing import TO_BE_PRICED, Report, bill_key_of, merge
 from outlay_collector.paths import SpanKey
@@ -27,7 +27,6 @@ Price = Callable[[Report], Report]
 """Gives a report without a cost the cost the price book says."""
 
 _ROW: Final = ("id", *COLUMNS)
-_DOCUMENTS: Final = tuple(place for place, name in enumerate(_ROW) if isinstance(CALLS.c[name].type, JSON))
 _BILL_KEY: Final = _ROW.index("bill_key")
 _REPORT_COLUMNS: Final = tuple(column.name for column in REPORTS.columns)
 
@@ -101,13 +100,10 @@ def _merged(group: Group, price: Price | None) -> Report:
 
 def _call_row(group: Group, received_at_ns: int, price: Price | None) -> tuple[Any, ...]:
     (call_id,) = group.call_ids
-    row = [call_id, *values_of(_merged(group, price), received_at_ns)]
-    if len(group.members) > 1:
-        row[_BILL_KEY] = bill_key_of(group.members)
-    for place in _DOCUMENTS:
-        if (document := row[place]) is not None:
-            row[place] = json_text(document)
-    return tuple(row)
+    row = (call_id, *values_of(_merged(group, price), received_at_ns))
+    if len(group.members) == 1:
+        return row
+    return (*row[:_BILL_KEY], bill_key_of(group.members), *row[_BILL_KEY + 1 :])
 
 
 def _rows(group: Group, received_at_ns: int) -> Iterator[tuple[Any, ...]]:
