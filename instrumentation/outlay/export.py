@@ -15,7 +15,7 @@ import threading
 import time
 import weakref
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextvars import Token
 from functools import partial
 from typing import Final
@@ -23,6 +23,7 @@ from typing import Final
 from opentelemetry import context as otel_context
 from opentelemetry.context import _SUPPRESS_INSTRUMENTATION_KEY, Context
 
+from outlay.emit import AttributeValue
 from outlay.ending import Ending
 from outlay.estate import has_estates
 from outlay.guard import shielded
@@ -45,11 +46,13 @@ _LAST_WORDS_S: Final = 0.5
 
 @record(frozen=True, slots=True)
 class Finished:
-    """A call that has ended, the identity of its span, and its ticket at the tally."""
+    """A call that has ended, the identity of its span, its ticket at the tally, and its attributes where a tracer was
+    told of them already."""
 
     call: Call
     ids: SpanIds
     ticket: int = NO_TICKET
+    told: Mapping[str, AttributeValue] | None = None
 
 
 class Delivery:

@@ -79,7 +79,7 @@ def _span(finished: Finished) -> bytes:
         whole(6, _CLIENT),
         fixed64(7, call.started_at_ns),
         fixed64(8, call.ended_at_ns),
-        attributes(9, span_attributes(call)),
+        attributes(9, finished.told or span_attributes(call)),
         b"" if call.error_type is None else nested(15, whole(3, _ERROR)),
         fixed32(16, ids.flags),
     )

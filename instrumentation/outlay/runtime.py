@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Final
 
@@ -11,6 +12,7 @@ from outlay import attributes as at
 from outlay import baggage
 from outlay.budgets.gate import FREE, Gate
 from outlay.context import current
+from outlay.emit import AttributeValue
 from outlay.export import Delivery, Finished
 from outlay.fetched import Told
 from outlay.guard import shielded
@@ -19,7 +21,6 @@ from outlay.model import Attribution, Call
 from outlay.prices import PriceBook
 from outlay.settings import Settings
 from outlay.spans import SpanIds
-from outlay.tally import NO_TICKET
 from outlay.unbilled import is_free
 
 _MOST_UNREAD: Final = 64
@@ -72,13 +73,12 @@ class Runtime:
         """Settle and report a call. One part's failure does not keep the others from being done."""
         if live.reservation is not FREE:
             _settle(live, call)
-        if live.span.is_recorded:
-            _tell_tracer(live, call)
-        self.report(call, live.span.ids, live.ticket)
+        told = _tell_tracer(live, call) if live.span.is_recorded else None
+        self.delivery.put(Finished(call, live.span.ids, live.ticket, told))
 
-    def report(self, call: Call, ids: SpanIds, ticket: int = NO_TICKET) -> None:
-        """Leave a call for delivery; its `ticket`, where it was begun with one."""
-        self.delivery.put(Finished(call, ids, ticket))
+    def report(self, call: Call, ids: SpanIds) -> None:
+        """Leave a call that was made elsewhere for delivery."""
+        self.delivery.put(Finished(call, ids))
 
     def close(self) -> None:
         self.is_active = False
@@ -95,8 +95,8 @@ def _settle(live: LiveCall, call: Call) -> None:
 
 
 @shielded
-def _tell_tracer(live: LiveCall, call: Call) -> None:
-    live.span.tell(call)
+def _tell_tracer(live: LiveCall, call: Call) -> Mapping[str, AttributeValue] | None:
+    return live.span.tell(call)
 
 
 def _known(service: Any) -> str | None:

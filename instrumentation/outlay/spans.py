@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import os
 import random
+from collections.abc import Mapping
+from functools import lru_cache
 from typing import Final
 
 from opentelemetry import trace
@@ -27,7 +29,7 @@ from opentelemetry.trace import (
 )
 
 from outlay import attributes as at
-from outlay.emit import span_attributes
+from outlay.emit import AttributeValue, span_attributes
 from outlay.model import Call
 from outlay.providers.base import Request
 from outlay.providers.names import conventional_provider
@@ -68,15 +70,17 @@ class TracedSpan:
         self.is_recorded = span.is_recording()
         """Whether the provider wants to know what the call was."""
 
-    def tell(self, call: Call) -> None:
-        """Tell it."""
+    def tell(self, call: Call) -> Mapping[str, AttributeValue] | None:
+        """Tell it. With what it was told, None where it does not want to know any more."""
         span = self.span
         if not span.is_recording():
-            return
-        span.set_attributes(span_attributes(call))
+            return None
+        told = span_attributes(call)
+        span.set_attributes(told)
         if call.error_type is not None:
             span.set_status(Status(StatusCode.ERROR))
         span.end(call.ended_at_ns)
+        return told
 
 
 class UnseenSpan(NonRecordingSpan):
@@ -118,7 +122,7 @@ def open_span(provider: str, request: Request, started_at_ns: int) -> OpenSpan:
     if tracers is not None:
         began_in = get_current()
         parent = trace.get_current_span(began_in).get_span_context()
-        span = tracers.get_tracer(at.SCOPE).start_span(
+        span = _tracer(tracers).start_span(
             f"{request.operation} {request.model}" if request.model else request.operation,
             kind=SpanKind.CLIENT,
             attributes={
@@ -133,6 +137,12 @@ def open_span(provider: str, request: Request, started_at_ns: int) -> OpenSpan:
             above = parent.span_id if parent.is_valid else None
             return TracedSpan(span, SpanIds(own.trace_id, own.span_id, above, own.trace_flags), began_in)
     return UnseenSpan()
+
+
+@lru_cache(maxsize=1)
+def _tracer(tracers: trace.TracerProvider) -> trace.Tracer:
+    """Outlay's own. Made once: a provider makes a new one whenever it is asked, which takes as long as half a span."""
+    return tracers.get_tracer(at.SCOPE)
 
 
 def _tracers() -> trace.TracerProvider | None:
