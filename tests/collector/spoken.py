@@ -315,6 +315,18 @@ SPOKEN: Final = {
         "openai",
         OPENAI,
     ),
+    "mlflow in the conventions, its stream's chunks not kept": Spoken(
+        "mlflow-genai",
+        "mlflow.tracing.provider",
+        {
+            **CHAT,
+            "gen_ai.request.model": "gpt-4o-2024-08-06",
+            "gen_ai.response.model": "gpt-4o-2024-08-06",
+            **_usage(input_tokens=1000, output_tokens=100),
+        },
+        "openai",
+        {"input_tokens": 1000, "output_tokens": 100, "cache_read_tokens": None, "cache_write_tokens": None},
+    ),
     "langsmith": Spoken(
         "langsmith",
         "langsmith",

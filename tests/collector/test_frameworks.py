@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Any
 
@@ -12,7 +12,7 @@ import pytest
 from outlay.prices import PriceBook
 from outlay_collector.ingest import Batch, read_batch
 
-from tests.collector.sending import Sent, body_of, send, stored
+from tests.collector.sending import Sent, body_of, json_of, send, stored
 
 BOOK = PriceBook.bundled()
 ADK = "gcp.vertex.agent"
@@ -119,6 +119,87 @@ def test_pydantic_ai_counts_googles_thoughts_by_googles_name() -> None:
 def test_of_pydantic_ais_errors_those_that_were_answered_cost_nothing(kind: str, nano_usd: int | None) -> None:
     (report,) = read("pydantic-ai", {**PYDANTIC, "error.type": kind}, failed=True).reports
     assert report.call.cost.nano_usd == nano_usd
+
+
+MLFLOW = "mlflow.tracing.provider"
+IN_CONVENTIONS = {
+    "gen_ai.operation.name": "chat",
+    "gen_ai.request.model": "gpt-4o-2024-08-06",
+    "gen_ai.response.model": "gpt-4o-2024-08-06",
+    "gen_ai.response.id": "chatcmpl-HQ9sEU5MpjHO8bx9ebRXuy2o63nYR",
+}
+CHUNK = {
+    "id": "chatcmpl-HQ9sEU5MpjHO8bx9ebRXuy2o63nYR",
+    "object": "chat.completion.chunk",
+    "model": "gpt-4o-2024-08-06",
+}
+WORD = {**CHUNK, "choices": [{"index": 0, "delta": {"content": "Rhine"}, "finish_reason": None}], "usage": None}
+LAST_CHUNK = {
+    **CHUNK,
+    "choices": [],
+    "service_tier": "priority",
+    "usage": {
+        "prompt_tokens": 1000,
+        "completion_tokens": 100,
+        "total_tokens": 1100,
+        "prompt_tokens_details": {"cached_tokens": 200},
+        "completion_tokens_details": {"reasoning_tokens": 40},
+    },
+}
+LAST_EVENT = {
+    "type": "response.completed",
+    "response": {
+        "id": "resp_1",
+        "object": "response",
+        "status": "completed",
+        "model": "gpt-4o-2024-08-06",
+        "usage": {
+            "input_tokens": 1000,
+            "output_tokens": 100,
+            "total_tokens": 1100,
+            "input_tokens_details": {"cached_tokens": 200},
+            "output_tokens_details": {"reasoning_tokens": 40},
+        },
+    },
+}
+
+
+def chunks(*said: Mapping[str, Any]) -> list[tuple[str, int, dict[str, Any]]]:
+    """The events of a stream, as MLflow makes them; of a long one OpenTelemetry's SDK keeps the last 128."""
+    return [(f"mlflow.chunk.item.{n}", n, {"mlflow.chunk.value": json.dumps(each)}) for n, each in enumerate(said, 500)]
+
+
+@pytest.mark.parametrize("last", [LAST_CHUNK, LAST_EVENT], ids=["chat", "responses"])
+@pytest.mark.parametrize("counts", [{}, _counts(input_tokens=1000, output_tokens=100)], ids=["uncounted", "counted"])
+@pytest.mark.parametrize("write", [body_of, json_of])
+def test_the_last_chunk_of_a_stream_that_mlflow_tells_in_the_conventions_has_all_counts(
+    last: dict[str, Any], counts: dict[str, int], write: Callable[..., bytes]
+) -> None:
+    span = Sent(scope=MLFLOW, attributes={**IN_CONVENTIONS, **counts}, events=chunks(WORD, WORD, last))
+    (report,) = read_batch(write(span), is_json=write is json_of, book=BOOK).reports
+    call = report.call
+    assert (call.provider, call.streamed, call.model_served) == ("openai", True, "gpt-4o-2024-08-06")
+    assert call.usage is not None
+    assert call.usage.quantities == {"input": 800, "cache_read": 200, "output": 100, "reasoning": 40}
+    assert call.cost.status.value == "exact"
+    assert call.terms.service_tier == ("priority" if last is LAST_CHUNK else None)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        chunks(WORD, WORD),
+        chunks(WORD, {**LAST_CHUNK, "usage": {**LAST_CHUNK["usage"], "prompt_tokens": 7}}),  # another call's, or cut
+        [("mlflow.chunk.item.0", 1, {"mlflow.chunk.value": "[1, 2"})],
+        [("mlflow.chunk.item.0", 1, {})],
+        [],
+    ],
+    ids=["not asked for", "contradicting", "no JSON", "no value", "no chunk"],
+)
+def test_without_it_what_mlflow_counts_is_a_guess(said: list[Any]) -> None:
+    counts = _counts(input_tokens=1000, output_tokens=100)
+    found = told(MLFLOW, {**IN_CONVENTIONS, **counts}, events=said)
+    assert found == {"provider": "openai", "guessed": True, "input": 1000, "output": 100}
 
 
 def test_the_thoughts_are_in_googles_response_that_mlflow_carries() -> None:

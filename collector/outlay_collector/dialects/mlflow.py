@@ -2,6 +2,10 @@
 
 `mlflow.spanOutputs` is the provider's whole response where the SDK was traced, `mlflow.chat.tokenUsage` the counts in
 MLflow's own words: input with the cache in it. Source: mlflow 3.17.2 `tracing/constant.py`, `openai`, `anthropic`.
+
+Asked to (`MLFLOW_ENABLE_OTEL_GENAI_SEMCONV`), it tells the call in the names of the conventions instead, and of its
+usage no more than input and output. Every chunk of an OpenAI stream is an event then too: the last has the usage.
+Source: `tracing/export/genai_semconv`, `openai/autolog.py`.
 """
 
 from __future__ import annotations
@@ -16,9 +20,10 @@ from outlay_collector.billing import Report
 from outlay_collector.dialects.base import SHARED_KEYS, count, first, text
 from outlay_collector.dialects.carried import agreeing, json_object, json_value
 from outlay_collector.dialects.counts import Counts, read_counts
+from outlay_collector.dialects.genai import Customs, GenAI, counted, operation_of, provider_of, read_call
 from outlay_collector.dialects.makers import provider_of_model
 from outlay_collector.dialects.report import report_of
-from outlay_collector.otlp.span import Span
+from outlay_collector.otlp.span import Span, Wanted
 
 _TYPE: Final = "mlflow.spanType"
 _INPUTS: Final = "mlflow.spanInputs"
@@ -34,6 +39,10 @@ _STEPS: Final = {
     **dict.fromkeys(("TOOL", "GUARDRAIL"), "tool"),
     **dict.fromkeys(("RETRIEVER", "MEMORY"), "retrieval"),
 }
+_CHUNK: Final = "mlflow.chunk.item."
+"""And its number."""
+_CHUNK_VALUE: Final = "mlflow.chunk.value"
+EVENTS: Final = {_CHUNK: Wanted(frozenset({_CHUNK_VALUE}), ())}
 _COUNTED: Final = ("usage", "usageMetadata", "usage_metadata")
 """Under which of these a provider's response counts: Google's is printed in the SDK's names."""
 _NAMES: Final = {
@@ -86,6 +95,30 @@ class MLflow:
     def step(self, span: Span) -> str | None:
         kind = _plain(span.attributes.named.get(_TYPE)) or ""
         return _STEPS.get(kind, "chain")
+
+
+class MLflowInConventions(GenAI):
+    """`gen_ai.*` in a scope `mlflow.*`."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            Customs(
+                name="mlflow-genai",
+                scopes=("mlflow.",),
+                note="MLflow 3.17.2 in the conventions' names; without the cache but in streams of OpenAI's SDK",
+            )
+        )
+
+    def read(self, span: Span) -> Report | None:
+        operation = operation_of(span)
+        chunks = [event for event in span.events if event.name.startswith(_CHUNK)]
+        if operation is None or not chunks:
+            return super().read(span)
+        provider = provider_of(span)
+        last = json_object(chunks[-1].attributes.named.get(_CHUNK_VALUE))
+        told = reader_for(provider).read_response(None, [last])
+        reading = agreeing(told, counted(span, provider, operation))
+        return read_call(span, self.customs, operation, provider=provider, reading=reading, streamed=True)
 
 
 def _plain(value: object) -> str | None:

@@ -16,7 +16,7 @@ from outlay.model import Usage
 from outlay_collector.billing import CHATS, Report
 
 _OMIT_THE_CACHE: Final = (
-    ("mlflow.", "genai", "MLflow's spans in the conventions' names"),  # 3.17.2, `genai_semconv/translator.py`
+    ("mlflow.", "mlflow-genai", "MLflow's spans in the conventions' names"),  # 3.17.2, `genai_semconv/translator.py`
     ("openinference.instrumentation.smolagents", "openinference", "OpenInference's spans of smolagents"),  # 0.1.43
     ("openinference.instrumentation.llama_index", "openinference", "OpenInference's spans of LlamaIndex"),  # 4.6.1
     ("semantic_kernel", "semantic-kernel", "Semantic Kernel's spans"),  # 1.45.0

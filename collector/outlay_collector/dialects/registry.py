@@ -20,7 +20,8 @@ from outlay_collector.dialects.litellm import LiteLLM
 from outlay_collector.dialects.llama_index import EVENTS as LLAMA_INDEX_EVENTS
 from outlay_collector.dialects.llama_index import LlamaIndex
 from outlay_collector.dialects.logfire import Logfire
-from outlay_collector.dialects.mlflow import MLflow
+from outlay_collector.dialects.mlflow import EVENTS as MLFLOW_EVENTS
+from outlay_collector.dialects.mlflow import MLflow, MLflowInConventions
 from outlay_collector.dialects.omissions import marked_as_guessed
 from outlay_collector.dialects.openinference import EVENTS as OPENINFERENCE_EVENTS
 from outlay_collector.dialects.openinference import OpenInference
@@ -38,6 +39,7 @@ DIALECTS: Final[tuple[Dialect, ...]] = (
     Langfuse(),
     Vercel(),
     MLflow(),
+    MLflowInConventions(),
     LangSmith(),
     Logfire(),
     OpenLit(),
@@ -51,7 +53,7 @@ WANTED: Final = Wanted(
     names=frozenset(key for dialect in DIALECTS for key in dialect.keys),
     prefixes=SHARED_PREFIXES + tuple(dict.fromkeys(prefix for dialect in DIALECTS for prefix in dialect.prefixes)),
     of_scope={SCOPE: Wanted(_OUTLAY.keys, _OUTLAY.prefixes)},
-    events=OPENINFERENCE_EVENTS | LLAMA_INDEX_EVENTS,
+    events=OPENINFERENCE_EVENTS | LLAMA_INDEX_EVENTS | MLFLOW_EVENTS,
 )
 """Every attribute any of them reads."""
 

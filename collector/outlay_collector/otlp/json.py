@@ -151,7 +151,7 @@ def _float(value: object) -> float | None:
 def _events(span: Mapping[str, Any], wanted: Wanted) -> Iterator[Event]:
     for event in objects(span, "events"):
         name = event.get("name")
-        if isinstance(name, str) and (of_event := wanted.events.get(name)) is not None:
+        if isinstance(name, str) and (of_event := wanted.of_event(name)) is not None:
             yield Event(name, int_of(event.get("timeUnixNano")) or 0, read_attributes(event, of_event))
 
 

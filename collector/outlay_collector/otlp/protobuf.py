@@ -8,6 +8,7 @@ instead of 26.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from struct import Struct
 from typing import Any, Final
 
 from google.protobuf.descriptor_pb2 import FieldDescriptorProto, FileDescriptorProto
@@ -42,7 +43,9 @@ _KEY: Final = 0x0A
 _VALUE: Final = 0x12
 _TEXT: Final = 0x0A
 _WHOLE: Final = 0x18
-"""The byte that begins a KeyValue's key, its value, and a text or a whole number in that."""
+_DOUBLE: Final = 0x21
+"""The byte that begins a KeyValue's key, its value, and a text, a whole number or one with a fraction in that."""
+_unpack_double: Final = Struct("<d").unpack_from
 _SMALLEST: Final = 4
 _Kind = tuple[str, bool]
 """A key, empty where it is not wanted, and whether it is wanted by name or else as one of a family."""
@@ -136,7 +139,7 @@ class _Reader:
 
     def events(self, events: Iterable[Any]) -> Iterator[Event]:
         for event in events:
-            if (wanted := self._wanted.events.get(event.name)) is not None:
+            if (wanted := self._wanted.of_event(event.name)) is not None:
                 yield Event(event.name, event.time_unix_nano, read_attributes(event.attributes, wanted))
 
     def _read(self, written: bytes) -> tuple[_Kind, Any]:
@@ -160,9 +163,10 @@ class _Reader:
         return (key, False) if key.startswith(self._wanted.prefixes) else ("", False)
 
 
-def _plain(written: bytes, at: int) -> str | int | None:
-    """What a KeyValue says where it is a text, or a whole number that is no longer than counts are, from the bytes as
-    they stand; None for any other. Its value begins at `at`. To make it a message takes twice as long."""
+def _plain(written: bytes, at: int) -> str | float | None:
+    """What a KeyValue says where it is a text, a number with a fraction, or a whole one that is no longer than counts
+    are, from the bytes as they stand; None for any other. Its value begins at `at`. To make it a message takes twice as
+    long."""
     try:
         if written[at] != _VALUE:
             return None
@@ -172,6 +176,8 @@ def _plain(written: bytes, at: int) -> str | int | None:
         if at + size != len(written):
             return None
         kind, number, at = written[at], written[at + 1], at + 2
+        if kind == _DOUBLE:
+            return _unpack_double(written, at - 1)[0] if at + 7 == len(written) else None
         if number >= _SHORT:
             number, at = number & 0x7F | written[at] << 7, at + 1
         if kind == _TEXT:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
+from string import digits
 from typing import Any, Final, TypeVar
 
 ERROR: Final = 2
@@ -27,7 +28,7 @@ class Wanted:
 
     The others are never looked at: on a span that carries its prompt they are most of its bytes. `of_scope` has the
     scopes whose spans one dialect alone reads, and what that one reads. `events` has the span events that some dialect
-    reads, by their names, and what is read of each.
+    reads, by their names without the number some end in, and what is read of each.
     """
 
     names: frozenset[str]
@@ -38,6 +39,10 @@ class Wanted:
     def within(self, scope_name: str) -> Wanted:
         """What is wanted of the spans of a scope."""
         return self.of_scope.get(scope_name, self)
+
+    def of_event(self, name: str) -> Wanted | None:
+        """What is wanted of an event of that name, None where nothing is."""
+        return self.events.get(name.rstrip(digits))
 
 
 class Shape:
@@ -73,9 +78,10 @@ class Attributes:
     @property
     def shape(self) -> Shape:
         """Of `named`, which is not added to once this has been asked for."""
-        if self._shape is None:
-            self._shape = _shape_of(tuple(self.named))
-        return self._shape
+        shape = self._shape
+        if shape is None:
+            shape = self._shape = _shape_of(tuple(self.named))
+        return shape
 
 
 def exception_type(said: Mapping[str, Any]) -> str | None:
@@ -109,11 +115,12 @@ class Origin:
     resource: Attributes
     scope_name: str
     scope_version: str
+    scope: str = field(init=False)
+    """Both, as reports are marked with them."""
 
-    @property
-    def scope(self) -> str:
+    def __post_init__(self) -> None:
         scope = f"{self.scope_name}@{self.scope_version}" if self.scope_version else self.scope_name
-        return scope[:_LONGEST_SCOPE].replace("\0", "")
+        object.__setattr__(self, "scope", scope[:_LONGEST_SCOPE].replace("\0", ""))
 
 
 @dataclass(frozen=True, slots=True)
