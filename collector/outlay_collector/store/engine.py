@@ -21,6 +21,8 @@ from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
+from outlay_collector.store.remembered import Remembered
+
 BUSY_TIMEOUT_S: Final = 30
 _EXPECTED: Final = "a database URL such as sqlite:///outlay.db or postgresql://user:password@host/name"
 _CHECKPOINT_PAGES: Final = 4_000
@@ -28,6 +30,7 @@ _CHECKPOINT_PAGES: Final = 4_000
 written once for many. 4 us less a call than with SQLite's own 1,000."""
 _ESCAPED_NUL: Final = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")
 _READ_ONLY: Final = "outlay_read_only"
+_REMEMBERED: Final = "outlay_remembered"
 _POSTGRES_NAMES: Final = frozenset({"postgres", "postgresql", "postgresql+psycopg"})
 
 
@@ -85,6 +88,14 @@ def reading(engine: Engine) -> Iterator[Connection]:
         yield connection
 
 
+def remembered_by(connection: Connection) -> Remembered | None:
+    """The blocks that this database's questions read before. None where the connection may see several states of it:
+    what it reads of a period need not be of the edition it has seen."""
+    options = connection.get_execution_options()
+    remembered: Remembered | None = options.get(_REMEMBERED) if options.get(_READ_ONLY) else None
+    return remembered
+
+
 def _open_sqlite(url: URL, source: str) -> Engine:
     if not url.database or url.database == ":memory:":
         raise ConfigError(source, "url", str(url), "a path to a file: sqlite:///outlay.db")
@@ -99,6 +110,7 @@ def _open_sqlite(url: URL, source: str) -> Engine:
         json_serializer=json_text,
         json_deserializer=orjson.loads,
         hide_parameters=True,  # they are what people's calls say; errors are logged
+        execution_options={_REMEMBERED: Remembered()},
     )
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
@@ -115,6 +127,7 @@ def _open_postgres(url: URL, source: str) -> Engine:
             json_serializer=json_text,
             json_deserializer=orjson.loads,
             hide_parameters=True,
+            execution_options={_REMEMBERED: Remembered()},
         )
     except ModuleNotFoundError:
         raise ConfigError(

@@ -10,8 +10,8 @@ from collections import defaultdict
 from collections.abc import Iterator
 
 from outlay_collector.store.blocks import Block, cut, joined, regrouped
+from outlay_collector.store.fetching import Packed, unpacked
 from outlay_collector.store.packing import encode_durations, encode_figures
-from outlay_collector.store.rolled import Packed, unpacked
 from outlay_collector.store.rollups import PART_IDS, Kept, kind_of
 
 Row = tuple[int, int, int, int, int, bytes, bytes]

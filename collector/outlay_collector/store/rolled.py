@@ -7,30 +7,28 @@ figures, and the histograms of those few.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any, Final
 
 import numpy as np
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection
 
-from outlay_collector.store.blocks import Block, Durations, Figures, Mask, Numbers, joined
+from outlay_collector.store.blocks import Durations, Figures, Mask, Numbers
+from outlay_collector.store.fetching import by_start, fetch
 from outlay_collector.store.gathering import Gathered, Rows, gathered_durations
 from outlay_collector.store.packing import decode_durations, decode_figures
 from outlay_collector.store.rollups import (
     ALWAYS_KNOWN,
     GROUPINGS,
     MINUTE_NS,
-    QUARTER_NS,
-    ROLLUPS,
     Kept,
     kind_of,
     parts_with,
 )
 from outlay_collector.store.segments import Segment
 
-_PAGE: Final = 100
 _Key = tuple[int, int, int]
 """Length, start and part."""
 Wanted = Mapping[str, Sequence[int]]
@@ -69,8 +67,8 @@ class Rolled:
 def read_figures(connection: Connection, grouping: int, segments: Sequence[Segment], wanted: Wanted) -> Rolled | None:
     """All rows of those segments, which must be of rollups, that have the wanted ids. None where there are none."""
     filters = [_Filter(GROUPINGS[grouping].index(name), ids) for name, ids in wanted.items()]
-    places = {length: _Places(list(some)) for length, some in groupby(_sorted(segments), lambda s: s.length_ns)}
-    blocks = _blocks(connection, grouping, segments, parts_with(grouping, wanted), "figures")
+    places = {length: _Places(list(some)) for length, some in groupby(by_start(segments), lambda s: s.length_ns)}
+    blocks = fetch(connection, grouping, segments, parts_with(grouping, wanted), "figures")
     at_once = _read_at_once(grouping, wanted, blocks)
     rows, parts, buckets = _gathered(grouping, wanted, places, at_once)
     for length_ns, start_ns, part, groups, said in [block for block in blocks if block[0] == MINUTE_NS or not at_once]:
@@ -148,7 +146,7 @@ def read_durations(connection: Connection, rolled: Rolled, groups: Numbers) -> t
         if len(shown := np.flatnonzero(mine >= 0)):
             only = shown if chosen is None else chosen[shown]
             wanted[key] = mine[shown], rows, only if len(only) < rows else None
-    blocks = _blocks(connection, rolled.grouping, rolled.segments, _parts(rolled, wanted), "durations")
+    blocks = fetch(connection, rolled.grouping, rolled.segments, _parts(rolled, wanted), "durations")
     shown_blocks = [(block[4], *wanted[key]) for block in blocks if (key := (*block[:3],)) in wanted]
     if len(shown_blocks) >= _SEVERAL and sum(block[2] for block in shown_blocks) <= _NOT_LARGE * len(shown_blocks):
         return _durations_at_once(shown_blocks)
@@ -212,81 +210,3 @@ def _each(bucket: int | Numbers, rows: int) -> Numbers:
 
 def _and(one: Mask | None, other: Mask) -> Mask:
     return other if one is None else one & other
-
-
-def _sorted(segments: Sequence[Segment]) -> list[Segment]:
-    return sorted(segments, key=lambda segment: (segment.length_ns or 0, segment.start_ns))
-
-
-def _ranges(segments: Sequence[Segment]) -> Iterator[tuple[int, int, int]]:
-    """Length, start and end of what is to be read, each block once: minutes stand in the block of their quarter."""
-    last = (0, 0, 0)
-    for segment in _sorted(segments):
-        length, start, end = segment.length_ns or 0, segment.start_ns, segment.end_ns
-        if length == MINUTE_NS:
-            start -= start % QUARTER_NS
-        if length == last[0] and start <= last[2]:
-            last = (length, last[1], max(end, last[2]))
-            continue
-        if last[0]:
-            yield last
-        last = (length, start, end)
-    if last[0]:
-        yield last
-
-
-def _blocks(
-    connection: Connection, grouping: int, segments: Sequence[Segment], parts: Collection[int] | None, column: str
-) -> Sequence[Any]:
-    """Length, start, part, number of groups and that column of the blocks; of those parts, where some are named."""
-    ranges = ", ".join(f"({length}, {start}, {end})" for length, start, end in _ranges(segments))
-    if not ranges or (parts is not None and not parts):
-        return ()
-    some = "" if parts is None else f" AND part IN ({', '.join(map(str, parts))})"
-    within = f"grouping = {grouping} AND length_ns = column1 AND start_ns >= column2 AND start_ns < column3{some}"
-    blocks = f"length_ns, start_ns, part, groups, {column} FROM"
-    if connection.dialect.name != "postgresql":
-        statement = f"SELECT {blocks} (VALUES {ranges}) AS ranges CROSS JOIN rollups WHERE {within}"
-        return connection.exec_driver_sql(statement).all()
-    # Range by range: it would rather read all blocks of the grouping and have each range look for its own among them
-    found = f"(SELECT {blocks} rollups WHERE {within} OFFSET 0) AS found"
-    return _all(connection, f"SELECT {blocks} (VALUES {ranges}) AS ranges CROSS JOIN LATERAL {found}")
-
-
-def _all(connection: Connection, statement: str) -> Sequence[Any]:
-    """Straight to the driver, for Postgres to answer in its own form: as text bytes are twice as long."""
-    driver: Any = connection.connection.driver_connection
-    with driver.cursor(binary=True) as cursor:
-        rows: Sequence[Any] = cursor.execute(statement).fetchall()
-        return rows
-
-
-Packed = tuple[int, bytes, bytes]
-"""How many groups, their figures and their histograms."""
-
-
-def read_packed(
-    connection: Connection, grouping: int, length_ns: int, from_ns: int, to_ns: int
-) -> Iterator[tuple[int, int, Packed]]:
-    """The blocks of one length that begin then, each with its start and part, in the order of these."""
-    columns = ROLLUPS.c.start_ns, ROLLUPS.c.part, ROLLUPS.c.groups, ROLLUPS.c.figures, ROLLUPS.c.durations
-    begin = ROLLUPS.c.start_ns >= from_ns, ROLLUPS.c.start_ns < to_ns
-    here = select(*columns).where(ROLLUPS.c.grouping == grouping, ROLLUPS.c.length_ns == length_ns, *begin)
-    ordered = here.order_by(ROLLUPS.c.start_ns, ROLLUPS.c.part)
-    for start_ns, part, *packed in connection.execute(ordered, execution_options={"yield_per": _PAGE}):
-        yield start_ns, part, (packed[0], packed[1], packed[2])
-
-
-def read_blocks(
-    connection: Connection, grouping: int, length_ns: int, from_ns: int, to_ns: int
-) -> Iterator[tuple[int, Block]]:
-    """The same, all parts together, each with its start."""
-    blocks = read_packed(connection, grouping, length_ns, from_ns, to_ns)
-    for start_ns, parts in groupby(blocks, lambda block: block[0]):
-        yield start_ns, joined([unpacked(grouping, length_ns, packed) for _, _, packed in parts])
-
-
-def unpacked(grouping: int, length_ns: int, packed: Packed) -> Block:
-    groups, figures, durations = packed
-    dimensions = len(GROUPINGS[grouping]) + (length_ns == MINUTE_NS)
-    return Block(decode_figures(figures, dimensions, groups), *decode_durations(durations, groups))

@@ -98,6 +98,8 @@ class PeriodRow(SQLModel, table=True):
     calls have higher ids. NULL: while it is stale nothing it has is to be read, because one of them was changed."""
     held_until_ns: int | None = Field(default=None, sa_type=BigInteger)
     """All calls it holds began before then."""
+    edition: int = Field(default=0, sa_column=Column(BigInteger, nullable=False, server_default="0"))
+    """Of what it has kept: another random number each time that is written anew."""
 
 
 class RollupRow(SQLModel, table=True):

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from secrets import randbits
 from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Connection, Engine, and_, func, select, text, update
@@ -104,7 +105,7 @@ def sum_up_within(connection: Connection, period: Period) -> None:
 
 def settle(connection: Connection, period: Period, ours: ColumnElement[bool], **values: Any) -> bool:
     """Give up the claim and say what the period has, where it is still ours. Whether it was."""
-    done = update(PERIODS).where(this(period), ours).values(claim=None, **values)
+    done = update(PERIODS).where(this(period), ours).values(claim=None, edition=randbits(62), **values)
     return connection.execute(done).rowcount == 1
 
 

@@ -11,10 +11,10 @@ from sqlalchemy import ColumnElement, Connection, Engine, and_, select
 from outlay_collector.store.blocks import Block, regrouped
 from outlay_collector.store.claiming import Period
 from outlay_collector.store.columns import ANY_CALLS, CallIds, Columns, read_columns
+from outlay_collector.store.fetching import read_packed
 from outlay_collector.store.names import add_names, ids_of
 from outlay_collector.store.packing import decode_figures
 from outlay_collector.store.pieces import Pieces, Row
-from outlay_collector.store.rolled import read_packed
 from outlay_collector.store.rollups import (
     DAY_NS,
     DIMENSIONS,

@@ -16,7 +16,7 @@ from sqlalchemy import Connection, Engine, func, select
 from outlay_collector.periods import rfc3339
 from outlay_collector.store.blocks import Figures, regrouped
 from outlay_collector.store.engine import reading
-from outlay_collector.store.rolled import read_blocks
+from outlay_collector.store.fetching import read_blocks
 from outlay_collector.store.rollups import (
     ALWAYS_KNOWN,
     DAY_NS,

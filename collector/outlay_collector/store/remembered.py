@@ -1,0 +1,105 @@
+"""The blocks that questions read last, kept in memory for the next: a dashboard asks the same again and again, and of a
+month nothing but the end has changed.
+
+What a period is summed up by is written anew only together with its edition (`rollups.PeriodRow`), so what was read of
+an edition is what the database would say of it. What has been written anew is forgotten as the eldest is.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict, defaultdict
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, field
+from threading import Lock
+from typing import Final
+
+MOST_BYTES: Final = 32 * 1_000_000
+_OF_A_BLOCK: Final = 250
+"""Bytes that Python takes for each beside its own."""
+
+PackedColumn = tuple[int, int, int, int, bytes]
+"""Of a row of `rollups`: length, start, part, number of groups, figures or histograms."""
+Period = tuple[int, int]
+"""Length of the blocks and start."""
+Kind = tuple[int, str]
+"""Grouping and column."""
+
+
+@dataclass(slots=True)
+class _Entry:
+    """What was read of one period. `parts`: which it has, if they are there; None: all there are."""
+
+    edition: int
+    parts: set[int] | None = field(default_factory=set)
+    blocks: dict[int, PackedColumn] = field(default_factory=dict)
+
+    @property
+    def size(self) -> int:
+        return sum(len(block[4]) + _OF_A_BLOCK for block in self.blocks.values())
+
+    def has(self, parts: Collection[int] | None) -> bool:
+        return self.parts is None or (parts is not None and self.parts.issuperset(parts))
+
+    def of(self, parts: Collection[int] | None) -> Iterable[PackedColumn]:
+        if parts is None:
+            return self.blocks.values()
+        return [self.blocks[part] for part in parts if part in self.blocks]
+
+
+class Remembered:
+    """Of one database; any thread may ask."""
+
+    def __init__(self, most_bytes: int = MOST_BYTES) -> None:
+        self._most_bytes, self._bytes = most_bytes, 0
+        self._entries: OrderedDict[tuple[Kind, Period], _Entry] = OrderedDict()
+        self._lock = Lock()
+
+    def find(
+        self, kind: Kind, editions: Iterable[tuple[Period, int]], parts: Collection[int] | None
+    ) -> tuple[list[PackedColumn], set[Period]]:
+        """What is known of those periods, and the periods that must be read. `parts`: of those; None: of all."""
+        found: list[PackedColumn] = []
+        missing = set()
+        with self._lock:
+            for period, edition in editions:
+                entry = self._entries.get((kind, period))
+                if entry is None or entry.edition != edition or not entry.has(parts):
+                    missing.add(period)
+                else:
+                    found += entry.of(parts)
+                    self._entries.move_to_end((kind, period))
+        return found, missing
+
+    def keep(
+        self,
+        kind: Kind,
+        editions: Iterable[tuple[Period, int]],
+        parts: Collection[int] | None,
+        read: Sequence[PackedColumn],
+    ) -> None:
+        """What was read of those periods, which is all there is of them. Not where it is so much that little else would
+        be left."""
+        if sum(len(block[4]) for block in read) > self._most_bytes // 2:
+            return
+        blocks: defaultdict[Period, dict[int, PackedColumn]] = defaultdict(dict)
+        for block in read:
+            blocks[block[0], block[1]][block[2]] = block
+        with self._lock:
+            for period, edition in editions:
+                self._add((kind, period), edition, parts, blocks[period])
+            while self._bytes > self._most_bytes:
+                _, entry = self._entries.popitem(last=False)
+                self._bytes -= entry.size
+
+    def _add(
+        self, key: tuple[Kind, Period], edition: int, parts: Collection[int] | None, blocks: dict[int, PackedColumn]
+    ) -> None:
+        entry = self._entries.pop(key, None)
+        if entry is not None:
+            self._bytes -= entry.size
+        if entry is None or entry.edition != edition:
+            entry = _Entry(edition)
+        entry.blocks |= blocks
+        entry.parts = None if parts is None or entry.parts is None else entry.parts.union(parts)
+        self._entries[key] = entry
+        self._bytes += entry.size
