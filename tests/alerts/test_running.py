@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -19,6 +17,7 @@ from outlay_collector.settings import Alerts, Settings, Store, read_settings
 
 from tests.alerts.conftest import Mailbox, Webhook
 from tests.collector.sending import PROTOBUF, Sent, body_of, chat
+from tests.waiting import until
 
 NOON = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 
@@ -122,15 +121,6 @@ def served(settings: Settings, clock: Clock) -> Iterator[Collector]:
         yield Collector(client, clock)
 
 
-def wait_for(condition: Callable[[], object], what: str) -> None:
-    """Returns as soon as it holds; fails where it does not within ten seconds."""
-    deadline = time.monotonic() + 10
-    tick = threading.Event()
-    while not condition():
-        assert time.monotonic() < deadline, f"waited in vain for {what}"
-        tick.wait(0.02)
-
-
 def titles(webhook: Webhook) -> list[str]:
     return [text.split("\n")[0] for text in webhook.texts]
 
@@ -140,7 +130,7 @@ def test_a_rule_fires_and_is_resolved_each_told_once_across_a_restart(
 ) -> None:
     with served(settings, clock) as collector:
         collector.send(20, failed=True, feature="search")
-        wait_for(lambda: webhook.posted and mailbox.mails, "both channels to be told")
+        until(lambda: webhook.posted and mailbox.mails, "both channels to be told")
         alert = collector.alert("provider-errors")
         assert (alert["state"], alert["health"], alert["severity"]) == ("firing", "ok", "critical")
         assert (alert["value"], alert["threshold"], alert["unit"]) == ("1", "0.05", "ratio")
@@ -151,13 +141,13 @@ def test_a_rule_fires_and_is_resolved_each_told_once_across_a_restart(
         assert collector.alert("provider-errors")["state"] == "firing"
         clock.now += timedelta(minutes=10)
         collector.send(20, feature="search")
-        wait_for(lambda: len(webhook.posted) >= 2 and len(mailbox.mails) >= 2, "both channels to be told again")
+        until(lambda: len(webhook.posted) >= 2 and len(mailbox.mails) >= 2, "both channels to be told again")
         history = collector.get("/api/v1/alerts/history")["transitions"]
         assert [(t["from"], t["to"], t["at"]) for t in history] == [
             ("firing", "resolved", "2026-11-20T12:10:00Z"),
             ("inactive", "firing", "2026-11-20T12:00:00Z"),
         ]
-        wait_for(
+        until(
             lambda: all(
                 delivery["status"] == "delivered" and delivery["attempts"] == 1
                 for transition in collector.get("/api/v1/alerts/history")["transitions"]
@@ -181,10 +171,10 @@ def test_an_endpoint_that_answers_500_first_is_tried_again(settings: Settings, c
             (transition,) = collector.get("/api/v1/alerts/history")["transitions"] or [{"deliveries": [{}]}]
             return next((d for d in transition["deliveries"] if d.get("channel") == "chat"), {})
 
-        wait_for(lambda: delivery().get("attempts") == 1, "the first try to fail")
+        until(lambda: delivery().get("attempts") == 1, "the first try to fail")
         assert (delivery()["status"], delivery()["error"]) == ("pending", "the webhook answered 500")
         clock.now += timedelta(seconds=10)
-        wait_for(lambda: delivery()["status"] == "delivered", "the second try")
+        until(lambda: delivery()["status"] == "delivered", "the second try")
         assert (delivery()["attempts"], delivery()["error"]) == (2, None)
     assert len(webhook.posted) == 2
 
@@ -193,19 +183,19 @@ def test_a_budget_warns_and_then_is_spent(settings: Settings, clock: Clock, webh
     # gpt-4o: 1000 tokens in at $2.50 and 100 out at $10 a million are $0.0035 a call; 23 calls are $0.0805 of $0.10
     with served(settings, clock) as collector:
         collector.send(23)
-        wait_for(lambda: len(webhook.posted) == 1, "the warning")
+        until(lambda: len(webhook.posted) == 1, "the warning")
         assert titles(webhook) == ["*[FIRING] budgets (warning)*"]
         assert 'budget "chat-daily": $0.0805 of $0.10 spent (80.5%, at or over 80%)' in webhook.texts[0]
         clock.now += timedelta(minutes=1)
         collector.send(6)
-        wait_for(lambda: len(webhook.posted) == 2, "the end of the budget")
+        until(lambda: len(webhook.posted) == 2, "the end of the budget")
         assert titles(webhook)[1] == "*[FIRING] budgets (critical)*"
         states = {
             alert["group"].get("threshold"): alert["state"] for alert in collector.get("/api/v1/alerts")["alerts"]
         }
         assert (states["80%"], states["100%"]) == ("firing", "firing")
         clock.now = datetime(2026, 11, 21, 0, 0, 1, tzinfo=UTC)
-        wait_for(lambda: any("RESOLVED 2] budgets" in title for title in titles(webhook)), "the next day")
+        until(lambda: any("RESOLVED 2] budgets" in title for title in titles(webhook)), "the next day")
 
 
 def test_a_silence_by_http_holds_messages_back_until_it_is_ended(
@@ -225,7 +215,7 @@ def test_a_silence_by_http_holds_messages_back_until_it_is_ended(
         }
         assert collector.get("/api/v1/silences")["silences"] == [added.json()]
         collector.send(20, failed=True, feature="search")
-        wait_for(
+        until(
             lambda: (
                 [
                     delivery["status"]
@@ -241,7 +231,7 @@ def test_a_silence_by_http_holds_messages_back_until_it_is_ended(
         place = f"/api/v1/silences/{added.json()['id']}"
         assert collector.request("DELETE", place).status_code == 204
         assert collector.request("DELETE", place).status_code == 404
-        wait_for(lambda: webhook.posted, "what still fires to be told")
+        until(lambda: webhook.posted, "what still fires to be told")
         assert titles(webhook) == ["*[STILL FIRING] provider-errors (critical)*"]
 
 
@@ -274,7 +264,7 @@ def test_history_comes_in_pages(settings: Settings, clock: Clock, webhook: Webho
         for minute in range(3):
             collector.send(20, failed=minute % 2 == 0, feature="search")
             seen = partial(lambda before: len(collector.get("/api/v1/alerts/history")["transitions"]) > before, minute)
-            wait_for(seen, "the next transition")
+            until(seen, "the next transition")
             clock.now += timedelta(minutes=10)
         first = collector.get("/api/v1/alerts/history?limit=2")
         rest = collector.get(f"/api/v1/alerts/history?limit=2&cursor={first['next_cursor']}")
@@ -287,7 +277,7 @@ def test_without_any_rule_the_default_ones_are_looked_at(tmp_path: Path, clock: 
         store=Store(url=f"sqlite:///{tmp_path}/outlay.db"), alerts=Alerts(every=timedelta(milliseconds=50))
     )
     with served(settings, clock) as collector:
-        wait_for(lambda: len(collector.get("/api/v1/alerts")["alerts"]) == 11, "all default rules")
+        until(lambda: len(collector.get("/api/v1/alerts")["alerts"]) == 11, "all default rules")
         found = {alert["rule"]: alert for alert in collector.get("/api/v1/alerts")["alerts"]}
         assert found["errors"]["health"] == "no_data"
         assert found["errors"]["reason"] == "no calls in the last 5 min"

@@ -23,6 +23,8 @@ from tests.instrumentation.slow_collector import SlowCollector, slow_collector
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="the spool needs the file locks of POSIX")
 
+A_WAIT_S = 0.25
+"""Half of the least that a call would take which waited for the collector."""
 AT_MOST_S = 4.0
 """For what has half a second: a busy machine is slow, an answer in drops takes more than ten seconds."""
 
@@ -56,7 +58,7 @@ def test_the_application_has_its_answers_as_soon_as_ever(
     application.ask(client)  # from here on the collector owes an answer
     ids, with_s = timed(client, 15)
     assert slow.answered == 0
-    assert with_s < 3 * without_s
+    assert with_s < without_s + A_WAIT_S
     assert not outlay.flush(timeout_s=0.2)
     slow.late_s, slow.drops = 0.0, False
     assert outlay.flush(timeout_s=30)
@@ -119,7 +121,7 @@ def test_a_status_that_came_counts_though_the_rest_of_the_answer_does_not_come(
         threading.Thread(target=answer).start()
         outlay.instrument("openai", endpoint=f"http://127.0.0.1:{server.getsockname()[1]}")
         application.ask(client)
-        assert outlay.flush(timeout_s=1)
+        assert outlay.flush(timeout_s=5)  # half of what an answer is waited for
         outlay.uninstrument()
     for connection in held:
         connection.close()
