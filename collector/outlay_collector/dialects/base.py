@@ -111,9 +111,9 @@ def text(value: object) -> str | None:
     if value is None:
         return None
     if isinstance(value, str):
-        if len(value) <= LONGEST_TEXT and "\0" not in value:
-            return value or None
-        return value[:LONGEST_TEXT].replace("\0", "") or None
+        if len(value) > LONGEST_TEXT or "\0" in value:
+            value = value[:LONGEST_TEXT].replace("\0", "")
+        return value or None
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         return str(value)[:LONGEST_TEXT]
     return None
@@ -133,7 +133,7 @@ def count(value: object) -> int | None:
 
 
 def http_status(value: object) -> int | None:
-    status = count(value)
+    status = value if type(value) is int else count(value)
     return status if status is not None and 100 <= status < 600 else None
 
 

@@ -57,7 +57,7 @@ def read_counts(counts: Counts, *, exclusive: bool, has_output: bool) -> Counted
     if not counts.input and counts.output and has_output and not cached:
         return _without_input(counts)
     inferred = None
-    if has_output:
+    if has_output and (counts.total is not None or counts.reasoning):
         counts, inferred = _with_all_that_was_made(counts, exclusive)
     quantities: dict[str, int] = {}
     if counts.input is not None and (reason := _split_input(counts, exclusive, quantities)):
@@ -107,9 +107,10 @@ def _split_input(counts: Counts, exclusive: bool, quantities: dict[str, int]) ->
     cached = (counts.cache_read or 0) + (counts.cache_write or 0)
     if _leaves_cache_out(counts, cached, exclusive):
         cached = 0
-    audio, image = counts.input_audio or 0, counts.input_image or 0
-    cached_audio = min(counts.cache_read_audio or 0, counts.cache_read or 0, audio)
-    cached_image = min(counts.cache_read_image or 0, (counts.cache_read or 0) - cached_audio, image)
+    audio, image, cached_audio, cached_image = counts.input_audio or 0, counts.input_image or 0, 0, 0
+    if audio or image:
+        cached_audio = min(counts.cache_read_audio or 0, counts.cache_read or 0, audio)
+        cached_image = min(counts.cache_read_image or 0, (counts.cache_read or 0) - cached_audio, image)
     plain = counts.input - cached - (audio - cached_audio) - (image - cached_image)
     if plain < 0:
         parts = f"{cached} cached, {audio} audio and {image} image"
