@@ -6,15 +6,18 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, bindparam, func, literal_column, or_, select
+from sqlalchemy import ColumnElement, Connection, Select, and_, bindparam, func, literal_column, or_, select, text
 
 from outlay_collector.store.dimensions import Asked, asked_by, matches, values_of
-from outlay_collector.store.narrowing import is_of_failed, newest_ranges
+from outlay_collector.store.narrowing import Counted, is_of_failed, newest_ranges
 from outlay_collector.store.query import CallsQuery, StoredCall, StoredReport
 from outlay_collector.store.schema import CALLS, REPORTS
-from outlay_collector.store.segments import Range
+from outlay_collector.store.segments import Range, Segment
+from outlay_collector.store.within import Shape, places_of, select_within, shape_of
 
 _SHAPES: Final = 64
+_FEW: Final = 100
+"""So many calls of a part are not left before its end: one way or the other it is looked through."""
 
 
 def read_calls(connection: Connection, query: CallsQuery) -> list[StoredCall]:
@@ -27,39 +30,76 @@ def read_calls(connection: Connection, query: CallsQuery) -> list[StoredCall]:
         return []
     from_ns, to_ns = max(first, query.from_ns or 0), min(last, query.to_ns or last, (query.before or (last, 0))[0]) + 1
     found: list[StoredCall] = []
-    for ranges in newest_ranges(connection, query, from_ns, to_ns) if from_ns < to_ns else ():
-        found += _listed(connection, query, ranges, query.limit - len(found))
+    for parts in newest_ranges(connection, query, from_ns, to_ns) if from_ns < to_ns else ():
+        found += _in_parts(connection, query, parts, query.limit - len(found))
         if len(found) == query.limit:
             break
     return found
 
 
-def _listed(connection: Connection, query: CallsQuery, ranges: Sequence[Range] | None, limit: int) -> list[StoredCall]:
-    """Within those ranges, the latest first: one after the other, so that each is left as soon as there are enough."""
+def _in_parts(connection: Connection, query: CallsQuery, parts: Sequence[Counted], limit: int) -> list[StoredCall]:
+    """Of the parts, the latest first, until there are enough: at once of those that have a few each, and of every other
+    by itself, which is left as soon as there are enough."""
     found: list[StoredCall] = []
-    asked, wanted, before = asked_by(query.filters), values_of(query.filters), query.before
-    some, within = _newest(asked, is_of_failed(query.filters))
-    for start, end in [(query.from_ns, query.to_ns)] if ranges is None else ranges:
-        values = {**wanted, "most": limit - len(found)}
-        if start is None or end is None or (before is not None and before[0] < end):
-            rows = connection.execute(some.where(*_within(query, start, end)), values)
+    while parts and len(found) < limit:
+        few = _few(parts, limit - len(found), query.before)
+        if few:
+            found += _together(connection, query, parts[:few], limit - len(found))
         else:
-            rows = connection.execute(within, {"start": start, "end": end, **values})
-        found += [row._asdict() for row in rows]
-        if len(found) == limit:
-            break
+            found += _listed(connection, query, parts[0][:2], limit - len(found))
+        parts = parts[few or 1 :]
     return found
+
+
+def _few(parts: Sequence[Counted], limit: int, before: tuple[int, int] | None) -> int:
+    """How many of the parts, from the first, it takes for so many calls; none after one that has more than a few."""
+    known = 0
+    for place, (_, end, calls) in enumerate(parts):
+        if known >= limit or calls is None or calls > _FEW or (before is not None and before[0] < end):
+            return place
+        known += calls
+    return len(parts)
+
+
+def _together(connection: Connection, query: CallsQuery, parts: Sequence[Counted], limit: int) -> list[StoredCall]:
+    segments = [Segment(0, None, start, end) for start, end, _ in parts]
+    statement = _newest_of_parts(shape_of(connection, segments), asked_by(query.filters), is_of_failed(query.filters))
+    values = {**values_of(query.filters), **places_of(segments), "most": limit}
+    calls = [row._asdict() for row in connection.execute(statement, values)]
+    return [{name: call[name] for name in call if name != "bucket"} for call in calls]
+
+
+def _listed(connection: Connection, query: CallsQuery, within: Range | None, limit: int) -> list[StoredCall]:
+    """Within that range, the latest first."""
+    values, before = {**values_of(query.filters), "most": limit}, query.before
+    anywhere, in_range = _newest(asked_by(query.filters), is_of_failed(query.filters))
+    start, end = (query.from_ns, query.to_ns) if within is None else within
+    if start is None or end is None or (before is not None and before[0] < end):
+        rows = connection.execute(anywhere.where(*_within(query, start, end)), values)
+    else:
+        rows = connection.execute(in_range, {"start": start, "end": end, **values})
+    return [row._asdict() for row in rows]
 
 
 @lru_cache(_SHAPES)
 def _newest(asked: Asked, failed: bool) -> tuple[Select[Any], Select[Any]]:
     """As one statement for all that ask for the same, which SQLAlchemy takes as long to write down as the database to
-    answer; and the same within a range. `failed`: only such calls, in so many words, as their index has it."""
-    wanted = select(CALLS).where(matches(CALLS, asked))
-    if failed:
-        wanted = wanted.where(CALLS.c.status == literal_column("'error'"))
+    answer; and the same within a range."""
+    wanted = select(CALLS).where(*_conditions(asked, failed))
     some = wanted.order_by(CALLS.c.started_at_ns.desc(), CALLS.c.id.desc()).limit(bindparam("most"))
     return some, some.where(CALLS.c.started_at_ns >= bindparam("start"), CALLS.c.started_at_ns < bindparam("end"))
+
+
+@lru_cache(_SHAPES)
+def _newest_of_parts(shape: Shape, asked: Asked, failed: bool) -> Select[Any]:
+    """Within some parts, each read in the order of time, as it was written: what is read ahead is what comes next."""
+    some = select_within(shape, list(CALLS.columns), _conditions(asked, failed))
+    return some.order_by(text("started_at_ns DESC, id DESC")).limit(bindparam("most"))
+
+
+def _conditions(asked: Asked, failed: bool) -> list[ColumnElement[bool]]:
+    """`failed`: only such calls, in so many words, as their index has it."""
+    return [matches(CALLS, asked), *([CALLS.c.status == literal_column("'error'")] if failed else [])]
 
 
 def _within(query: CallsQuery, start: int | None, end: int | None) -> list[ColumnElement[bool]]:

@@ -41,21 +41,21 @@ _INDEXED: Final = frozenset({USER, "tenant", "status"})
 _FEW_HOURS: Final = 3
 _INDEXED_FAILED: Final = frozenset({"tenant", "feature", "model", "status"})
 """What the index of failed calls has; it has the user as well, whose hours are known."""
-_Counted = tuple[int, int, int | None]
+Counted = tuple[int, int, int | None]
 """Start and end of a part, and how many wanted calls it has at most; None where that is unknown."""
 
 
-def newest_ranges(connection: Connection, query: CallsQuery, from_ns: int, to_ns: int) -> Iterator[list[Range]]:
+def newest_ranges(connection: Connection, query: CallsQuery, from_ns: int, to_ns: int) -> Iterator[Sequence[Counted]]:
     """Parts of `[from_ns, to_ns)`, the latest first, that have all calls of the query between them. As few as may have
     enough of them, then the next.
     """
     search = _Search(connection, query)
     if not search.helps or (is_of_failed(query.filters) and query.filters.keys() <= _INDEXED_FAILED):
-        yield [(from_ns, to_ns)]
+        yield [(from_ns, to_ns, None)]
         return
     for some in search.narrowed([(from_ns, to_ns, None)], _LENGTHS_NS):
         for place in range(0, len(some), _MOST_RANGES):
-            yield [(start, end) for start, end, _ in some[place : place + _MOST_RANGES]]
+            yield some[place : place + _MOST_RANGES]
 
 
 def is_of_failed(filters: Filters) -> bool:
@@ -86,10 +86,10 @@ class _Search:
             seek_by_key(connection)
             self._wanted = wanted_ids(connection, filters)
 
-    def narrowed(self, parts: Sequence[_Counted], lengths_ns: Sequence[int]) -> Iterator[Sequence[_Counted]]:
+    def narrowed(self, parts: Sequence[Counted], lengths_ns: Sequence[int]) -> Iterator[Sequence[Counted]]:
         """The parts cut to the last of those lengths: as few as may have enough calls, then the next."""
         length_ns, *shorter = lengths_ns
-        rest: Sequence[_Counted] = self.counted(
+        rest: Sequence[Counted] = self.counted(
             [part for start, end, _ in parts for part in _cut(start, end, length_ns)]
         )
         while rest:
@@ -99,7 +99,7 @@ class _Search:
             else:
                 yield some
 
-    def counted(self, ranges: Sequence[Range]) -> list[_Counted]:
+    def counted(self, ranges: Sequence[Range]) -> list[Counted]:
         """Those that have wanted calls and how many, None where that is unknown; the latest first."""
         assert self._grouping is not None
         ordered = sorted(ranges)
@@ -123,7 +123,7 @@ def _cut(start: int, end: int, length_ns: int) -> list[Range]:
     return [(one, other) for one, other in pairwise(edges) if one < other]
 
 
-def _enough(parts: Sequence[_Counted], limit: int) -> tuple[list[_Counted], Sequence[_Counted]]:
+def _enough(parts: Sequence[Counted], limit: int) -> tuple[list[Counted], Sequence[Counted]]:
     """The first that may have so many calls, and the others."""
     known = 0
     for place, (_, _, calls) in enumerate(parts, start=1):
