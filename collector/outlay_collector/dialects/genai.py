@@ -6,7 +6,7 @@ What an instrumentation does in its own way, and still in these names, is said b
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final
@@ -15,7 +15,7 @@ from outlay.providers.base import Reading
 from outlay.providers.registry import provider_of_host
 
 from outlay_collector.billing import Report, Source
-from outlay_collector.dialects.base import SHARED_KEYS, count, first, milliseconds, text
+from outlay_collector.dialects.base import SHARED_KEYS, count, first, milliseconds, newest, text
 from outlay_collector.dialects.carried import agreeing, json_object, printed_object, read_usage_object
 from outlay_collector.dialects.counts import Counts, read_counts
 from outlay_collector.dialects.makers import bedrock_model, provider_named
@@ -149,28 +149,21 @@ def operation_of(span: Span) -> str | None:
 
 def read_call(span: Span, customs: Customs, operation: str, **overriding: Any) -> Report:
     """The report of a span in these names. `overriding` goes to `report_of` instead of what would be read."""
-    get, names = span.attributes.named.get, span.attributes.shape.known(names_of)
+    attributes = span.attributes.named
     provider = overriding.pop("provider", None) or customs.provider or provider_of(span)
-    read: dict[str, Any] = {
-        "reading": counted(
-            span, provider, operation, exclusive=customs.exclusive, thoughts_beside=customs.thoughts_beside
-        ),
-        "source": customs.source,
-        "model_requested": text(get(MODEL)),
-        "model_served": text(get(SERVED)),
-        "response_id": text(get("gen_ai.response.id")),
-        "request_id": text(get(names.request_id)),
-        "server_address": text(get("server.address")),
-        "streamed": _is_true(get(names.streamed)),
-        "time_to_first_chunk_ms": _first_chunk_ms(get(names.first_chunk), customs),
-        "finish_reasons": finish_reasons(get(names.finish)),
-        "stated_cost_usd": get(names.stated_cost),
-        "provider_cost": get("gen_ai.usage.cost.source") == "provider",
-    }
+    said: dict[str, Any] = {part: read(attributes[name]) for part, name, read in span.attributes.shape.known(_parts_of)}
+    if customs.first_token_in_ms and said.get("time_to_first_chunk_ms") is not None:
+        said["time_to_first_chunk_ms"] /= 1000
     if provider == "bedrock":
-        read["model_requested"] = bedrock_model(read["model_requested"])
-    read.update(overriding)
-    return report_of(span, dialect=customs.name, provider=provider, operation=operation, **read)
+        said["model_requested"] = bedrock_model(said.get("model_requested"))
+    said |= overriding
+    reading = said.pop("reading", None) or counted(
+        span, provider, operation, exclusive=customs.exclusive, thoughts_beside=customs.thoughts_beside
+    )
+    source = said.pop("source", customs.source)
+    return report_of(
+        span, dialect=customs.name, reading=reading, source=source, provider=provider, operation=operation, **said
+    )
 
 
 def counted(
@@ -231,13 +224,28 @@ def _sum(one: int | None, other: int | None) -> int | None:
     return one if other is None else (one or 0) + other
 
 
-def _first_chunk_ms(value: Any, customs: Customs) -> float | None:
-    in_ms = customs.first_token_in_ms and isinstance(value, (int, float))
-    return milliseconds(value / 1000 if in_ms else value)
-
-
 def _is_true(value: object) -> bool:
     return value is True or value == "true"
+
+
+_PARTS: Final[tuple[tuple[str, tuple[str, ...], Callable[[Any], Any]], ...]] = (
+    ("model_requested", (MODEL,), text),
+    ("model_served", (SERVED,), text),
+    ("response_id", ("gen_ai.response.id",), text),
+    ("request_id", REQUEST_ID, text),
+    ("server_address", ("server.address",), text),
+    ("streamed", STREAMED, _is_true),
+    ("time_to_first_chunk_ms", FIRST_CHUNK, milliseconds),
+    ("finish_reasons", FINISH, finish_reasons),
+    ("stated_cost_usd", STATED_COST, lambda value: value),
+    ("provider_cost", ("gen_ai.usage.cost.source",), lambda value: value == "provider"),
+)
+"""What a span says of its call, in `report_of`'s words, under which names, and how it is read."""
+
+
+def _parts_of(names: frozenset[str]) -> tuple[tuple[str, str, Callable[[Any], Any]], ...]:
+    """Those that a span with these attributes says."""
+    return tuple((part, name, read) for part, synonyms, read in _PARTS if (name := newest(synonyms, names)))
 
 
 def _counts(attributes: Mapping[str, Any], names: Names) -> tuple[dict[str, int | None], dict[str, Any]]:

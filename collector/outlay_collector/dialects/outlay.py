@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
+from functools import lru_cache
 from typing import Any, Final, TypeVar
 
 import orjson
@@ -143,11 +144,19 @@ def _lines(value: object) -> Sequence[CostLine]:
 def _rate_limits(families: Mapping[str, Any]) -> dict[str, RateLimit]:
     limits: dict[str, dict[str, Any]] = {}
     for key, value in families.items():
-        if key.startswith(at.RATE_LIMIT_PREFIX):
-            name, _, part = key[len(at.RATE_LIMIT_PREFIX) :].rpartition(".")
-            if name and part in _LIMITS and isinstance(value, (int, float)):
-                limits.setdefault(name, {})[part] = value if part == "reset_s" else count(value)
+        if (of := _limit_of(key)) is not None and isinstance(value, (int, float)):
+            name, part = of
+            limits.setdefault(name, {})[part] = value if part == "reset_s" else count(value)
     return {name: RateLimit(**parts) for name, parts in limits.items()}
+
+
+@lru_cache(maxsize=1024)
+def _limit_of(key: str) -> tuple[str, str] | None:
+    """Which limit an attribute tells of, and what of it; None for any other."""
+    if not key.startswith(at.RATE_LIMIT_PREFIX):
+        return None
+    name, _, part = key[len(at.RATE_LIMIT_PREFIX) :].rpartition(".")
+    return (name, part) if name and part in _LIMITS else None
 
 
 def _document(value: object, read: Callable[[Any], T]) -> T | None:

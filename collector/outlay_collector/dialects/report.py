@@ -21,7 +21,7 @@ _STANDARD: Final = (STANDARD_TERMS,)
 
 
 class Said(TypedDict, total=False):
-    """What a span says of its call beside the counts. It wins over what `reading` says."""
+    """What a span says of its call beside the counts, in `Call`'s words. It wins over what `reading` says."""
 
     provider: Required[str]
     operation: Required[str]
@@ -32,11 +32,7 @@ class Said(TypedDict, total=False):
     server_address: str | None
     streamed: bool
     time_to_first_chunk_ms: float | None
-    ended_at_ns: int
-    """When the call is known to have gone on, where its span was over before."""
     finish_reasons: tuple[str, ...]
-    status: int | None
-    error_type: str | None
 
 
 def report_of(
@@ -47,42 +43,47 @@ def report_of(
     source: Source = Source.OTHER,
     stated_cost_usd: object = None,
     provider_cost: bool = False,
+    status: int | None = None,
+    error_type: str | None = None,
+    ended_at_ns: int = 0,
     **said: Unpack[Said],
 ) -> Report:
     """The report of the call. `provider_cost`: the stated cost is the provider's own charge, not what the sender worked
-    out."""
-    stated = amount_usd(stated_cost_usd)
+    out. `ended_at_ns`: when the call is known to have gone on, where its span was over before."""
+    get = span.attributes.named.get
+    failed = error_type or error_of(span)
+    status = status or http_status(get("http.response.status_code")) or (span.exception_status if failed else None)
+    stated = None if stated_cost_usd is None else amount_usd(stated_cost_usd)
+    retries = get("http.request.resend_count")
     return Report(
-        call=_call_of(span, reading, said),
+        call=_call_of(span, reading, failed, status, max(span.ended_at_ns, ended_at_ns), said),
         trace_id=span.trace_id,
         span_id=span.span_id,
         parent_span_id=span.parent_span_id,
         dialect=dialect,
         scope=span.origin.scope,
         source=source,
-        retries=min(count(span.attributes.named.get("http.request.resend_count")) or 0, MOST_RETRIES),
+        retries=0 if retries is None else min(count(retries) or 0, MOST_RETRIES),
         provider_cost_usd=stated if provider_cost and stated else reading.provider_cost_usd,
         stated_cost_usd=stated,
     )
 
 
-def _call_of(span: Span, reading: Reading, said: Said) -> Call:
-    failed = said.get("error_type") or error_of(span)
-    status = said.get("status") or http_status(span.attributes.named.get("http.response.status_code"))
+def _call_of(
+    span: Span, reading: Reading, failed: str | None, status: int | None, ended_at_ns: int, said: Said
+) -> Call:
+    said.setdefault("model_requested", None)
+    if not said.get("model_served"):
+        said["model_served"] = reading.model_served
+    if not said.get("response_id"):
+        said["response_id"] = reading.response_id
+    if not said.get("finish_reasons"):
+        said["finish_reasons"] = reading.finish_reasons
     return Call(
-        provider=said["provider"],
-        operation=said["operation"],
-        model_requested=said.get("model_requested"),
-        model_served=said.get("model_served") or reading.model_served,
-        response_id=said.get("response_id") or reading.response_id,
-        request_id=said.get("request_id"),
-        server_address=said.get("server_address"),
+        **said,
         started_at_ns=span.started_at_ns,
-        ended_at_ns=max(span.ended_at_ns, said.get("ended_at_ns", 0)),
-        streamed=said.get("streamed", False),
-        time_to_first_chunk_ms=said.get("time_to_first_chunk_ms"),
-        finish_reasons=said.get("finish_reasons") or reading.finish_reasons,
-        http_status=status or (span.exception_status if failed else None),
+        ended_at_ns=ended_at_ns,
+        http_status=status,
         error_type=failed,
         usage=reading.usage,
         usage_raw=_writable(reading.usage_raw) if reading.usage or reading.reason_unread else None,

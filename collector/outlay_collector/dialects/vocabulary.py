@@ -104,15 +104,10 @@ class Names(NamedTuple):
     provider: str
     operation: str
     host: str
-    streamed: str
-    request_id: str
-    first_chunk: str
-    finish: str
-    stated_cost: str
 
 
 def names_of(names: frozenset[str]) -> Names:
     """Those of a span that has these attributes."""
-    synonyms = (PROVIDER, OPERATION, HOST, STREAMED, REQUEST_ID, FIRST_CHUNK, FINISH, STATED_COST)
+    synonyms = (PROVIDER, OPERATION, HOST)
     counts = tuple((unit, newest(each, names)) for unit, each in COUNTS.items() if not names.isdisjoint(each))
     return Names(counts, tuple(sorted(names & COUNTED)), *(newest(each, names) for each in synonyms))

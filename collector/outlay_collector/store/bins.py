@@ -29,7 +29,8 @@ def bin_of(ms: float) -> int:
     """The bin of a duration, 0 to 255."""
     if ms <= 0:
         return 0
-    return min(max(math.floor(math.log(ms) / _LOG) - _FIRST, 0), BINS - 1)
+    bin_ = math.floor(math.log(ms) / _LOG) - _FIRST
+    return bin_ if 0 <= bin_ < BINS else 0 if bin_ < 0 else BINS - 1
 
 
 def middle_ms(bin_: int) -> float:

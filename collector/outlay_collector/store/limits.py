@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import cache
 from typing import Any, Final
 
 from outlay.model import Call, RateLimit
@@ -47,16 +48,20 @@ def note_limits(connection: Connection, reports: Iterable[Report]) -> None:
             if (known := latest.get(key)) is None or known[0].ended_at_ns < call.ended_at_ns:
                 latest[key] = (call, limit)
     if latest:
-        dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-        statement: Any = dialect.insert(LIMITS)
-        said = statement.excluded
-        statement = statement.on_conflict_do_update(
-            index_elements=_KEY,
-            set_={name: said[name] for name in _SEEN},
-            where=said.seen_at_ns > LIMITS.c.seen_at_ns,
-        )
         # In one order: two collectors cannot each wait for the other.
-        connection.execute(statement, [_row(key, *latest[key]) for key in sorted(latest)])
+        rows = [_row(key, *latest[key]) for key in sorted(latest)]
+        connection.execute(_unless_seen_later(connection.dialect.name), rows)
+
+
+@cache
+def _unless_seen_later(dialect: str) -> Any:
+    statement: Any = (postgresql if dialect == "postgresql" else sqlite).insert(LIMITS)
+    said = statement.excluded
+    return statement.on_conflict_do_update(
+        index_elements=_KEY,
+        set_={name: said[name] for name in _SEEN},
+        where=said.seen_at_ns > LIMITS.c.seen_at_ns,
+    )
 
 
 def read_limits(connection: Connection) -> Sequence[Row[Any]]:

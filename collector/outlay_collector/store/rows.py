@@ -114,7 +114,7 @@ def _worked_out(report: Report, totals: Totals) -> tuple[Any, ...]:
         bin_of(duration_ms),
         None if ttft_ms is None else bin_of(ttft_ms),
         "ok" if call.error_type is None else "error",
-        max(report.retries, len(call.attempts) - 1),
+        max(report.retries, len(call.attempts) - 1) if call.attempts else report.retries,
         _rate_limited(call),
         totals.prompt_cache if call.usage else None,
     )

@@ -26,7 +26,7 @@ _plus: Final = EXACTLY.add
 
 def nano_usd(amount_usd: Decimal) -> int:
     """USD to whole nano-USD, half to even."""
-    return int(EXACTLY.to_integral_value(EXACTLY.multiply(amount_usd, NANO_USD_PER_USD)))
+    return round(EXACTLY.multiply(amount_usd, NANO_USD_PER_USD))  # of a Decimal it is exact, and half to even
 
 
 def contradiction(usage: Usage) -> str | None:
