@@ -9,7 +9,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from outlay_collector.store.blocks import Block, Durations, Figures
 from outlay_collector.store.gathering import Gathered, Rows, gathered_durations
-from outlay_collector.store.packing import decode_durations, decode_figures, encode_durations, encode_figures
+from outlay_collector.store.packing import (
+    COUNTS,
+    decode_counts,
+    decode_durations,
+    decode_figures,
+    encode_durations,
+    encode_figures,
+)
 from outlay_collector.store.rollups import ALWAYS_KNOWN, MEASURES
 
 UNSURE = len(MEASURES) - ALWAYS_KNOWN
@@ -89,3 +96,14 @@ def test_gathered_histograms_are_those_of_each_block(some: list[Block], data: st
             group = part.groups + firsts[number]
             wanted += zip(group.tolist(), part.bins.tolist(), part.calls.tolist(), strict=True)
         assert list(zip(found.groups.tolist(), found.bins.tolist(), found.calls.tolist(), strict=True)) == wanted
+
+
+@given(figures(), st.data())
+@settings(max_examples=150, deadline=None)
+def test_counts_are_read_from_the_beginning_of_figures_or_not_at_all(some: Figures, data: st.DataObject) -> None:
+    said = encode_figures(some)
+    counts = decode_counts(said, 1, len(some))
+    assert counts is not None
+    assert listed(counts) == [column.tolist() for column in (*some.ids, *some.measures[:COUNTS])]
+    cut = decode_counts(said[: data.draw(st.integers(0, len(said)))], 1, len(some))
+    assert cut is None or listed(cut) == listed(counts)

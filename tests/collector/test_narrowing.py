@@ -103,3 +103,14 @@ def test_failed_calls_are_looked_for_among_failed_calls(engine: Engine) -> None:
     ]
     assert not any("rollups" in statement for statement in said)
     assert any("status = 'error'" in statement for statement in said)
+
+
+def test_calls_are_found_where_ids_are_too_wide_for_the_beginning_of_a_block(ledger: Engine) -> None:
+    with ledger.begin() as connection:
+        for name in ("rollups", "rollup_periods", "reports", "calls", "rollup_names"):
+            connection.execute(delete(SQLModel.metadata.tables[name]))
+        connection.exec_driver_sql("INSERT INTO rollup_names (id, name) VALUES (5000000000, 'before all others')")
+    write(ledger, *(sent(n, 30 + n * 3_600, "ann", f"tenant-{n % 2}", f"feature-{n % 3}", "ok") for n in range(12)))
+    sum_up_all(ledger, LATER, fewest=ANY)
+    found = pages(ledger, {"tenant": ["tenant-1"], "feature": ["feature-2"]}, 5)
+    assert found == [["openai:r11", "openai:r5"]]

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, select
 
 from outlay_collector.store.blocks import Block, joined
 from outlay_collector.store.engine import remembered_by
-from outlay_collector.store.packing import decode_durations, decode_figures
+from outlay_collector.store.packing import beginning, decode_durations, decode_figures
 from outlay_collector.store.remembered import PackedColumn, Period
 from outlay_collector.store.rollups import GROUPINGS, MINUTE_NS, QUARTER_NS, ROLLUPS
 from outlay_collector.store.segments import Segment
@@ -25,9 +25,10 @@ def fetch(
     grouping: int,
     segments: Sequence[Segment],
     parts: Collection[int] | None,
-    column: Literal["figures", "durations"],
+    column: Literal["figures", "counts", "durations"],
 ) -> Sequence[PackedColumn]:
-    """That column of the blocks of segments, which must be of rollups; of those parts, where some are named."""
+    """That column of the blocks of segments, which must be of rollups; of those parts, where some are named. Counts are
+    the beginning of the figures."""
     spans = list(_spans(segments))
     if not spans or (parts is not None and not parts):
         return ()
@@ -103,21 +104,23 @@ def _read(
     ranges = ", ".join(map(str, spans))
     some = "" if parts is None else f" AND part IN ({', '.join(map(str, parts))})"
     within = f"grouping = {grouping} AND length_ns = column1 AND start_ns >= column2 AND start_ns < column3{some}"
-    blocks = f"length_ns, start_ns, part, groups, {column} FROM"
+    at_most, a_group = beginning(len(GROUPINGS[grouping]))
+    said = f"substr(figures, 1, {at_most} + {a_group} * groups)" if column == "counts" else column
+    blocks = f"length_ns, start_ns, part, groups, {said} AS said FROM"
     if connection.dialect.name != "postgresql":
         statement = f"SELECT {blocks} (VALUES {ranges}) AS ranges CROSS JOIN rollups WHERE {within}"
         return [tuple(row) for row in connection.exec_driver_sql(statement)]
     # Range by range: it would rather read all blocks of the grouping and have each range look for its own among them
     found = f"(SELECT {blocks} rollups WHERE {within} OFFSET 0) AS found"
-    return _all(connection, f"SELECT {blocks} (VALUES {ranges}) AS ranges CROSS JOIN LATERAL {found}")
+    return _all(connection, f"SELECT found.* FROM (VALUES {ranges}) AS ranges CROSS JOIN LATERAL {found}")
 
 
 def _all(connection: Connection, statement: str) -> Sequence[PackedColumn]:
-    """Straight to the driver, for Postgres to answer in its own form: as text bytes are twice as long."""
+    """Straight to the driver, for Postgres to answer in its own form, as text bytes are twice as long, and row by row:
+    tens of megabytes are not held twice."""
     driver: Any = connection.connection.driver_connection
     with driver.cursor(binary=True) as cursor:
-        rows: Sequence[PackedColumn] = cursor.execute(statement).fetchall()
-        return rows
+        return list(cursor.stream(statement))
 
 
 Packed = tuple[int, bytes, bytes]

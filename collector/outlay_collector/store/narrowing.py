@@ -17,7 +17,7 @@ from sqlalchemy import Connection
 from outlay_collector.store.blocks import summed
 from outlay_collector.store.query import CallsQuery, Filters
 from outlay_collector.store.reading import listing_of, seek_by_key, wanted_ids
-from outlay_collector.store.rolled import read_figures
+from outlay_collector.store.rolled import read_counts
 from outlay_collector.store.rollups import (
     DAY_NS,
     DIMENSIONS,
@@ -110,7 +110,7 @@ class _Search:
         rolled = [segment for segment in segments if segment.length_ns is not None and segment.bucket not in unknown]
         known = [0] * len(ordered)
         if rolled and self._wanted is not None:
-            found = read_figures(self._connection, self._grouping, rolled, self._wanted)
+            found = read_counts(self._connection, self._grouping, rolled, self._wanted)
             if found is not None:
                 known = summed(found.buckets, found.measure(self._measure), len(ordered)).tolist()
         counts = [(*ordered[n], None if n in unknown else known[n]) for n in range(len(ordered) - 1, -1, -1)]

@@ -22,6 +22,8 @@ _TYPES: Final[dict[int, np.dtype[Any]]] = {
     4: np.dtype("<u4"),
     8: np.dtype("<i8"),
 }
+COUNTS: Final = 4
+"""So many of `MEASURES`, the first, count calls and are always known."""
 PARTLY_KNOWN: Final = 16
 """The byte before a column of which some values are unknown; their bits come before its own."""
 UNKNOWN: Final = 32
@@ -50,6 +52,22 @@ def decode_figures(said: bytes, dimensions: int, rows: int) -> Figures:
         column, at = _values(said, at, rows)
         columns.append(column)
     return Figures(columns[:dimensions], columns[dimensions:], known)
+
+
+def beginning(dimensions: int) -> tuple[int, int]:
+    """How many bytes of figures, and how many more a group, hold what `decode_counts` reads, unless it is wide."""
+    return dimensions + COUNTS, dimensions + 2 * COUNTS
+
+
+def decode_counts(said: bytes, dimensions: int, rows: int) -> Figures | None:
+    """Ids and the first `COUNTS` measures, from the beginning of what was encoded; None where it ends before them."""
+    at, columns = 0, []
+    for _ in range(dimensions + COUNTS):
+        if at >= len(said) or at + 1 + said[at] * rows > len(said):
+            return None
+        column, at = _values(said, at, rows)
+        columns.append(column)
+    return Figures(columns[:dimensions], columns[dimensions:], [])
 
 
 def encode_durations(block: Block) -> bytes:

@@ -10,7 +10,7 @@ from bisect import bisect_right
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from sqlalchemy import Connection
@@ -18,7 +18,8 @@ from sqlalchemy import Connection
 from outlay_collector.store.blocks import Durations, Figures, Mask, Numbers
 from outlay_collector.store.fetching import by_start, fetch
 from outlay_collector.store.gathering import Gathered, Rows, gathered_durations
-from outlay_collector.store.packing import decode_durations, decode_figures
+from outlay_collector.store.packing import decode_counts, decode_durations, decode_figures
+from outlay_collector.store.remembered import PackedColumn
 from outlay_collector.store.rollups import (
     ALWAYS_KNOWN,
     GROUPINGS,
@@ -35,8 +36,6 @@ Wanted = Mapping[str, Sequence[int]]
 """Dimension to the ids it may have, any of them."""
 
 
-_Found = tuple[list[tuple[_Key, int, Numbers | None]], list[Figures], list[Numbers]]
-"""What `Rolled` has: rows, parts and buckets."""
 _SEVERAL: Final = 8
 _SMALL: Final = 128
 _NOT_LARGE: Final = 1_024
@@ -66,45 +65,77 @@ class Rolled:
 
 def read_figures(connection: Connection, grouping: int, segments: Sequence[Segment], wanted: Wanted) -> Rolled | None:
     """All rows of those segments, which must be of rollups, that have the wanted ids. None where there are none."""
-    filters = [_Filter(GROUPINGS[grouping].index(name), ids) for name, ids in wanted.items()]
-    places = {length: _Places(list(some)) for length, some in groupby(by_start(segments), lambda s: s.length_ns)}
     blocks = fetch(connection, grouping, segments, parts_with(grouping, wanted), "figures")
+    reading = _Reading(grouping, segments, wanted)
     at_once = _read_at_once(grouping, wanted, blocks)
-    rows, parts, buckets = _gathered(grouping, wanted, places, at_once)
-    for length_ns, start_ns, part, groups, said in [block for block in blocks if block[0] == MINUTE_NS or not at_once]:
-        minutes = int(length_ns == MINUTE_NS)
-        figures = decode_figures(said, minutes + len(GROUPINGS[grouping]), groups)
-        bucket, mask = places[length_ns].of(start_ns, figures.ids.pop(0) if minutes else None)
-        chosen = _chosen(figures, mask, filters, ordered=not minutes)
-        rows.append(((length_ns, start_ns, part), groups, chosen))
-        parts.append(figures if chosen is None else figures.only(chosen))
-        buckets.append(_each(bucket, groups) if chosen is None else _each(bucket, groups)[chosen])
-    if not parts:
-        return None
-    return Rolled(grouping, segments, rows, np.concatenate(buckets), parts)
+    reading.gather(at_once)
+    for block in [block for block in blocks if block[0] == MINUTE_NS or not at_once]:
+        dimensions = len(GROUPINGS[grouping]) + (block[0] == MINUTE_NS)
+        reading.add(block, decode_figures(block[4], dimensions, block[3]))
+    return reading.rolled()
 
 
-def _read_at_once(grouping: int, wanted: Wanted, blocks: Sequence[Any]) -> Sequence[Any]:
+def read_counts(connection: Connection, grouping: int, segments: Sequence[Segment], wanted: Wanted) -> Rolled | None:
+    """The same with the measures that `decode_counts` knows, at least: of blocks by several dimensions, which are
+    large, nothing else is read."""
+    dimensions = len(GROUPINGS[grouping])
+    if dimensions <= 1:
+        return read_figures(connection, grouping, segments, wanted)
+    reading = _Reading(grouping, segments, wanted)
+    for block in fetch(connection, grouping, segments, parts_with(grouping, wanted), "counts"):
+        counts = decode_counts(block[4], dimensions, block[3])
+        if counts is None:
+            return read_figures(connection, grouping, segments, wanted)
+        reading.add(block, counts)
+    return reading.rolled()
+
+
+class _Reading:
+    """What of the blocks is wanted, put together."""
+
+    def __init__(self, grouping: int, segments: Sequence[Segment], wanted: Wanted) -> None:
+        self._grouping, self._segments, self._wanted = grouping, segments, wanted
+        self._filters = [_Filter(GROUPINGS[grouping].index(name), ids) for name, ids in wanted.items()]
+        by_length = groupby(by_start(segments), lambda segment: segment.length_ns)
+        self._places = {length: _Places(list(some)) for length, some in by_length}
+        self._rows: list[tuple[_Key, int, Numbers | None]] = []
+        self._parts: list[Figures] = []
+        self._buckets: list[Numbers] = []
+
+    def add(self, block: PackedColumn, figures: Figures) -> None:
+        length_ns, start_ns, part, groups, _ = block
+        minutes = figures.ids.pop(0) if length_ns == MINUTE_NS else None
+        bucket, mask = self._places[length_ns].of(start_ns, minutes)
+        chosen = _chosen(figures, mask, self._filters, ordered=minutes is None)
+        self._rows.append(((length_ns, start_ns, part), groups, chosen))
+        self._parts.append(figures if chosen is None else figures.only(chosen))
+        self._buckets.append(_each(bucket, groups) if chosen is None else _each(bucket, groups)[chosen])
+
+    def gather(self, blocks: Sequence[PackedColumn]) -> None:
+        """Of blocks that have no minutes, without a step of Python for each."""
+        if not blocks:
+            return
+        said, groups = [block[4] for block in blocks], [block[3] for block in blocks]
+        gathered = Gathered(said, len(GROUPINGS[self._grouping]), groups)
+        chosen = gathered.rows_with(*self._wanted.values()) if self._wanted else gathered.all_rows()
+        buckets = np.array([self._places[length_ns].of(start_ns, None)[0] for length_ns, start_ns, *_ in blocks])
+        for block, mine in zip(blocks, chosen.of_each(len(blocks)), strict=True):
+            self._rows.append((block[:3], block[3], mine))
+        self._parts.append(gathered.figures(chosen))
+        self._buckets.append(buckets[chosen.blocks])
+
+    def rolled(self) -> Rolled | None:
+        if not self._parts:
+            return None
+        return Rolled(self._grouping, self._segments, self._rows, np.concatenate(self._buckets), self._parts)
+
+
+def _read_at_once(grouping: int, wanted: Wanted, blocks: Sequence[PackedColumn]) -> Sequence[PackedColumn]:
     """Those of which a few rows are wanted: by their first column, or all of few; none, where that saves nothing."""
     several = [block for block in blocks if block[0] != MINUTE_NS]
     if len(several) < _SEVERAL or len(wanted) > 1 or (wanted and len(GROUPINGS[grouping]) > 1):
         return ()
     return several if wanted or sum(block[3] for block in several) <= _SMALL * len(several) else ()
-
-
-def _gathered(grouping: int, wanted: Wanted, places: Mapping[int, _Places], blocks: Sequence[Any]) -> _Found:
-    if not blocks:
-        return [], [], []
-    said, groups = [block[4] for block in blocks], [block[3] for block in blocks]
-    gathered = Gathered(said, len(GROUPINGS[grouping]), groups)
-    chosen = gathered.rows_with(*wanted.values()) if wanted else gathered.all_rows()
-    buckets = np.array([places[length_ns].of(start_ns, None)[0] for length_ns, start_ns, *_ in blocks])
-    each = chosen.of_each(len(blocks))
-    rows: list[tuple[_Key, int, Numbers | None]] = [
-        ((length_ns, start_ns, part), number, mine)
-        for (length_ns, start_ns, part, number, _), mine in zip(blocks, each, strict=True)
-    ]
-    return rows, [gathered.figures(chosen)], [buckets[chosen.blocks]]
 
 
 class _Filter:
