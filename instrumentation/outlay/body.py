@@ -6,8 +6,8 @@ Server-sent events, JSON, JSON by the line, and the binary event streams of AWS,
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from typing import Any, Final
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, Final, Protocol
 
 from outlay.providers.eventstream import decode_events
 
@@ -77,6 +77,40 @@ class Body:
             self._data.clear()
             if not data.startswith(_DONE):
                 yield from _decoded(data)
+
+
+class Decoder(Protocol):
+    """What undoes a content encoding: httpx's gives bytes, httpx2's gives them in pieces."""
+
+    def decode(self, data: bytes, /) -> bytes | Iterable[bytes]: ...
+    def flush(self) -> bytes | Iterable[bytes]: ...
+
+
+class EncodedBody:
+    """A body in pieces as they were sent, compressed as may be. One that cannot be undone is read no further."""
+
+    def __init__(self, body: Body, decoder: Decoder) -> None:
+        self._body = body
+        self._decoder: Decoder | None = decoder
+
+    def feed(self, piece: bytes) -> Iterator[Any]:
+        decoder = self._decoder
+        for part in () if decoder is None else self._undone(lambda: decoder.decode(piece)):
+            yield from self._body.feed(part)
+
+    def finish(self) -> Iterator[Any]:
+        decoder = self._decoder
+        for part in () if decoder is None else self._undone(decoder.flush):
+            yield from self._body.feed(part)
+        yield from self._body.finish()
+
+    def _undone(self, undo: Callable[[], bytes | Iterable[bytes]]) -> list[bytes]:
+        try:
+            parts = undo()
+            return [parts] if isinstance(parts, bytes) else list(parts)
+        except Exception:  # noqa: BLE001 - each codec has its own; the application has the bytes, and may have better luck
+            self._decoder = None
+            return []
 
 
 def _decoded(text: str | bytes) -> Iterator[Any]:

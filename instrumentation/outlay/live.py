@@ -29,7 +29,7 @@ from outlay.spans import OpenSpan
 from outlay.tally import Loss
 
 if TYPE_CHECKING:
-    from outlay.body import Body
+    from outlay.body import Body, EncodedBody
     from outlay.budgets.gate import Reservation
     from outlay.content import Recorder
     from outlay.runtime import Runtime
@@ -44,7 +44,7 @@ class LiveCall:
     """Whether usage was asked for in the application's stead, so that its chunk has to be hidden from it."""
     unasked: list[object] | None = None
     """That chunk, from when it is decoded until it is hidden; None where nothing has to be."""
-    body: Body | None = None
+    body: Body | EncodedBody | None = None
     """Reads the payload from the body's bytes, where the SDK may never decode it."""
     is_reading = False
     """Whether the next piece of the body is being read just now, where a generator's own state does not tell."""

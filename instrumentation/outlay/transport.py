@@ -1,8 +1,8 @@
 """The attempts of a call: every request that leaves through httpx2 or httpx while a call is under way, but for those
 that an SDK sends to get at its credentials.
 
-Four methods are tapped: `send` sees each try and its answer, `close` and `iter_bytes` of the response tell how a body
-ended that nobody decodes for us. Outside a call each costs one look at a context variable or an attribute.
+Four methods are tapped: `send` sees each try and its answer; `close`, `iter_bytes` and `iter_raw` of the response tell
+how a body ended that nobody decodes for us. Outside a call each costs one look at a context variable or an attribute.
 """
 
 from __future__ import annotations
@@ -10,9 +10,10 @@ from __future__ import annotations
 import functools
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any, Final
 
+from outlay.body import Body, EncodedBody
 from outlay.guard import report, shielded
 from outlay.live import LiveCall
 from outlay.patches import Patches
@@ -46,6 +47,8 @@ def patch_transport(patches: Patches, module: ModuleType) -> None:
     patches.replace(response, "aclose", _aclose)
     patches.replace(response, "iter_bytes", _iter_bytes)
     patches.replace(response, "aiter_bytes", _aiter_bytes)
+    patches.replace(response, "iter_raw", _iter_raw)
+    patches.replace(response, "aiter_raw", _aiter_raw)
 
 
 def _is_own(request: Any) -> bool:
@@ -132,3 +135,35 @@ def _aiter_bytes(original: Callable[..., Any]) -> Callable[..., Any]:
         return chunks if call is None or call.body is None else tap_async_bytes(chunks, call)
 
     return aiter_bytes
+
+
+def _iter_raw(original: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(original)
+    def iter_raw(self: Any, *args: Any, **kwargs: Any) -> Iterator[bytes]:
+        pieces: Iterator[bytes] = original(self, *args, **kwargs)
+        call = getattr(self, MARK, None)
+        return tap_bytes(pieces, call) if call is not None and _takes_raw(call, self) else pieces
+
+    return iter_raw
+
+
+def _aiter_raw(original: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(original)
+    def aiter_raw(self: Any, *args: Any, **kwargs: Any) -> AsyncIterator[bytes]:
+        pieces: AsyncIterator[bytes] = original(self, *args, **kwargs)
+        call = getattr(self, MARK, None)
+        return tap_async_bytes(pieces, call) if call is not None and _takes_raw(call, self) else pieces
+
+    return aiter_raw
+
+
+@shielded
+def _takes_raw(call: LiveCall, response: Any) -> bool:
+    """Whether the application takes the body as it was sent: then it is undone on the side. `iter_bytes` asks for raw
+    pieces too, while it is being read."""
+    if call.is_reading or not isinstance(call.body, Body):
+        return False
+    # The response keeps the decoder it makes for itself; asked in another's name it makes one more.
+    decoder = type(response)._get_content_decoder(SimpleNamespace(headers=response.headers))
+    call.body = EncodedBody(call.body, decoder)
+    return True

@@ -53,7 +53,7 @@ def test_uninstrument_leaves_no_trace(receiver: Receiver) -> None:
     during = touched()
     assert {name.rpartition(".")[2] for name in during if during[name] is not before[name]} == {
         *("request", "_process_response_data", "start_api_call_span"),
-        *("send", "close", "aclose", "iter_bytes", "aiter_bytes"),
+        *("send", "close", "aclose", "iter_bytes", "aiter_bytes", "iter_raw", "aiter_raw"),
     }
     outlay.uninstrument()
     after = touched()

@@ -54,11 +54,6 @@ NOT_COVERED: Final[tuple[tuple[str, str], ...]] = (
         "OpenAI chat streams taken raw, also by LiteLLM from an unknown host",
         "what is taken raw is not ours to add to: without `stream_options` their usage is estimated",
     ),
-    (
-        "Bodies the application takes with `iter_raw`",
-        "they are as they were sent, compressed as may be: a whole answer is unpriced, of a stream only the prompt is "
-        "estimated",
-    ),
     ("Batches", "a batch is billed when it is done: `outlay.record` or `outlay price` read its results"),
 )
 """What makes no call, or less of one, and why."""
