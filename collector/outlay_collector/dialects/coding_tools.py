@@ -18,7 +18,7 @@ from outlay.providers.base import Reading
 from outlay_collector.billing import Report, Source
 from outlay_collector.dialects.base import SHARED_KEYS, count, first, http_status, milliseconds, text
 from outlay_collector.dialects.counts import Counts, read_counts
-from outlay_collector.dialects.report import report_of
+from outlay_collector.dialects.report import Said, report_of
 from outlay_collector.otlp.span import Span
 
 _MODEL: Final = ("model", "gen_ai.response.model", "gen_ai.request.model")
@@ -152,14 +152,18 @@ class CodingTool:
         reached_ms = attributes.get(_FIRST_TOKEN)
         return report_of(
             span,
+            Said(
+                provider=_host_of(self.tool.provider, model),
+                operation="chat",
+                model_requested=model,
+                response_id=text(first(attributes, _ID)),
+                time_to_first_chunk_ms=milliseconds(
+                    reached_ms / 1000 if isinstance(reached_ms, (int, float)) else None
+                ),
+            ),
             dialect=self.tool.name,
-            provider=_host_of(self.tool.provider, model),
-            operation="chat",
             reading=_reading(self.tool, attributes),
             source=source,
-            model_requested=model,
-            response_id=text(first(attributes, _ID)),
-            time_to_first_chunk_ms=milliseconds(reached_ms / 1000 if isinstance(reached_ms, (int, float)) else None),
             status=http_status(attributes.get(_STATUS)),
             error_type=text(first(attributes, _ERROR)),
             stated_cost_usd=attributes.get(_COST),

@@ -147,22 +147,35 @@ def operation_of(span: Span) -> str | None:
     return operation or "chat" if MODEL in attributes or SERVED in attributes else None
 
 
-def read_call(span: Span, customs: Customs, operation: str, **overriding: Any) -> Report:
-    """The report of a span in these names. `overriding` goes to `report_of` instead of what would be read."""
-    attributes = span.attributes.named
-    provider = overriding.pop("provider", None) or customs.provider or provider_of(span)
-    said: dict[str, Any] = {part: read(attributes[name]) for part, name, read in span.attributes.shape.known(_parts_of)}
+def read_call(
+    span: Span,
+    customs: Customs,
+    operation: str,
+    *,
+    provider: str | None = None,
+    reading: Reading | None = None,
+    source: Source | None = None,
+    **overriding: Any,
+) -> Report:
+    """The report of a span in these names. What is given stands instead of what would be read."""
+    attributes, shape = span.attributes.named, span.attributes.shape
+    provider = provider or customs.provider or provider_of(span)
+    said: Any = {part: read(attributes[name]) for part, name, read in shape.known(_parts_of)}
+    said["provider"], said["operation"] = provider, operation
     if customs.first_token_in_ms and said.get("time_to_first_chunk_ms") is not None:
         said["time_to_first_chunk_ms"] /= 1000
     if provider == "bedrock":
         said["model_requested"] = bedrock_model(said.get("model_requested"))
-    said |= overriding
-    reading = said.pop("reading", None) or counted(
-        span, provider, operation, exclusive=customs.exclusive, thoughts_beside=customs.thoughts_beside
-    )
-    source = said.pop("source", customs.source)
+    said.update(overriding)
     return report_of(
-        span, dialect=customs.name, reading=reading, source=source, provider=provider, operation=operation, **said
+        span,
+        said,
+        dialect=customs.name,
+        reading=reading
+        or counted(span, provider, operation, exclusive=customs.exclusive, thoughts_beside=customs.thoughts_beside),
+        source=source or customs.source,
+        stated_cost_usd=attributes.get(shape.known(names_of).stated_cost),
+        provider_cost=attributes.get("gen_ai.usage.cost.source") == "provider",
     )
 
 
@@ -237,10 +250,8 @@ _PARTS: Final[tuple[tuple[str, tuple[str, ...], Callable[[Any], Any]], ...]] = (
     ("streamed", STREAMED, _is_true),
     ("time_to_first_chunk_ms", FIRST_CHUNK, milliseconds),
     ("finish_reasons", FINISH, finish_reasons),
-    ("stated_cost_usd", STATED_COST, lambda value: value),
-    ("provider_cost", ("gen_ai.usage.cost.source",), lambda value: value == "provider"),
 )
-"""What a span says of its call, in `report_of`'s words, under which names, and how it is read."""
+"""What a span says of its call, in `Said`'s words, under which names, and how it is read."""
 
 
 def _parts_of(names: frozenset[str]) -> tuple[tuple[str, str, Callable[[Any], Any]], ...]:

@@ -58,7 +58,7 @@ class GoogleADK(GenAI):
         if usage := mapping(response.get("usage_metadata")):
             whole = _of_litellm(usage) if routed else reader_for("google").read_response(None, response)
             reading = agreeing(whole, reading)
-        served = {"model_served": served} if (served := text(response.get("model_version"))) else {}
+        served: dict[str, Any] = {"model_served": said} if (said := text(response.get("model_version"))) else {}
         return read_call(span, self.customs, operation, provider=provider, reading=reading, **served)
 
 

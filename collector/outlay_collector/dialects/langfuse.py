@@ -21,7 +21,7 @@ from outlay_collector.dialects.base import SHARED_KEYS, count, http_status, text
 from outlay_collector.dialects.carried import json_object, read_usage_object
 from outlay_collector.dialects.counts import Counts, read_counts
 from outlay_collector.dialects.makers import provider_of_model
-from outlay_collector.dialects.report import report_of
+from outlay_collector.dialects.report import Said, report_of
 from outlay_collector.otlp.span import Span
 
 _O: Final = "langfuse.observation."
@@ -81,12 +81,14 @@ class Langfuse:
         status = _STATUS.match(text(get(_MESSAGE)) or "")
         return report_of(
             span,
+            Said(
+                provider=provider,
+                operation=operation,
+                model_served=model,
+                streamed=asked.get("stream") is True,
+            ),
             dialect=self.name,
-            provider=provider,
-            operation=operation,
             reading=reading,
-            model_served=model,
-            streamed=asked.get("stream") is True,
             status=http_status(status[1]) if status else None,
             stated_cost_usd=json_object(get(_COST)).get("total"),
         )

@@ -20,7 +20,7 @@ from outlay_collector.billing import Report
 from outlay_collector.dialects.base import SHARED_KEYS, text
 from outlay_collector.dialects.carried import json_value, read_usage_object
 from outlay_collector.dialects.makers import PROVIDERS, provider_of_model
-from outlay_collector.dialects.report import report_of
+from outlay_collector.dialects.report import Said, report_of
 from outlay_collector.otlp.span import Attributes, Span, Wanted
 
 _SCOPE: Final = "llamaindex.opentelemetry.tracer"
@@ -73,14 +73,16 @@ class LlamaIndex:
             reading = _counted(provider, requested, _nested(answer, _COUNTED), streamed=streamed)
         return report_of(
             span,
+            Said(
+                provider=provider,
+                operation=operation,
+                model_requested=requested,
+                model_served=reading.model_served or text(response.get("model")),
+                response_id=reading.response_id or text(response.get("id")),
+                streamed=streamed,
+            ),
             dialect=self.name,
-            provider=provider,
-            operation=operation,
             reading=reading,
-            model_requested=requested,
-            model_served=reading.model_served or text(response.get("model")),
-            response_id=reading.response_id or text(response.get("id")),
-            streamed=streamed,
         )
 
     def step(self, span: Span) -> str | None:

@@ -22,7 +22,7 @@ from outlay_collector.dialects.carried import agreeing, json_object, json_value
 from outlay_collector.dialects.counts import Counts, read_counts
 from outlay_collector.dialects.genai import Customs, GenAI, counted, operation_of, provider_of, read_call
 from outlay_collector.dialects.makers import provider_of_model
-from outlay_collector.dialects.report import report_of
+from outlay_collector.dialects.report import Said, report_of
 from outlay_collector.otlp.span import Span, Wanted
 
 _TYPE: Final = "mlflow.spanType"
@@ -81,14 +81,16 @@ class MLflow:
             reading = agreeing(reader_for(provider).read_response(None, answered), reading)
         return report_of(
             span,
+            Said(
+                provider=provider,
+                operation=operation,
+                model_requested=requested,
+                model_served=served,
+                response_id=reading.response_id or text(answered.get("id")),
+                streamed=asked.get("stream") is True,
+            ),
             dialect=self.name,
-            provider=provider,
-            operation=operation,
             reading=reading,
-            model_requested=requested,
-            model_served=served,
-            response_id=reading.response_id or text(answered.get("id")),
-            streamed=asked.get("stream") is True,
             stated_cost_usd=json_object(get(_COST)).get("total_cost"),
         )
 

@@ -21,7 +21,7 @@ from outlay_collector.dialects.base import SHARED_KEYS, count, first, text
 from outlay_collector.dialects.carried import agreeing, json_object, printed_completion
 from outlay_collector.dialects.counts import Counts, read_counts
 from outlay_collector.dialects.makers import PROVIDERS, provider_named
-from outlay_collector.dialects.report import report_of
+from outlay_collector.dialects.report import Said, report_of
 from outlay_collector.otlp.span import Span, Wanted
 
 _OPERATIONS: Final = {"LLM": "chat", "EMBEDDING": "embeddings", "RERANKER": "rerank"}
@@ -87,17 +87,19 @@ class OpenInference:
         began_at_ns = _first_token_at_ns(span)
         return report_of(
             span,
+            Said(
+                provider=provider,
+                operation=operation,
+                model_requested=asked,
+                model_served=reading.model_served or text(first(attributes, _SERVED)),
+                response_id=reading.response_id or text(response.get("id")) or _id_within(response),
+                streamed=parameters.get("stream") is True or began_at_ns is not None,
+                time_to_first_chunk_ms=None if began_at_ns is None else (began_at_ns - span.started_at_ns) / 1_000_000,
+                finish_reasons=(finished,) if finished else (),
+            ),
             dialect=self.name,
-            provider=provider,
-            operation=operation,
             reading=reading,
-            model_requested=asked,
-            model_served=reading.model_served or text(first(attributes, _SERVED)),
-            response_id=reading.response_id or text(response.get("id")) or _id_within(response),
-            streamed=parameters.get("stream") is True or began_at_ns is not None,
-            time_to_first_chunk_ms=None if began_at_ns is None else (began_at_ns - span.started_at_ns) / 1_000_000,
             ended_at_ns=began_at_ns or 0,
-            finish_reasons=(finished,) if finished else (),
             stated_cost_usd=attributes.get(_COST),
         )
 

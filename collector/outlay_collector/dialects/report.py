@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from decimal import Decimal
-from typing import Any, Final, Required, TypedDict, Unpack
+from typing import Any, Final, Required, TypedDict
 
 import orjson
 from outlay.model import STANDARD_TERMS, Call
@@ -37,6 +37,7 @@ class Said(TypedDict, total=False):
 
 def report_of(
     span: Span,
+    said: Said,
     *,
     dialect: str,
     reading: Reading,
@@ -46,10 +47,10 @@ def report_of(
     status: int | None = None,
     error_type: str | None = None,
     ended_at_ns: int = 0,
-    **said: Unpack[Said],
 ) -> Report:
-    """The report of the call. `provider_cost`: the stated cost is the provider's own charge, not what the sender worked
-    out. `ended_at_ns`: when the call is known to have gone on, where its span was over before."""
+    """The report of the call; `said`, which is made for it, is completed. As a dict because names that a function does
+    not know cost Python 0.2 us each. `provider_cost`: the stated cost is the provider's own charge, not what the sender
+    worked out. `ended_at_ns`: when the call is known to have gone on, where its span was over before."""
     get = span.attributes.named.get
     failed = error_type or error_of(span)
     status = status or http_status(get("http.response.status_code")) or (span.exception_status if failed else None)

@@ -20,7 +20,7 @@ from outlay_collector.dialects.base import SHARED_KEYS, count, first, millisecon
 from outlay_collector.dialects.carried import json_object, read_usage_object
 from outlay_collector.dialects.counts import Counts, read_counts
 from outlay_collector.dialects.genai import finish_reasons
-from outlay_collector.dialects.report import report_of
+from outlay_collector.dialects.report import Said, report_of
 from outlay_collector.dialects.vocabulary import COUNTS as GENAI_COUNTS
 from outlay_collector.otlp.span import Span
 
@@ -84,16 +84,20 @@ class Vercel:
         reached_ms = attributes.get(_FIRST_CHUNK_MS)
         return report_of(
             span,
+            Said(
+                provider=provider,
+                operation=operation,
+                model_requested=asked,
+                model_served=text(first(attributes, _SERVED)),
+                response_id=_response_id(attributes, metadata),
+                streamed=said.endswith(".doStream"),
+                time_to_first_chunk_ms=milliseconds(
+                    reached_ms / 1000 if isinstance(reached_ms, (int, float)) else None
+                ),
+                finish_reasons=finish_reasons(first(attributes, _FINISH)),
+            ),
             dialect=self.name,
-            provider=provider,
-            operation=operation,
             reading=_reading(span, provider, operation, metadata),
-            model_requested=asked,
-            model_served=text(first(attributes, _SERVED)),
-            response_id=_response_id(attributes, metadata),
-            streamed=said.endswith(".doStream"),
-            time_to_first_chunk_ms=milliseconds(reached_ms / 1000 if isinstance(reached_ms, (int, float)) else None),
-            finish_reasons=finish_reasons(first(attributes, _FINISH)),
             stated_cost_usd=mapping(metadata.get("gateway")).get("cost"),
             provider_cost=True,
         )

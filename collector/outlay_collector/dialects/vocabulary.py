@@ -104,10 +104,11 @@ class Names(NamedTuple):
     provider: str
     operation: str
     host: str
+    stated_cost: str
 
 
 def names_of(names: frozenset[str]) -> Names:
     """Those of a span that has these attributes."""
-    synonyms = (PROVIDER, OPERATION, HOST)
+    synonyms = (PROVIDER, OPERATION, HOST, STATED_COST)
     counts = tuple((unit, newest(each, names)) for unit, each in COUNTS.items() if not names.isdisjoint(each))
     return Names(counts, tuple(sorted(names & COUNTED)), *(newest(each, names) for each in synonyms))
