@@ -49,7 +49,9 @@ _unpack_double: Final = Struct("<d").unpack_from
 _SMALLEST: Final = 4
 _Kind = tuple[str, bool]
 """A key, empty where it is not wanted, and whether it is wanted by name or else as one of a family."""
-_UNWANTED: Final[tuple[_Kind, Any]] = (("", False), None)
+_Said = tuple[str, bool, Any]
+"""The same and its value; None where it is not wanted, or has none."""
+_UNWANTED: Final[_Said] = ("", False, None)
 
 
 def _request_of_bytes() -> Any:
@@ -118,7 +120,7 @@ class _Reader:
     def __init__(self, wanted: Wanted) -> None:
         self._wanted = wanted
         self._kinds: dict[bytes, _Kind] = {}
-        self._known: dict[bytes, tuple[_Kind, Any]] = {}
+        self._known: dict[bytes, _Said] = {}
 
     def read(self, attributes: Iterable[bytes]) -> Attributes:
         known = self._known
@@ -128,7 +130,7 @@ class _Reader:
             read = known.get(written)
             if read is None:
                 read = known[written] = self._read(written)
-            (key, by_name), value = read
+            key, by_name, value = read
             if value is None:
                 continue
             if by_name:
@@ -142,11 +144,11 @@ class _Reader:
             if (wanted := self._wanted.of_event(event.name)) is not None:
                 yield Event(event.name, event.time_unix_nano, read_attributes(event.attributes, wanted))
 
-    def _read(self, written: bytes) -> tuple[_Kind, Any]:
+    def _read(self, written: bytes) -> _Said:
         if len(written) < _SMALLEST or written[0] != _KEY or written[1] >= _SHORT:
             attribute = KeyValue.FromString(written)
             kind = self._kind(attribute.key)
-            return kind, value_of(attribute.value) if kind[0] else None
+            return *kind, value_of(attribute.value) if kind[0] else None
         end = 2 + written[1]
         if (known := self._kinds.get(written[:end])) is not None:
             kind = known
@@ -155,7 +157,7 @@ class _Reader:
         if not kind[0]:
             return _UNWANTED
         value = _plain(written, end)
-        return kind, value_of(KeyValue.FromString(written).value) if value is None else value
+        return *kind, value_of(KeyValue.FromString(written).value) if value is None else value
 
     def _kind(self, key: str) -> _Kind:
         if key in self._wanted.names:
