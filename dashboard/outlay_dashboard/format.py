@@ -45,18 +45,19 @@ def exact_amount(number: Decimal, unit: str) -> str:
 
 
 def measure(value: Decimal | None, unit: str) -> str:
-    """The value of an alert in its unit (usd, ratio, ms, times, count), with every digit it has."""
+    """The value of an alert in its unit (usd, ratio, ms, times, count): money to the last digit, the rest as far as it
+    is known."""
     if value is None:
         return UNKNOWN
     match unit:
         case "usd":
             return exact_usd(value)
         case "ratio":
-            return f"{_digits(value * 100)}%"
+            return f"{_digits(round(value * 100, 2))}%"
         case "ms":
-            return f"{_digits(value)} ms"
+            return duration(float(value))
         case "times":
-            return f"{_digits(value)} times"
+            return f"{_digits(round(value, 2))} times"
         case _:
             return _digits(value)
 

@@ -83,11 +83,13 @@ def test_a_total_can_be_written_exactly() -> None:
 @pytest.mark.parametrize(
     ("value", "unit", "text"),
     [
-        ("0.536906100", "ratio", "53.69061%"),
+        ("0.756004450", "ratio", "75.6%"),
+        ("0.536955", "ratio", "53.7%"),
         ("0.05", "ratio", "5%"),
         ("12.5", "usd", "$12.50"),
-        ("10000", "ms", "10,000 ms"),
-        ("3.20", "times", "3.2 times"),
+        ("10000", "ms", "10.0 s"),
+        ("840.579133911", "ms", "841 ms"),
+        ("3.2049", "times", "3.2 times"),
         ("1E+1", "count", "10"),
     ],
 )
