@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
+from outlay.emit import line_document
 from outlay.model import CostStatus, ResponseCache
 from outlay.prices import PriceBook
 from outlay.prices.match import priced_model
@@ -19,7 +20,7 @@ from sqlalchemy import Connection, Engine, Row
 
 from outlay_collector.periods import from_ns as moment
 from outlay_collector.store.engine import reading
-from outlay_collector.store.parts import lines_json, read_terms, read_usage
+from outlay_collector.store.parts import read_terms, read_usage
 from outlay_collector.store.repricings import (
     COST_COLUMNS,
     Change,
@@ -123,7 +124,7 @@ def priced_again(book: PriceBook, columns: Mapping[str, Any]) -> dict[str, Any]:
         "cost_nano_usd": cost.nano_usd,
         "cost_status": cost.status.value,
         "cost_reason": cost.reason,
-        "cost_lines": lines_json(cost.lines) or None,
+        "cost_lines": [line_document(line) for line in cost.lines] or None,
         "price_id": cost.price_id,
     }
 

@@ -108,7 +108,7 @@ class EncodedBody:
         try:
             parts = undo()
             return [parts] if isinstance(parts, bytes) else list(parts)
-        except Exception:  # noqa: BLE001 - each codec has its own; the application has the bytes, and may have better luck
+        except Exception:  # noqa: BLE001 - a damaged body: codecs share no error, and the application has the bytes
             self._decoder = None
             return []
 

@@ -183,6 +183,17 @@ def line_json(line: CostLine) -> str:
     )
 
 
+def line_document(line: CostLine) -> dict[str, Any]:
+    """The same as a JSON document: quantities that are measured, and amounts, are decimal strings."""
+    return {
+        "unit": line.unit,
+        "quantity": line.quantity if isinstance(line.quantity, int) else decimal_text(line.quantity),
+        "rate": decimal_text(line.rate_usd),
+        "per": line.per,
+        "cost_usd": decimal_text(line.cost_usd),
+    }
+
+
 def _attempt_json(attempt: Attempt) -> str:
     status = "null" if attempt.status is None else attempt.status
     error = "" if attempt.error is None else f',"error":{_encode(attempt.error)}'

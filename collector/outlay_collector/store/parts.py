@@ -12,7 +12,6 @@ from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import Any, Final
 
-from outlay.emit import decimal_text
 from outlay.model import STANDARD_TERMS, Attempt, CostLine, Quantity, Terms, Usage
 
 MOST_ITEMS: Final = 64
@@ -36,19 +35,6 @@ def read_usage(said: object, *, nested: bool = False) -> Usage:
     models = {} if nested else _mapping(units.get(_MODELS, {}))
     others = {model: read_usage(used, nested=True) for model, used in models.items()}
     return Usage(quantities, str(inferred) if inferred is not None else None, others)
-
-
-def lines_json(lines: Iterable[CostLine]) -> list[dict[str, Any]]:
-    return [
-        {
-            "unit": line.unit,
-            "quantity": line.quantity if isinstance(line.quantity, int) else decimal_text(line.quantity),
-            "rate": decimal_text(line.rate_usd),
-            "per": line.per,
-            "cost_usd": decimal_text(line.cost_usd),
-        }
-        for line in lines
-    ]
 
 
 def read_lines(said: object) -> tuple[CostLine, ...]:

@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final
 
-from outlay.emit import decimal_text
+from outlay.emit import decimal_text, line_document
 from outlay.model import Cost
 from outlay.prices.book import PriceBook
 from outlay.prices.entry import EXACTLY, BadRate, read_rates
@@ -116,16 +116,7 @@ def quote_document(cost: Cost) -> dict[str, Any]:
         document["reason"] = cost.reason
     if cost.computed_nano_usd is not None:
         document["computed_cost_usd"] = _usd_text(cost.computed_nano_usd)
-    document["lines"] = [
-        {
-            "unit": line.unit,
-            "quantity": line.quantity if isinstance(line.quantity, int) else decimal_text(line.quantity),
-            "rate": decimal_text(line.rate_usd),
-            "per": line.per,
-            "cost_usd": decimal_text(line.cost_usd),
-        }
-        for line in cost.lines
-    ]
+    document["lines"] = [line_document(line) for line in cost.lines]
     if cost.price_id:
         document["price"] = {"id": cost.price_id, "source": cost.source}
     return document

@@ -1,0 +1,41 @@
+"""Spans that are no call: the step each is, its scope, and what it says."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from tests.collector.spoken.said import CHAT, GPT, usage
+
+STEPS: Final = {
+    "openllmetry's workflow": ("chain", "traceloop.tracer", {"traceloop.span.kind": "workflow", **CHAT, **GPT}),
+    "pydantic ai's agent": (
+        "agent",
+        "pydantic-ai",
+        {"gen_ai.operation.name": "invoke_agent", **GPT, **usage(input_tokens=9, output_tokens=9)},
+    ),
+    "vercel's outer span": (
+        "chain",
+        "ai",
+        {"ai.operationId": "ai.generateText", "ai.model.id": "gpt-4o", "ai.usage.inputTokens": 1000},
+    ),
+    "vercel's tool": ("tool", "ai", {"ai.operationId": "ai.toolCall"}),
+    "langfuse's span": ("chain", "langfuse-sdk", {"langfuse.observation.type": "span"}),
+    "langfuse's agent": ("agent", "langfuse-sdk", {"langfuse.observation.type": "agent"}),
+    "mlflow's retriever": ("retrieval", "mlflow.tracing.provider", {"mlflow.spanType": '"RETRIEVER"'}),
+    "langsmith's chain": (
+        "chain",
+        "langsmith",
+        {"langsmith.span.kind": "chain", "gen_ai.operation.name": "chain", "gen_ai.response.id": "chatcmpl-1", **GPT},
+    ),
+    "openinference's tool": ("tool", "openinference.instrumentation.langchain", {"openinference.span.kind": "TOOL"}),
+    "strands' cycle": (
+        "chain",
+        "strands.telemetry.tracer",
+        {"gen_ai.operation.name": "execute_event_loop_cycle", "gen_ai.system": "strands-agents"},
+    ),
+    "spring ai's client": (
+        "chain",
+        "org.springframework.boot",
+        {"gen_ai.operation.name": "framework", "gen_ai.system": "spring_ai", **GPT},
+    ),
+}
