@@ -18,7 +18,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from outlay.emit import decimal_text
+from outlay.lines import decimal_text
 from outlay.model import Terms
 from outlay.prices import Price, PriceBook
 from outlay.prices.entry import TIERS

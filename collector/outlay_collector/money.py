@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import overload
 
-from outlay.emit import decimal_text
+from outlay.lines import decimal_text
 
 
 @overload

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
-from outlay.emit import line_document
+from outlay.lines import line_documents
 from outlay.model import CostStatus, ResponseCache
 from outlay.prices import PriceBook
 from outlay.prices.match import priced_model
@@ -124,7 +124,7 @@ def priced_again(book: PriceBook, columns: Mapping[str, Any]) -> dict[str, Any]:
         "cost_nano_usd": cost.nano_usd,
         "cost_status": cost.status.value,
         "cost_reason": cost.reason,
-        "cost_lines": [line_document(line) for line in cost.lines] or None,
+        "cost_lines": line_documents(cost.lines) or None,
         "price_id": cost.price_id,
     }
 

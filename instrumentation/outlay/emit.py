@@ -13,6 +13,7 @@ from functools import lru_cache
 from typing import Any, Final
 
 from outlay import attributes as at
+from outlay.lines import decimal_text, lines_json
 from outlay.model import (
     NANO_USD_PER_USD,
     STANDARD_TERMS,
@@ -21,7 +22,6 @@ from outlay.model import (
     Call,
     Content,
     Cost,
-    CostLine,
     CostStatus,
     RateLimit,
     Terms,
@@ -134,7 +134,7 @@ def _add_cost(found: dict[str, AttributeValue | None], cost: Cost) -> None:
     found[at.COST_PRICE_SOURCE] = cost.source
     found[at.COST_COMPUTED_NANO_USD] = cost.computed_nano_usd
     if cost.lines:
-        found[at.COST_LINES] = f"[{','.join(map(line_json, cost.lines))}]"
+        found[at.COST_LINES] = lines_json(cost.lines)
     if cost.nano_usd is not None:
         found[at.COST_NANO_USD] = cost.nano_usd
         found[at.COST_AMOUNT] = cost.nano_usd / NANO_USD_PER_USD
@@ -174,26 +174,6 @@ def _rate_limit_keys(name: str) -> tuple[str, str, str]:
 # Written out by hand in a third of the time an encoder takes; names of units need no escaping.
 
 
-def line_json(line: CostLine) -> str:
-    """One of the objects in `outlay.cost.lines`."""
-    quantity = line.quantity if isinstance(line.quantity, int) else f'"{decimal_text(line.quantity)}"'
-    return (
-        f'{{"unit":"{line.unit}","quantity":{quantity},"rate":"{decimal_text(line.rate_usd)}",'
-        f'"per":{line.per},"cost_usd":"{decimal_text(line.cost_usd)}"}}'
-    )
-
-
-def line_document(line: CostLine) -> dict[str, Any]:
-    """The same as a JSON document: quantities that are measured, and amounts, are decimal strings."""
-    return {
-        "unit": line.unit,
-        "quantity": line.quantity if isinstance(line.quantity, int) else decimal_text(line.quantity),
-        "rate": decimal_text(line.rate_usd),
-        "per": line.per,
-        "cost_usd": decimal_text(line.cost_usd),
-    }
-
-
 def _attempt_json(attempt: Attempt) -> str:
     status = "null" if attempt.status is None else attempt.status
     error = "" if attempt.error is None else f',"error":{_encode(attempt.error)}'
@@ -204,14 +184,6 @@ def _attempt_json(attempt: Attempt) -> str:
 def _terms_json(terms: Terms) -> str:
     said = {"service_tier": terms.service_tier, "batch": terms.batch, "speed": terms.speed, "region": terms.region}
     return _encode({key: value for key, value in said.items() if value})
-
-
-def decimal_text(value: Decimal) -> str:
-    """Plain digits: no exponent, no trailing zeros."""
-    text = str(value)
-    if "E" in text:
-        text = format(value, "f")
-    return text.rstrip("0").rstrip(".") if text[-1] == "0" and "." in text else text
 
 
 _encode: Final = _compact_encoder()

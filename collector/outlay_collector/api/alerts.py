@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Query
-from outlay.emit import decimal_text
+from outlay.lines import decimal_text
 from outlay_alerts.alert import Alert, Transition
 from outlay_alerts.duration import DURATION_FORM, read_duration
 from outlay_alerts.records import Delivery

@@ -28,7 +28,7 @@ from outlay.providers.registry import canonical_provider
 from outlay_collector.billing import Report, Source
 from outlay_collector.dialects.base import SHARED_KEYS, attribution_of, count, http_status, milliseconds, text
 from outlay_collector.otlp.span import Span
-from outlay_collector.store.lines import WrittenLines
+from outlay_collector.store.lines import written_lines
 from outlay_collector.store.parts import read_attempts, read_lines, read_terms, read_usage
 
 T = TypeVar("T")
@@ -137,7 +137,7 @@ def _content(attributes: Mapping[str, Any]) -> Content | None:
 
 
 def _lines(value: object) -> Sequence[CostLine]:
-    written = WrittenLines.of(value) if isinstance(value, str) else None
+    written = written_lines(value) if isinstance(value, str) else None
     return written if written is not None else _document(value, read_lines) or ()
 
 

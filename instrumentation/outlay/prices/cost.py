@@ -9,7 +9,8 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Final
 
-from outlay.model import NANO_USD_PER_USD, Cost, CostLine, CostStatus, Quantity, Usage
+from outlay.lines import WrittenLines
+from outlay.model import NANO_USD_PER_USD, Cost, CostStatus, Quantity, Usage
 from outlay.prices.entry import EXACTLY, Price, Unpriced
 from outlay.units import UNITS
 
@@ -17,9 +18,6 @@ _ZERO: Final = Decimal(0)
 _MOST_OF_A_UNIT: Final = 10**15
 MOST_USD: Final = Decimal(9_000_000_000)
 """What fits into 63 bits of nano-USD. A call that cost more did not happen."""
-_ONE: Final = Decimal(1)
-_PER: Final = {name: (unit.per, EXACTLY.divide(_ONE, unit.per)) for name, unit in UNITS.items()}
-"""How many of a unit its rate is for, and what share of it is one of them: a power of ten, which multiplies exactly."""
 _times: Final = EXACTLY.multiply
 _plus: Final = EXACTLY.add
 
@@ -64,7 +62,8 @@ def cost_of(parts: Sequence[tuple[Usage, Price | Unpriced]]) -> Cost:
     The usages must be free of contradictions. A unit that was used and has no rate makes the cost `partial`; where
     nothing that was used has one, `unpriced`.
     """
-    lines: list[CostLine] = []
+    total = _ZERO
+    lines: list[str] = []
     missing: list[str] = []
     inferred: list[str] = []
     first: Price | None = None
@@ -73,46 +72,44 @@ def cost_of(parts: Sequence[tuple[Usage, Price | Unpriced]]) -> Cost:
             missing.append(price.reason)
             continue
         first = first or price
-        if without_rate := _add_lines(lines, usage, price):
+        cost_usd, without_rate = _add_lines(lines, usage, price)
+        total = _plus(total, cost_usd)
+        if without_rate:
             missing.append(f"no rate for {', '.join(without_rate)}")
         if usage.inferred or price.inferred:
             inferred += filter(None, (usage.inferred, price.inferred))
     if first is None or (missing and not lines):
         return Cost.unpriced("; ".join(missing))
+    if total > MOST_USD:
+        return Cost.unpriced(f"{total:.0f} USD is more than any call can cost")
     status, reason = CostStatus.EXACT, None
     if missing or inferred:
         status = CostStatus.PARTIAL if missing else CostStatus.ESTIMATED
         reason = "; ".join(dict.fromkeys((*missing, *inferred)))
-    total = _ZERO
-    for line in lines:
-        total = _plus(total, line.cost_usd)
-    if total > MOST_USD:
-        return Cost.unpriced(f"{total:.0f} USD is more than any call can cost")
     return Cost(
         nano_usd=nano_usd(total),
         status=status,
         reason=reason,
-        lines=tuple(lines),
+        lines=WrittenLines(f"[{','.join(lines)}]") if lines else (),
         price_id=first.id,
         source=first.source,
     )
 
 
-def _add_lines(lines: list[CostLine], usage: Usage, price: Price) -> list[str]:
-    """Adds a line for all that was used and has a rate; returns what has none."""
-    rates, quantities = price.rates, usage.quantities
-    if "reasoning" in rates or "web_search_query" in quantities:
-        quantities = _told_apart(quantities, rates)
+def _add_lines(lines: list[str], usage: Usage, price: Price) -> tuple[Decimal, list[str]]:
+    """Adds a line for all that was used and has a rate. What these cost in USD, and the units that have none."""
+    total = _ZERO
     without_rate: list[str] = []
-    for unit, quantity in quantities.items():
+    for unit, quantity in _told_apart(usage.quantities, price.rates).items():
         if not quantity:
             continue
-        if (rate := rates.get(unit)) is not None:
-            per, share = _PER[unit]
-            lines.append(CostLine(unit, quantity, rate, per, _times(rate, _times(quantity, share))))
+        if (billed := price.billed(unit)) is not None:
+            cost_usd = _times(billed.each_usd, quantity)
+            total = _plus(total, cost_usd)
+            lines.append(billed.line.written(quantity, cost_usd))
         elif unit != "reasoning":  # inside output
             without_rate.append(unit)
-    return without_rate
+    return total, without_rate
 
 
 def _told_apart(quantities: Mapping[str, Quantity], rates: Mapping[str, Decimal]) -> Mapping[str, Quantity]:
@@ -121,6 +118,8 @@ def _told_apart(quantities: Mapping[str, Quantity], rates: Mapping[str, Decimal]
     Reasoning with a rate of its own is no longer a part of output. Searches that are reported both by call and by query
     are billed the way the price counts them.
     """
+    if "reasoning" not in rates and "web_search_query" not in quantities:
+        return quantities
     told = dict(quantities)
     if "reasoning" in rates and "output" in told:
         told["output"] -= told.get("reasoning", 0)

@@ -16,9 +16,10 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from decimal import ROUND_HALF_EVEN, Context, Decimal, DivisionByZero, InvalidOperation, localcontext
-from typing import Final
+from typing import Final, NamedTuple
 
 from outlay.errors import nearest
+from outlay.lines import Line
 from outlay.model import Terms
 from outlay.units import INPUT_UNITS, OUTPUT_UNITS, UNITS
 
@@ -160,6 +161,14 @@ def tier_of(terms: Terms) -> str:
     return STANDARD if terms.service_tier in _STANDARD_TIERS else str(terms.service_tier)
 
 
+class Billed(NamedTuple):
+    """What a line of one unit is made of, worked out when it is first billed: what one costs, in USD, and how the line
+    is written. Units are priced by powers of ten, so that the division is exact."""
+
+    each_usd: Decimal
+    line: Line
+
+
 @dataclass(frozen=True, slots=True)
 class Price:
     """What each unit of one call costs: USD for `UNITS[unit].per` of it, tier, region and size already decided.
@@ -172,6 +181,15 @@ class Price:
     source: str
     rates: Mapping[str, Decimal]
     inferred: str | None = None
+    _billed: dict[str, Billed] = field(default_factory=dict, repr=False, compare=False)
+
+    def billed(self, unit: str) -> Billed | None:
+        """How a unit is billed; None where there is no rate for it."""
+        known = self._billed.get(unit)
+        if known is None and (rate := self.rates.get(unit)) is not None:
+            per = UNITS[unit].per
+            known = self._billed[unit] = Billed(EXACTLY.divide(rate, per), Line.of(unit, rate, per))
+        return known
 
 
 @dataclass(frozen=True, slots=True)

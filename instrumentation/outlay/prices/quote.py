@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final
 
-from outlay.emit import decimal_text, line_document
+from outlay.lines import decimal_text, line_documents
 from outlay.model import Cost
 from outlay.prices.book import PriceBook
 from outlay.prices.entry import EXACTLY, BadRate, read_rates
@@ -116,7 +116,7 @@ def quote_document(cost: Cost) -> dict[str, Any]:
         document["reason"] = cost.reason
     if cost.computed_nano_usd is not None:
         document["computed_cost_usd"] = _usd_text(cost.computed_nano_usd)
-    document["lines"] = [line_document(line) for line in cost.lines]
+    document["lines"] = line_documents(cost.lines)
     if cost.price_id:
         document["price"] = {"id": cost.price_id, "source": cost.source}
     return document
