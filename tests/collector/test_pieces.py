@@ -48,8 +48,7 @@ def test_a_period_that_is_read_in_pieces_comes_to_the_same_bytes(
 ) -> None:
     SqlStore(engine).write(reports(*range(1, 41)), LATER)
     at_once = summed(engine)
-    monkeypatch.setattr(columns, "_PAGE", 3)
-    monkeypatch.setattr(columns, "_PAGES", 2)
+    monkeypatch.setattr(columns, "_PIECE", 6)
     assert summed(engine) == at_once
     assert {row[0] for row in at_once} == set(range(11))
 
@@ -57,8 +56,7 @@ def test_a_period_that_is_read_in_pieces_comes_to_the_same_bytes(
 @BOTH_BACKENDS
 def test_no_more_calls_are_held_at_once_than_a_piece_has(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     SqlStore(engine).write(reports(*range(1, 41)), LATER)
-    monkeypatch.setattr(columns, "_PAGE", 8)
-    monkeypatch.setattr(columns, "_PAGES", 2)
+    monkeypatch.setattr(columns, "_PIECE", 16)
     with reading(engine) as connection:
         pieces = columns.read_columns(connection, BEGIN, LATER, Names(connection, engine))
         assert [len(piece.figures) for piece in pieces] == [16, 16, 8]
