@@ -108,22 +108,25 @@ def saw_a_stream(report: Report) -> bool:
     return report.source is Source.OUTLAY and report.call.streamed
 
 
-def marks(report: Report) -> set[tuple[str, object]]:
-    """What one of them must have in common with the other, to be looked for by: a response id, how much came out, with
-    and without the reasoning, what went in where nothing comes out, or that it failed."""
-    call, usage = report.call, report.call.usage
-    found: set[tuple[str, object]] = {("id", call.response_id)} if call.response_id else set()
-    if usage is None:
-        if call.error_type:
-            found.add(("failed", None))
-        return found
+def counts_of(usage: Usage) -> tuple[tuple[str, int | None], ...]:
+    """What the usage of one of them must have in common with the other's: how much came out, with and without the
+    reasoning, or what went in where nothing comes out."""
     totals = usage.totals()
-    if made := totals.output_tokens:
-        found.add(("out", made))
-        if totals.reasoning_tokens:
-            found.add(("out", made - totals.reasoning_tokens))
-    else:
-        found.add(("in", totals.input_tokens))
+    made, reasoning = totals.output_tokens, totals.reasoning_tokens
+    if not made:
+        return (("in", totals.input_tokens),)
+    return (("out", made), ("out", made - reasoning)) if reasoning else (("out", made),)
+
+
+def _marks(report: Report) -> set[tuple[str, object]]:
+    """What one of them must have in common with the other, to be looked for by: a response id, what was counted, or
+    that it failed."""
+    call = report.call
+    found: set[tuple[str, object]] = {("id", call.response_id)} if call.response_id else set()
+    if call.usage is not None:
+        found.update(counts_of(call.usage))
+    elif call.error_type:
+        found.add(("failed", None))
     return found
 
 
@@ -147,7 +150,7 @@ def _alike(listed: list[Report]) -> Iterator[list[Report]]:
     uncounted = {r.trace_id for r in listed if r.call.usage is None and _is_frameworks(r.scope)}
     by_mark: defaultdict[tuple[str, object], list[Report]] = defaultdict(list)
     for report in listed:
-        for mark in marks(report):
+        for mark in _marks(report):
             by_mark[mark].append(report)
         if report.trace_id in uncounted:
             by_mark[_UNCOUNTED, report.trace_id].append(report)

@@ -14,7 +14,7 @@ import orjson
 from sqlalchemy import Connection, or_, select
 
 from outlay_collector.billing import LONGEST_CALL_NS, SELF_REPORTING, SPLIT_STREAMS, Report, Source
-from outlay_collector.echoes import is_apart, marks, saw_a_stream, saw_only_the_beginning
+from outlay_collector.echoes import counts_of, is_apart, saw_a_stream, saw_only_the_beginning
 from outlay_collector.moments import AT_ONCE_NS, LATE_NS, SLACK_NS, is_left_open
 from outlay_collector.store.inserting import rows_by_key
 from outlay_collector.store.schema import CALLS, REPORTS
@@ -163,8 +163,8 @@ def _marked(reports: Iterable[Report]) -> defaultdict[str, set[int]]:
     """The counts they are looked for by, by their kind."""
     counts: defaultdict[str, set[int]] = defaultdict(set)
     for report in reports:
-        for kind, said in marks(report):
-            if isinstance(said, int):
+        for kind, said in () if (usage := report.call.usage) is None else counts_of(usage):
+            if said is not None:
                 counts[kind].add(said)
     return counts
 
