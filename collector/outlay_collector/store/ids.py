@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BindParameter, Connection, bindparam, text
+from sqlalchemy import Connection
 
 
 def take_ids(connection: Connection, table: str, number: int) -> list[int]:
     """Rising ids that no row has or had. SQLite's are safe because the transaction holds its lock."""
     if not number:
         return []
-    named: BindParameter[str] = bindparam("table", table)
     if connection.dialect.name == "postgresql":
-        taken = text("SELECT nextval(pg_get_serial_sequence(:table, 'id')) FROM generate_series(1, :number)")
-        return sorted(connection.execute(taken.bindparams(named), {"number": number}).scalars())
-    last = text("SELECT seq FROM sqlite_sequence WHERE name = :table").bindparams(named)
-    first = (connection.execute(last).scalar() or 0) + 1
-    return list(range(first, first + number))
+        taken = "SELECT nextval(pg_get_serial_sequence(%s, 'id')) FROM generate_series(1, %s)"
+        return sorted(connection.exec_driver_sql(taken, (table, number)).scalars())
+    last = connection.exec_driver_sql("SELECT seq FROM sqlite_sequence WHERE name = ?", (table,)).scalar() or 0
+    return list(range(last + 1, last + 1 + number))

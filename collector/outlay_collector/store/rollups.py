@@ -12,8 +12,10 @@ are one row (`store.blocks`). The last days have their minutes as well. Sessions
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from enum import IntFlag
+from functools import cache
+from itertools import chain
 from typing import Any, Final
 
 from sqlalchemy import (
@@ -25,16 +27,12 @@ from sqlalchemy import (
     Integer,
     Label,
     LargeBinary,
-    Row,
     SmallInteger,
     case,
     false,
     func,
     literal_column,
-    select,
     text,
-    tuple_,
-    update,
 )
 from sqlmodel import Field, SQLModel
 
@@ -71,6 +69,10 @@ class Kept(IntFlag):
     """Everything that can be kept, so that the calls may go."""
 
 
+_LIST: Final = text(
+    "INSERT INTO rollup_periods (length_ns, start_ns, stale) VALUES (:length, :start, true) ON CONFLICT DO NOTHING"
+)
+"""Another collector may list it at the same moment."""
 _KIND_OF_SIZE: Final = {0: Kept.ONE, 1: Kept.ONE, len(DIMENSIONS): Kept.ALL}
 
 _AUTH_FAILURES: Final = (401, 403)
@@ -214,50 +216,58 @@ def mark_stale(connection: Connection, times_ns: Iterable[int], first_changed: i
     quarters = {at // QUARTER_NS for at in times_ns}  # every length is some of them
     touched = {(length, at - at % length) for at in (n * QUARTER_NS for n in quarters) for length in LENGTHS_NS}
     for some in _chunks(sorted(touched)):
-        these = tuple_(PERIODS.c.length_ns, PERIODS.c.start_ns).in_(some)
-        known = {(row.length_ns, row.start_ns): row for row in connection.execute(select(PERIODS).where(these))}
-        fresh = [period for period, row in known.items() if not _is_marked(row, first_changed)]
-        if fresh:
-            these = tuple_(PERIODS.c.length_ns, PERIODS.c.start_ns).in_(fresh)
-            connection.execute(update(PERIODS).where(these).values(stale=True, claim=None, **_let_go(first_changed)))
-        new = [{"length": length, "start": start} for length, start in some if (length, start) not in known]
-        if new:
-            # Another collector may list it at the same moment.
-            connection.execute(
-                text(
-                    "INSERT INTO rollup_periods (length_ns, start_ns, stale) VALUES (:length, :start, true) "
-                    "ON CONFLICT DO NOTHING"
-                ),
-                new,
-            )
+        if not _are_marked(connection, some, first_changed):
+            _mark(connection, some, first_changed)
 
 
-def _is_marked(period: Row[Any], first_changed: int | None) -> bool:
-    """Whether it is as it has to be already."""
-    if period.closed:
-        return True
-    if first_changed is None:
-        return bool(period.stale) and (period.claim is None or period.claim < 0)
-    return bool(period.stale) and period.claim is None and (period.held_id or 0) < max(first_changed, 1)
+def _are_marked(connection: Connection, periods: Sequence[tuple[int, int]], first_changed: int | None) -> bool:
+    """Whether all are listed, and as they have to be already."""
+    values = list(chain.from_iterable(periods))
+    if first_changed is not None:
+        values.append(max(first_changed, 1))
+    counted = _marked(connection.dialect.name == "postgresql", len(periods), first_changed is None)
+    return connection.exec_driver_sql(counted, tuple(values)).scalar() == len(periods)
 
 
-def _let_go(first_changed: int | None) -> dict[str, Any]:
-    """What becomes of the calls that a quarter holds."""
-    if first_changed is None:
-        return {}
-    return {"held_id": case((PERIODS.c.held_id < first_changed, PERIODS.c.held_id))}
+@cache
+def _marked(is_postgres: bool, periods: int, all_new: bool) -> str:
+    """How many of so many periods are: straight to the driver, as every transaction asks."""
+    mark = "%s" if is_postgres else "?"
+    these = _among(is_postgres, [f"({mark}, {mark})"] * periods)
+    return f"SELECT count(*) FROM rollup_periods WHERE {these} AND {_is_marked(None if all_new else mark)}"
+
+
+def _mark(connection: Connection, periods: Sequence[tuple[int, int]], first_changed: int | None) -> None:
+    """Those that are not. Of what a quarter holds, calls that are changed are let go, and all after them."""
+    let_go = "" if first_changed is None else f", held_id = CASE WHEN held_id < {first_changed} THEN held_id END"
+    marked = _is_marked(None if first_changed is None else str(max(first_changed, 1)))
+    fresh = f"{_among(connection.dialect.name == 'postgresql', map(str, periods))} AND NOT {marked}"
+    connection.exec_driver_sql(f"UPDATE rollup_periods SET stale = true, claim = NULL{let_go} WHERE {fresh}")
+    connection.execute(_LIST, [{"length": length, "start": start} for length, start in periods])
+
+
+def _among(is_postgres: bool, periods: Iterable[str]) -> str:
+    return f"(length_ns, start_ns) IN ({'' if is_postgres else 'VALUES '}{', '.join(periods)})"
+
+
+def _is_marked(first_changed: str | None) -> str:
+    """Whether a period is as it has to be already; `first_changed` as it stands in the statement."""
+    claimed = "(claim IS NULL OR claim < 0)"
+    if first_changed is not None:
+        claimed = f"claim IS NULL AND coalesce(held_id, 0) < {first_changed}"
+    return f"(closed OR stale AND {claimed})"
 
 
 def share_periods(connection: Connection) -> None:
     """Until the end of this transaction no period is summed up or closed. SQLite has one writer anyway."""
     if connection.dialect.name == "postgresql":
-        connection.execute(select(func.pg_advisory_xact_lock_shared(_LOCK)))
+        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock_shared({_LOCK})")
 
 
 def hold_periods(connection: Connection) -> None:
     """Until the end of this transaction no other writer is between its calls and its mark."""
     if connection.dialect.name == "postgresql":
-        connection.execute(select(func.pg_advisory_xact_lock(_LOCK)))
+        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_LOCK})")
 
 
 def _chunks(periods: list[tuple[int, int]]) -> Iterable[list[tuple[int, int]]]:
