@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
+from itertools import groupby, islice
 from threading import Event
 from typing import Final
 
 from sqlalchemy import Engine
 
 from outlay_collector.background import repeated
-from outlay_collector.store.claiming import claim_open, claim_stale
+from outlay_collector.store.claiming import Period, claim_open, claim_stale
 from outlay_collector.store.growing import FEWEST_NEW, grow
 from outlay_collector.store.rollups import DAY_NS, LENGTHS_NS
 from outlay_collector.store.summing import FEWEST, Fewest, forget_details, sum_up
@@ -19,6 +20,8 @@ from outlay_collector.store.summing import FEWEST, Fewest, forget_details, sum_u
 EVERY_S: Final = 15.0
 LONG_EVERY_S: Final = 600.0
 """Days and weeks: one late call makes a whole day be read again, and until then its hours tell as much."""
+AT_ONCE: Final = 8
+"""So many periods are summed up in one transaction: most of what a small one takes is the commit."""
 _SHORT_NS: Final = tuple(length for length in LENGTHS_NS if length < DAY_NS)
 
 
@@ -32,11 +35,18 @@ def sum_up_all(
     """Sum up every period that is over and stale. Returns how many there were."""
     claim = claim_stale(engine, now_ns, lengths_ns)
     done = 0
-    for period in claim.periods:
+    for periods in _batches(claim.periods):
         if stopped():
             break
-        done += sum_up(engine, period, claim, now_ns, fewest=fewest)
+        done += sum_up(engine, periods, claim, now_ns, fewest=fewest)
     return done
+
+
+def _batches(periods: Sequence[Period]) -> Iterator[Sequence[Period]]:
+    """Some of one length at a time, in their order."""
+    for _, alike in groupby(periods, lambda period: period[0]):
+        while some := list(islice(alike, AT_ONCE)):
+            yield some
 
 
 def grow_all(engine: Engine, now_ns: int, stopped: Callable[[], bool] = lambda: False) -> int:

@@ -69,11 +69,11 @@ def test_an_hour_is_not_read_from_its_calls_while_one_of_its_quarters_changes(en
     *quarters, hour = claim.periods
     assert [length for length, _ in quarters] == [QUARTER_NS]
     for period in quarters:
-        assert sum_up(engine, period, claim, LATER, fewest=ANY)
+        assert sum_up(engine, [period], claim, LATER, fewest=ANY)
     SqlStore(engine).write(reports(41), LATER)
     statements: list[str] = []
     event.listen(engine, "before_cursor_execute", lambda *said: statements.append(said[2]))
     assert hour[0] == HOUR_NS
-    assert not sum_up(engine, hour, claim, LATER, fewest=ANY)
+    assert not sum_up(engine, [hour], claim, LATER, fewest=ANY)
     assert statements
     assert not [statement for statement in statements if "latency_bin" in statement]

@@ -32,7 +32,7 @@ def finish_day(engine: Engine, day_ns: int) -> None:
     """Sum the day up for good, as far as it is not, so that closing it takes no long look at its calls."""
     claim = claim_day(engine, day_ns)
     for period in claim.periods:
-        sum_up(engine, period, claim, day_ns, final=True)
+        sum_up(engine, [period], claim, day_ns, final=True)
 
 
 def close_day(connection: Connection, day_ns: int) -> None:

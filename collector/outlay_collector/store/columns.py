@@ -87,11 +87,9 @@ def _whole(name: str) -> Any:
 def _columns(times: Numbers, columns: Sequence[str], ids_of: Callable[[Collection[str]], Mapping[str, int]]) -> Columns:
     rows = np.arange(len(times))
     names, places = zip(*map(_ranked, columns[1 : 1 + _NAMED]), strict=True)
-    known: dict[str | None, int] = {
-        None: NOBODY,
-        **ids_of({name for some in names for name in some if name is not None}),
-    }
-    ids = [np.array([known[name] for name in some], np.int64)[at] for some, at in zip(names, places, strict=True)]
+    known = ids_of({name for some in names for name in some if name is not None})
+    numbers = [np.array([NOBODY if name is None else known[name] for name in some], np.int64) for some in names]
+    ids = [some[at] for some, at in zip(numbers, places, strict=True)]
     sure = [np.array(_values(column), np.int64) for column in columns[1 + _NAMED : _FIRST_UNSURE]]
     unsure, said = zip(*map(_maybe_known, columns[_FIRST_UNSURE:-2]), strict=True)
     latency, (ttft, has_ttft) = np.array(_values(columns[-2]), np.int64), _maybe_known(columns[-1])

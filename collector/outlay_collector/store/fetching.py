@@ -6,13 +6,13 @@ from collections.abc import Collection, Iterator, Sequence
 from itertools import groupby
 from typing import Any, Final, Literal, NamedTuple
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, bindparam, text
 
 from outlay_collector.store.blocks import Block, joined
 from outlay_collector.store.engine import remembered_by
 from outlay_collector.store.packing import beginning, decode_durations, decode_figures
 from outlay_collector.store.remembered import PackedColumn, Period
-from outlay_collector.store.rollups import GROUPINGS, MINUTE_NS, QUARTER_NS, ROLLUPS
+from outlay_collector.store.rollups import GROUPINGS, MINUTE_NS, QUARTER_NS
 from outlay_collector.store.segments import Segment
 
 _PAGE: Final = 100
@@ -127,25 +127,29 @@ Packed = tuple[int, bytes, bytes]
 """How many groups, their figures and their histograms."""
 
 
+_PACKED: Final = text(
+    "SELECT grouping, start_ns, part, groups, figures, durations FROM rollups WHERE grouping IN :groupings "
+    "AND length_ns = :length AND start_ns >= :start AND start_ns < :end ORDER BY grouping, start_ns, part"
+).bindparams(bindparam("groupings", expanding=True))
+
+
 def read_packed(
-    connection: Connection, grouping: int, length_ns: int, from_ns: int, to_ns: int
-) -> Iterator[tuple[int, int, Packed]]:
-    """The blocks of one length that begin then, each with its start and part, in the order of these."""
-    columns = ROLLUPS.c.start_ns, ROLLUPS.c.part, ROLLUPS.c.groups, ROLLUPS.c.figures, ROLLUPS.c.durations
-    begin = ROLLUPS.c.start_ns >= from_ns, ROLLUPS.c.start_ns < to_ns
-    here = select(*columns).where(ROLLUPS.c.grouping == grouping, ROLLUPS.c.length_ns == length_ns, *begin)
-    ordered = here.order_by(ROLLUPS.c.start_ns, ROLLUPS.c.part)
-    for start_ns, part, *packed in connection.execute(ordered, execution_options={"yield_per": _PAGE}):
-        yield start_ns, part, (packed[0], packed[1], packed[2])
+    connection: Connection, groupings: Collection[int], length_ns: int, from_ns: int, to_ns: int
+) -> Iterator[tuple[int, int, int, Packed]]:
+    """The blocks of one length that begin then, each with its grouping, start and part, in the order of these."""
+    here = {"groupings": list(groupings), "length": length_ns, "start": from_ns, "end": to_ns}
+    rows = connection.execute(_PACKED, here, execution_options={"yield_per": _PAGE})
+    for grouping, start_ns, part, groups, figures, durations in rows:
+        yield grouping, start_ns, part, (groups, figures, durations)
 
 
 def read_blocks(
     connection: Connection, grouping: int, length_ns: int, from_ns: int, to_ns: int
 ) -> Iterator[tuple[int, Block]]:
     """The same, all parts together, each with its start."""
-    blocks = read_packed(connection, grouping, length_ns, from_ns, to_ns)
-    for start_ns, parts in groupby(blocks, lambda block: block[0]):
-        yield start_ns, joined([unpacked(grouping, length_ns, packed) for _, _, packed in parts])
+    blocks = read_packed(connection, [grouping], length_ns, from_ns, to_ns)
+    for start_ns, parts in groupby(blocks, lambda block: block[1]):
+        yield start_ns, joined([unpacked(grouping, length_ns, packed) for *_, packed in parts])
 
 
 def unpacked(grouping: int, length_ns: int, packed: Packed) -> Block:

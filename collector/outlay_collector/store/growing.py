@@ -8,16 +8,20 @@ from __future__ import annotations
 
 from typing import Final
 
-from sqlalchemy import Connection, Engine, func, select
+from sqlalchemy import Connection, Engine, text
 
 from outlay_collector.store.claiming import Claim, Period
 from outlay_collector.store.engine import reading
-from outlay_collector.store.rollups import PERIODS, QUARTER_NS, Kept, hold_periods
-from outlay_collector.store.schema import CALLS
-from outlay_collector.store.summing import FEWEST, Fewest, keep, settle, wanted
+from outlay_collector.store.rollups import QUARTER_NS, Kept
+from outlay_collector.store.summing import FEWEST, Fewest, Found, keep_ours, wanted
 from outlay_collector.store.sums import NOTHING_HELD, Held, Names, Summed, held_by, of_calls
 
 _SHARE: Final = 4
+_COUNT: Final = text(
+    "SELECT count(*), count(*) FILTER (WHERE id > :after) FROM calls "
+    "WHERE started_at_ns >= :start AND started_at_ns < :end AND id + 0 <= :until"
+)
+"""A sum, so that no database looks for it by id."""
 FEWEST_NEW: Final = 1_000
 """So many are read in two milliseconds; growing takes twenty and more."""
 
@@ -36,12 +40,7 @@ def grow(
             kept &= ~Kept.USERS  # they were too many: whether they still are is seen when the quarter is over
         found = _sums(connection, Names(connection, engine), period, kept, held, claim.until_id, fewest.a_user)
     kept, summed, until_ns = found
-    with engine.begin() as connection:
-        hold_periods(connection)
-        holds = {"kept": int(kept), "held_id": claim.until_id, "held_until_ns": until_ns}
-        if is_ours := settle(connection, period, PERIODS.c.claim == claim.token, **holds):
-            keep(connection, period, summed)
-        return is_ours
+    return keep_ours(engine, [Found(period, kept, summed, claim.until_id, until_ns, stale=True)], claim) == 1
 
 
 def _sums(
@@ -56,7 +55,6 @@ def _sums(
 
 def _counted(connection: Connection, period: Period, after_id: int, until_id: int) -> tuple[int, int]:
     """How many calls with ids up to that one a period has, and how many of them come after the other."""
-    at, number = CALLS.c.started_at_ns, CALLS.c.id + 0  # a sum, so that no database looks for it by id
-    within = at >= period[1], at < period[1] + period[0], number <= until_id
-    calls, new = connection.execute(select(func.count(), func.count().filter(number > after_id)).where(*within)).one()
-    return int(calls), int(new)
+    within = {"start": period[1], "end": period[1] + period[0], "after": after_id, "until": until_id}
+    calls, new = connection.execute(_COUNT, within).one()
+    return calls, new

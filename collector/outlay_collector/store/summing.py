@@ -8,12 +8,12 @@ written in between, which the writer says by taking the claim away.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from secrets import randbits
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, Engine, and_, func, select, text, update
+from sqlalchemy import Connection, Engine, and_, select, text, update
 
 from outlay_collector.store.claiming import Claim, Period, last_id
 from outlay_collector.store.engine import reading
@@ -31,8 +31,7 @@ from outlay_collector.store.rollups import (
     hold_periods,
     kind_of,
 )
-from outlay_collector.store.schema import CALLS
-from outlay_collector.store.sums import NOTHING_HELD, Names, Summed, held_by, of_calls, of_parts, this
+from outlay_collector.store.sums import NOTHING_HELD, Names, Summed, held_by, of_calls, of_parts
 
 DETAILS_FOR_NS: Final = 3 * DAY_NS
 """How long quarters have their minutes, and their sums by all dimensions together."""
@@ -48,6 +47,15 @@ _REMOVE_LARGE: Final = text(
     f"DELETE FROM rollups WHERE grouping IN ({', '.join(map(str, _LARGE))}) "
     "AND length_ns = :length AND start_ns >= :start AND start_ns < :end"
 )
+_CLAIMED: Final = text(
+    "SELECT start_ns FROM rollup_periods "
+    "WHERE length_ns = :length AND start_ns BETWEEN :start AND :end AND claim = :claim"
+)
+_SETTLE: Final = text(
+    "UPDATE rollup_periods SET stale = :stale, claim = NULL, kept = :kept, edition = :edition, held_id = :held_id, "
+    "held_until_ns = :held_until_ns WHERE length_ns = :length AND start_ns = :start"
+)
+_COUNT: Final = text("SELECT count(*) FROM calls WHERE started_at_ns >= :start AND started_at_ns < :end")
 _COLUMNS: Final = ("grouping", "length_ns", "start_ns", "part", "groups", "figures", "durations")
 
 
@@ -75,52 +83,83 @@ FEWEST: Final = Fewest(
 )
 
 
-def sum_up(
-    engine: Engine, period: Period, claim: Claim, now_ns: int, *, final: bool = False, fewest: Fewest = FEWEST
-) -> bool:
-    """Sum one period up and take it off the stale ones. False where a call came in between, or a part is stale.
+class Found(NamedTuple):
+    """What a period has now. `held_id`, `held_until_ns`: what a quarter goes on holding when more calls come."""
 
-    `final`: by everything, and for good, whatever number of calls there are.
+    period: Period
+    kept: Kept
+    summed: Summed
+    held_id: int | None
+    held_until_ns: int | None
+    stale: bool = False
+
+
+def sum_up(
+    engine: Engine,
+    periods: Sequence[Period],
+    claim: Claim,
+    now_ns: int,
+    *,
+    final: bool = False,
+    fewest: Fewest = FEWEST,
+) -> int:
+    """Sum periods of one length up and take them off the stale ones. Returns how many: not those a call came into in
+    between, nor those of which a part is stale.
+
+    All are kept in one transaction, so there should be no more than writers may wait for. `final`: by everything, and
+    for good, whatever number of calls there are.
     """
     with reading(engine) as connection:
-        found = _sums(connection, Names(connection, engine), period, now_ns, final, fewest)
-    if found is None:
-        return False
-    with engine.begin() as connection:
-        hold_periods(connection)
-        kept, summed = found
-        held = _held(period, claim.until_id)
-        if is_ours := settle(connection, period, PERIODS.c.claim == claim.token, stale=False, kept=int(kept), **held):
-            keep(connection, period, summed)
-        return is_ours
+        names = Names(connection, engine)
+        sums = [(period, _sums(connection, names, period, now_ns, final, fewest)) for period in periods]
+    found = [_found(period, *each, claim.until_id) for period, each in sums if each is not None]
+    return keep_ours(engine, found, claim) if found else 0
 
 
 def sum_up_within(connection: Connection, period: Period) -> None:
     """The same, for good, in a transaction that holds the periods already."""
     kept, summed = _sums(connection, Names(connection), period, 0, True, FEWEST) or (Kept(0), [])
-    held = _held(period, last_id(connection))
-    settle(connection, period, PERIODS.c.start_ns == period[1], stale=False, kept=int(kept), **held)
-    keep(connection, period, summed)
+    _keep(connection, [_found(period, kept, summed, last_id(connection))])
 
 
-def settle(connection: Connection, period: Period, ours: ColumnElement[bool], **values: Any) -> bool:
-    """Give up the claim and say what the period has, where it is still ours. Whether it was."""
-    done = update(PERIODS).where(this(period), ours).values(claim=None, edition=randbits(62), **values)
-    return connection.execute(done).rowcount == 1
+def keep_ours(engine: Engine, found: Sequence[Found], claim: Claim) -> int:
+    """Say what periods of one length have, and give up the claim, as far as it still stands. Returns of how many."""
+    starts = [each.period[1] for each in found]
+    where = {"length": found[0].period[0], "start": min(starts), "end": max(starts), "claim": claim.token}
+    with engine.begin() as connection:
+        hold_periods(connection)
+        ours = set(connection.execute(_CLAIMED, where).scalars())
+        if mine := [each for each in found if each.period[1] in ours]:
+            _keep(connection, mine)
+    return len(mine)
 
 
-def keep(connection: Connection, period: Period, summed: Summed) -> None:
-    """In place of what was kept of it."""
+def _keep(connection: Connection, found: Sequence[Found]) -> None:
+    """In place of what was kept of them."""
+    connection.execute(_SETTLE, [_settled(each) for each in found])
+    connection.execute(_REMOVE, [_begun(*period) for each in found for period in _with_minutes(each.period)])
+    insert_rows(connection, "rollups", _COLUMNS, (row for each in found for row in each.summed))
+
+
+def _found(period: Period, kept: Kept, summed: Summed, until_id: int) -> Found:
     length_ns, start_ns = period
-    for length in (length_ns, MINUTE_NS) if length_ns == QUARTER_NS else (length_ns,):
-        connection.execute(_REMOVE, {"length": length, "start": start_ns, "end": start_ns + 1})
-    insert_rows(connection, "rollups", _COLUMNS, summed)
+    held = (until_id, start_ns + length_ns) if length_ns == QUARTER_NS else (None, None)
+    return Found(period, kept, summed, *held)
 
 
-def _held(period: Period, until_id: int) -> dict[str, int]:
-    """What a quarter goes on holding when more calls come."""
-    length_ns, start_ns = period
-    return {"held_id": until_id, "held_until_ns": start_ns + length_ns} if length_ns == QUARTER_NS else {}
+def _settled(found: Found) -> dict[str, Any]:
+    held = {"held_id": found.held_id, "held_until_ns": found.held_until_ns}
+    said = {"stale": found.stale, "kept": int(found.kept), "edition": randbits(62), **held}
+    return {"length": found.period[0], "start": found.period[1], **said}
+
+
+def _with_minutes(period: Period) -> Sequence[Period]:
+    return (period, (MINUTE_NS, period[1])) if period[0] == QUARTER_NS else (period,)
+
+
+def _begun(length_ns: int, start_ns: int) -> dict[str, int]:
+    """To be removed: what begins then."""
+    return {"length": length_ns, "start": start_ns, "end": start_ns + 1}
 
 
 def forget_details(engine: Engine, now_ns: int) -> int:
@@ -134,10 +173,10 @@ def forget_details(engine: Engine, now_ns: int) -> int:
     for start_ns, kept in quarters:
         with engine.begin() as connection:
             hold_periods(connection)
-            left = update(PERIODS).where(this((QUARTER_NS, start_ns))).values(kept=kept & ~bits)
-            if connection.execute(left.where(PERIODS.c.kept == kept)).rowcount:
-                connection.execute(_REMOVE, {"length": MINUTE_NS, "start": start_ns, "end": start_ns + 1})
-                connection.execute(_REMOVE_LARGE, {"length": QUARTER_NS, "start": start_ns, "end": start_ns + 1})
+            this = and_(PERIODS.c.length_ns == QUARTER_NS, PERIODS.c.start_ns == start_ns, PERIODS.c.kept == kept)
+            if connection.execute(update(PERIODS).where(this).values(kept=kept & ~bits)).rowcount:
+                connection.execute(_REMOVE, _begun(MINUTE_NS, start_ns))
+                connection.execute(_REMOVE_LARGE, _begun(QUARTER_NS, start_ns))
     return len(quarters)
 
 
@@ -163,8 +202,7 @@ def _sums(
 
 
 def number_of_calls(connection: Connection, start_ns: int, length_ns: int) -> int:
-    within = and_(CALLS.c.started_at_ns >= start_ns, CALLS.c.started_at_ns < start_ns + length_ns)
-    return int(connection.scalar(select(func.count()).select_from(CALLS).where(within)) or 0)
+    return int(connection.scalar(_COUNT, {"start": start_ns, "end": start_ns + length_ns}) or 0)
 
 
 def wanted(period: Period, calls: int, now_ns: int, final: bool, fewest: Fewest) -> Kept:

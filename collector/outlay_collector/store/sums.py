@@ -4,9 +4,10 @@ quarter that holds some of its calls goes on from there."""
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from itertools import groupby
 from typing import Final, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, Engine, and_, select
+from sqlalchemy import Connection, Engine, text
 
 from outlay_collector.store.blocks import Block, regrouped
 from outlay_collector.store.claiming import Period
@@ -21,7 +22,6 @@ from outlay_collector.store.rollups import (
     GROUPINGS,
     HOUR_NS,
     MINUTE_NS,
-    PERIODS,
     QUARTER_NS,
     SIX_HOURS_NS,
     USER,
@@ -48,36 +48,45 @@ class Held(NamedTuple):
 
 
 NOTHING_HELD: Final = Held(Kept(0), 0, 0)
+_HELD: Final = text(
+    "SELECT kept, held_id, held_until_ns FROM rollup_periods WHERE length_ns = :length AND start_ns = :start"
+)
+_STATES: Final = text(
+    "SELECT stale, kept FROM rollup_periods WHERE length_ns = :length AND start_ns >= :start AND start_ns < :end"
+)
+_NAMES_KNOWN: Final = 50_000
+"""More are not remembered: a period may have any number of users."""
 
 
 class Names:
-    """The ids of names. Given an engine new ones are added at once, in a transaction of their own: whoever holds the
-    connection may only read."""
+    """The ids of names, remembered. Given an engine new ones are added at once, in a transaction of their own: whoever
+    holds the connection may only read, and need not see them."""
 
     def __init__(self, connection: Connection, engine: Engine | None = None) -> None:
         self._connection, self._engine = connection, engine
+        self._known: dict[str, int] = {}
 
     def __call__(self, names: Collection[str]) -> Mapping[str, int]:
-        known = ids_of(self._connection, names)
-        new = [name for name in names if name not in known]
+        if len(self._known) > _NAMES_KNOWN:
+            self._known = {}
+        if unknown := [name for name in names if name not in self._known]:
+            self._known |= ids_of(self._connection, unknown)
+            self._add([name for name in unknown if name not in self._known])
+        return self._known
+
+    def _add(self, new: Collection[str]) -> None:
         if new and self._engine is None:
             add_names(self._connection, new)
-            known |= ids_of(self._connection, new)
+            self._known |= ids_of(self._connection, new)
         elif new and self._engine is not None:
             with self._engine.begin() as connection:
                 add_names(connection, new)
-                known |= ids_of(connection, new)
-        return known
-
-
-def this(period: Period) -> ColumnElement[bool]:
-    return and_(PERIODS.c.length_ns == period[0], PERIODS.c.start_ns == period[1])
+                self._known |= ids_of(connection, new)
 
 
 def held_by(connection: Connection, period: Period) -> Held:
     """A period that is not stale holds all its calls, and is never asked."""
-    wanted = select(PERIODS.c.kept, PERIODS.c.held_id, PERIODS.c.held_until_ns).where(this(period))
-    row = connection.execute(wanted).first()
+    row = connection.execute(_HELD, {"length": period[0], "start": period[1]}).first()
     if row is None or row.held_id is None or row.held_until_ns is None:
         return NOTHING_HELD
     return Held(Kept(row.kept), row.held_id, row.held_until_ns)
@@ -97,9 +106,10 @@ def of_calls(
     length_ns, start_ns = period
     pieces = {key: Pieces(*key) for key in _wanted(kept, length_ns)}
     if held.until_id:
-        for (place, length), some in pieces.items():
-            for _, part, packed in read_packed(connection, place, length, start_ns, start_ns + 1):
-                some.add_packed(part, packed)
+        for length in {length for _, length in pieces}:
+            places = [place for place, of in pieces if of == length]
+            for place, _, part, packed in read_packed(connection, places, length, start_ns, start_ns + 1):
+                pieces[place, length].add_packed(part, packed)
     until_ns = held.until_ns
     for calls in read_columns(connection, start_ns, start_ns + length_ns, names, CallIds(held.until_id, until_id)):
         _add(pieces, calls, period)
@@ -149,20 +159,20 @@ def of_parts(connection: Connection, period: Period) -> tuple[Kept, Summed] | No
     """What all parts of a period have kept, together; None where one of them is stale."""
     length_ns, start_ns = period
     part_ns, end_ns = _PART_OF[length_ns], start_ns + length_ns
-    within = PERIODS.c.length_ns == part_ns, PERIODS.c.start_ns >= start_ns, PERIODS.c.start_ns < end_ns
-    parts = connection.execute(select(PERIODS.c.stale, PERIODS.c.kept).where(*within)).all()
+    parts = connection.execute(_STATES, {"length": part_ns, "start": start_ns, "end": end_ns}).all()
     if any(part.stale for part in parts):
         return None
     kept = Kept.ONE | Kept.ALL | Kept.USERS | Kept.FINAL
-    for part in parts:
-        kept &= Kept(part.kept)
+    for state in parts:
+        kept &= Kept(state.kept)
+    places = [place for place in range(len(GROUPINGS)) if kept & kind_of(place)]
     summed: list[Row] = []
-    for place in range(len(GROUPINGS)):
-        if kept & kind_of(place):
-            pieces = Pieces(place, length_ns)
-            for _, each, packed in read_packed(connection, place, part_ns, start_ns, end_ns):
-                pieces.add_packed(each, packed)
-            summed += pieces.rows(start_ns)
+    packed = read_packed(connection, places, part_ns, start_ns, end_ns)
+    for place, blocks in groupby(packed, lambda each: each[0]):
+        pieces = Pieces(place, length_ns)
+        for _, _, part, block in blocks:
+            pieces.add_packed(part, block)
+        summed += pieces.rows(start_ns)
     return kept, summed
 
 
