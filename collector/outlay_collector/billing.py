@@ -7,6 +7,7 @@ is taken whole from one report, never mixed. Pure: the database is in `store`.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import fields, replace
 from decimal import Decimal
@@ -28,6 +29,7 @@ SELF_REPORTING: Final = frozenset({"anthropic", "mistral"})
 SPLIT_STREAMS: Final = frozenset({"logfire"})
 """Dialects in which a streamed call is a span and a record apart from it."""
 CHATS: Final = frozenset({"chat", "text_completion", "generate_content"})
+_REGION: Final = re.compile(r"^(?:us|us-gov|eu|apac|jp|au|ca|global)\.(?=.*\.)")
 _BILL: Final = ("usage", "usage_raw", "reason_unread", "terms", "cost")
 _PRICED_BY: Final = ("provider", "model_requested", "model_served")
 """Whole from a report that names the provider, too, where reports name different ones: a cost is worked out by them."""
@@ -288,5 +290,6 @@ def _first_said(holders: Sequence[object], name: str) -> Any:
 
 
 def _bare(model: str | None) -> str | None:
-    """`openai/gpt-4o` as `gpt-4o`: routers put the provider in front."""
-    return model.rsplit("/", 1)[-1].lower() if model else None
+    """`openai/gpt-4o` as `gpt-4o`: routers put the provider in front; and Bedrock's without the region of its profile,
+    which an instrumentation may leave out."""
+    return _REGION.sub("", model.rsplit("/", 1)[-1].lower()) if model else None

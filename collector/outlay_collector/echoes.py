@@ -36,8 +36,12 @@ _FRAMEWORKS: Final = (
 """In the scopes of frameworks: the span of a call is around one request, which something beneath them makes."""
 _CALLBACKS: Final = (*_FRAMEWORKS, "langfuse", "langsmith", "mlflow")
 """In the scopes of those that may make spans apart from the application's: in callbacks, by a tracer of their own."""
+_TELL_OF_ALL: Final = frozenset({Source.OUTLAY, Source.SDK})
 _UNCOUNTED: Final = "uncounted"
-_VENDOR: Final = re.compile(r"^(?:(?:us|eu|apac|jp|au|ca|global)\.)?(?:anthropic|amazon|meta|mistral|cohere|openai)\.")
+_VENDOR: Final = re.compile(
+    r"^(?:(?:us|us-gov|eu|apac|jp|au|ca|global)\.)?(?:anthropic|amazon|meta|mistral|cohere|ai21|deepseek|openai|qwen"
+    r"|google|minimax|moonshot|moonshotai|nvidia|writer|zai)\."
+)
 _EDITION: Final = re.compile(r"(?:[-@](?:\d{4}-\d{2}-\d{2}|\d{8}|latest|\d{3}))?(?:-v\d+(?::\d+)?)?$")
 
 
@@ -77,7 +81,11 @@ def pairs(reports: Iterable[Report]) -> list[Pair]:
         for one, other in combinations(sorted(some, key=_length), 2)
         for pair in ((other, one), (one, other))
     )
-    return [(outer, inner) for outer, inner in chain(alike, _begun_at_once(listed)) if is_echo(outer, inner)]
+    return [
+        (outer, inner)
+        for outer, inner in chain(alike, _begun_at_once(listed), _around_own(listed))
+        if is_echo(outer, inner)
+    ]
 
 
 def traces_to_look_up(said: Iterable[Pair], parents: Parents) -> set[str]:
@@ -141,6 +149,18 @@ def _begun_at_once(listed: list[Report]) -> Iterator[Pair]:
         yield from ((outer, inner) for inner in streams[first:last])
 
 
+def _around_own(listed: list[Report]) -> Iterator[Pair]:
+    """What an SDK says itself, with each report around it, where one of the two counts nothing: nor do they then have a
+    mark in common."""
+    own = sorted((r for r in listed if r.source is Source.SDK and not r.call.response_id), key=_started_at_ns)
+    for outer in listed if own else ():
+        if outer.source > Source.SDK:
+            first = bisect_left(own, outer.call.started_at_ns - SLACK_NS, key=_started_at_ns)
+            last = bisect_right(own, outer.call.ended_at_ns, key=_started_at_ns)
+            some = own[first:last]
+            yield from ((outer, inner) for inner in some if outer.call.usage is None or inner.call.usage is None)
+
+
 def _started_at_ns(report: Report) -> int:
     return report.call.started_at_ns
 
@@ -179,12 +199,13 @@ def _may_stand(place: Place, outer: Report, inner: Report) -> bool:
     if place is Place.ABOVE or (a.response_id and b.response_id):
         return True
     around = (a.started_at_ns, -a.ended_at_ns) < (b.started_at_ns, -b.ended_at_ns)
-    return around and (place is not Place.BESIDE or makes_spans_apart(outer.scope) or _is_one_ours(outer, inner))
+    return around and (place is not Place.BESIDE or makes_spans_apart(outer.scope) or _is_told_by_all(outer, inner))
 
 
-def _is_one_ours(outer: Report, inner: Report) -> bool:
-    """Outlay tells of all calls its process makes: what another says of one beside it, it has said too."""
-    return Source.OUTLAY in (outer.source, inner.source)
+def _is_told_by_all(outer: Report, inner: Report) -> bool:
+    """Outlay tells of all calls its process makes, an SDK that has spans of its own of all that are made with it: what
+    another says of one beside it, they have said too."""
+    return not _TELL_OF_ALL.isdisjoint((outer.source, inner.source))
 
 
 @lru_cache(maxsize=256)
@@ -198,7 +219,7 @@ def _in_traces_of_their_own(outer: Report, inner: Report) -> bool:
     begin = outer.parent_span_id is None, inner.parent_span_id is None
     called_back = any(begin) and not outer.call.response_id and makes_spans_apart(outer.scope)
     return may_be_of_one_service(outer.call, inner.call) and (
-        called_back or (all(begin) and _is_one_ours(outer, inner))
+        called_back or (all(begin) and _is_told_by_all(outer, inner))
     )
 
 
@@ -218,7 +239,8 @@ def _say_the_same(outer: Report, inner: Report) -> bool:
         if a is b and outer.call.error_type and inner.call.error_type:
             return True
         beneath = outer.trace_id == inner.trace_id and a is None and _is_frameworks(outer.scope)
-        return beneath or _tell_of_one_request(outer, inner)
+        own = inner.source is Source.SDK and not (outer.call.error_type or inner.call.error_type)
+        return beneath or own or _tell_of_one_request(outer, inner)
     given, made = _agree_on_input(a, b), _agree_on_output(a, b)
     return False not in (given, made) and True in (given, made)
 

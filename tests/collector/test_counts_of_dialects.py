@@ -224,3 +224,31 @@ def test_the_prompt_of_googles_tools_is_in_vercels_metadata() -> None:
     of_google = {**VERCEL, "ai.model.provider": "google.generative-ai", "ai.model.id": "gemini-2.5-flash"}
     report = told("ai", {**of_google, **counts, **metadata})
     assert units(report) == {"input": 32, "tool_input": 619, "output": 774, "reasoning": 199}
+
+
+def test_the_cache_is_in_the_event_that_openinference_carries_of_a_stream() -> None:
+    counts = {"prompt_tokens": 1000, "completion_tokens": 100, "total_tokens": 1100}
+    usage = {**counts, "prompt_tokens_details": {"cached_tokens": 200}}
+    event = {
+        "data": {
+            "id": "1ecfb2eb",
+            "object": "chat.completion.chunk",
+            "choices": [],
+            "model": "mistral-large-2512",
+            "usage": usage,
+        }
+    }
+    report = told(
+        "openinference.instrumentation.mistralai",
+        {
+            "openinference.span.kind": "LLM",
+            "llm.provider": "mistralai",
+            "llm.model_name": "mistral-large-2512",
+            "llm.token_count.prompt": 1000,
+            "llm.token_count.completion": 100,
+            "llm.token_count.total": 1100,
+            "output.value": json.dumps(event),
+        },
+    )
+    assert units(report) == {"input": 800, "cache_read": 200, "output": 100}
+    assert report.call.response_id == "1ecfb2eb"

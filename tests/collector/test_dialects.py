@@ -112,5 +112,5 @@ def test_every_dialect_has_a_name_of_its_own() -> None:
 
 @pytest.mark.parametrize("dialect", [dialect.name for dialect in DIALECTS if dialect.name not in ("outlay",)])
 def test_every_dialect_is_tried_here_or_only_renames_the_conventions(dialect: str) -> None:
-    renamed = {"mistral-sdk", "opentelemetry", "google-adk", "gemini-cli", "qwen-code", "codex"}
+    renamed = {"opentelemetry", "google-adk", "gemini-cli", "qwen-code", "codex"}
     assert dialect in {spoken.dialect for spoken in SPOKEN.values()} | renamed

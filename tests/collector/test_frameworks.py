@@ -233,7 +233,7 @@ def test_openlit_leaves_geminis_thoughts_beside_its_output() -> None:
     units = {"input": 800, "cache_read": 200, "output": 100, "reasoning": 40}
     scope = "openlit.instrumentation.google_ai_studio"
     for named in ({"gen_ai.provider.name": "gemini"}, {}):
-        assert told(scope, {**said, **named}) == {"provider": "google", "guessed": False, **units}
+        assert told(scope, {**said, **named}) == {"provider": "google", "guessed": True, **units}
     of_openai = {**said, "gen_ai.provider.name": "openai", "gen_ai.request.model": "gpt-5-mini"}
     assert told("openlit.instrumentation.openai", of_openai)["output"] == 60
 

@@ -83,6 +83,7 @@ CACHED = "llm.token_count.prompt_details.cache_read"
         ("semantic_kernel.utils.telemetry.model_diagnostics.decorators", PLAIN, "Semantic Kernel"),
         ("openinference.instrumentation.smolagents", ASKED_BY_OPENINFERENCE, "smolagents"),
         ("openinference.instrumentation.llama_index", ASKED_BY_OPENINFERENCE, "LlamaIndex"),
+        ("opentelemetry.instrumentation.mistralai", PLAIN, "OpenLLMetry"),
     ],
 )
 def test_what_an_emitter_is_known_to_leave_out_makes_its_cost_an_estimate(
@@ -109,6 +110,42 @@ def test_what_an_emitter_is_known_to_leave_out_makes_its_cost_an_estimate(
 )
 def test_a_cache_that_is_counted_or_meant_to_be_0_makes_no_estimate(scope: str, said: dict[str, Any]) -> None:
     assert told(scope, said).call.cost.status.value != "estimated"
+
+
+GEMINI = {**PLAIN, "gen_ai.provider.name": "gcp.gemini", "gen_ai.request.model": "gemini-2.5-flash"}
+BEDROCK = {**PLAIN, "gen_ai.provider.name": "aws.bedrock", "gen_ai.request.model": "nova-lite-v1:0"}
+INVOKED = {**BEDROCK, "gen_ai.request.model": "anthropic.claude-3-haiku-20240307-v1:0", "rpc.method": "InvokeModel"}
+BOTOCORE = "opentelemetry.instrumentation.botocore.bedrock-runtime"
+
+
+@pytest.mark.parametrize(
+    ("scope", "said", "missing"),
+    [
+        ("opentelemetry.instrumentation.google_genai", GEMINI, "the provider's own tools"),
+        ("opentelemetry.instrumentation.google_generativeai", GEMINI, "audio"),
+        ("openlit.instrumentation.google_ai_studio", GEMINI, "audio"),
+        ("opentelemetry.instrumentation.bedrock", BEDROCK, "the region"),
+        (BOTOCORE, INVOKED, "the cache"),
+    ],
+)
+def test_so_does_whatever_else_of_a_price_is_left_out(scope: str, said: dict[str, Any], missing: str) -> None:
+    cost = told(scope, said).call.cost
+    assert cost.status.value == "estimated"
+    assert missing in (cost.reason or "")
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {**INVOKED, "gen_ai.usage.cache_read.input_tokens": 12},
+        {**INVOKED, "rpc.method": "Converse"},
+        {**INVOKED, "gen_ai.request.model": "meta.llama3-8b-instruct-v1:0"},
+        {k: v for k, v in INVOKED.items() if k != "rpc.method"},
+    ],
+    ids=["counted", "Converse tells", "a model without a cache", "no method"],
+)
+def test_of_bedrock_opentelemetry_leaves_the_cache_out_only_where_a_model_was_invoked(said: dict[str, Any]) -> None:
+    assert told(BOTOCORE, said).call.cost.status.value == "exact"
 
 
 def test_what_is_known_of_the_output_is_told_beside_it() -> None:

@@ -4,7 +4,8 @@ Conventions say that input includes what was read from and written to the cache;
 Where a total is given, arithmetic decides; where the cache is larger than the input, it cannot be inside it; else the
 dialect's own custom. Likewise the output includes the reasoning, unless it is the smaller or the total has both. A
 total that counts more than input and output do has what they leave out: Gemini's thoughts, and the prompt of its tools.
-Counts that contradict one another make no usage, and the reason says which.
+Counts that contradict one another make no usage, and the reason says which. Nothing but zeros is no count: who writes
+them down where nothing was told did not see the call.
 """
 
 from __future__ import annotations
@@ -51,9 +52,9 @@ def read_counts(counts: Counts, *, exclusive: bool, has_output: bool) -> Counted
     a finished call of this kind counts its output: where it is missing the call was cut short, and the cost is an
     estimate.
     """
-    if counts.input is None and counts.output is None:
-        return Counted(None)
     cached = counts.cache_read or counts.cache_write
+    if counts.input is counts.output is None or not (counts.input or counts.output or counts.total or cached):
+        return Counted(None)
     if not counts.input and counts.output and has_output and not cached:
         return _without_input(counts)
     inferred = None

@@ -19,7 +19,6 @@ CUSTOMS: Final = (
         source=Source.SDK,
         note="the SDK's own span (anthropic 2.12.0); inclusive, lifetimes of cache writes under `anthropic.usage.*`",
     ),
-    Customs(name="mistral-sdk", scopes=("mistralai_sdk",), source=Source.SDK, note="the SDK's own span, opt-in"),
     Customs(
         name="opentelemetry",
         scopes=(
@@ -27,7 +26,6 @@ CUSTOMS: Final = (
             "opentelemetry.instrumentation.openai_v2",
             "opentelemetry.instrumentation.google_genai",
             "opentelemetry.instrumentation.vertexai",
-            "opentelemetry.instrumentation.botocore",
             "opentelemetry.util.genai",
             "@opentelemetry/instrumentation-",
         ),
@@ -38,7 +36,7 @@ CUSTOMS: Final = (
         name="openllmetry-bedrock",
         scopes=("opentelemetry.instrumentation.bedrock",),
         exclusive=True,
-        note="OpenLLMetry's of Bedrock, 0.62.4: the cache left out, the model without its maker",
+        note="OpenLLMetry's of Bedrock, 0.62.4: the cache left out, the model without region and maker",
     ),
     Customs(
         name="openllmetry-js",

@@ -8,6 +8,7 @@ from typing import Any, Final
 from outlay.providers.names import HOSTS
 from outlay.providers.registry import canonical_provider
 
+from outlay_collector.billing import CHATS
 from outlay_collector.dialects.carried import provider_of_answer
 
 PROVIDERS: Final = frozenset({"bedrock", *(provider for _, provider in HOSTS)})
@@ -28,16 +29,27 @@ _BEFORE_MODEL: Final = frozenset(
 )
 """Providers that routers put before a model, with a slash between."""
 _ON_BEDROCK: Final = re.compile(
-    r"(?:(?:us|eu|apac|jp|au|ca|global)\.)?(?:anthropic|amazon|meta|mistral|cohere|ai21|deepseek|openai|qwen)\."
+    r"(?:(?:us|us-gov|eu|apac|jp|au|ca|global)\.)?(?:anthropic|amazon|meta|mistral|cohere|ai21|deepseek|openai|qwen"
+    r"|google|minimax|moonshot|moonshotai|nvidia|writer|zai)\."
 )
 
 _MAKERS_ON_BEDROCK: Final = (
     (("nova-", "titan-"), "amazon"),
     (("claude-",), "anthropic"),
     (("llama",), "meta"),
-    (("mistral-", "mixtral-", "pixtral-", "ministral-", "magistral-", "voxtral-"), "mistral"),
+    (("mistral-", "mixtral-", "pixtral-", "ministral-", "magistral-", "voxtral-", "devstral-"), "mistral"),
     (("command-", "embed-", "rerank-"), "cohere"),
-    (("jamba-",), "ai21"),
+    (("jamba-", "j2-"), "ai21"),
+    (("r1-", "v3-", "v3."), "deepseek"),
+    (("gpt-",), "openai"),
+    (("qwen",), "qwen"),
+    (("gemma-",), "google"),
+    (("minimax-",), "minimax"),
+    (("kimi-k2-",), "moonshot"),
+    (("kimi-",), "moonshotai"),
+    (("nemotron-",), "nvidia"),
+    (("palmyra-",), "writer"),
+    (("glm-",), "zai"),
 )
 
 
@@ -47,6 +59,12 @@ def bedrock_model(model: str | None) -> str | None:
         if model and model.startswith(beginnings):
             return f"{maker}.{model}"
     return model
+
+
+def operation_on_bedrock(operation: str, *models: str | None) -> str:
+    """What a call of Bedrock's InvokeModel does: to those who tell of it each is a chat or a completion, an embedding
+    too."""
+    return "embeddings" if operation in CHATS and any("embed" in (model or "") for model in models) else operation
 
 
 def provider_named(said: str | None, asked: str | None, served: str | None = None) -> str:

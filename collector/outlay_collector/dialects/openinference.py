@@ -8,6 +8,7 @@ looked at and let go. Source: openinference-instrumentation-openai 0.1.66, -anth
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any, Final
 
@@ -20,7 +21,7 @@ from outlay_collector.billing import LONGEST_CALL_NS, Report
 from outlay_collector.dialects.base import SHARED_KEYS, count, first, text
 from outlay_collector.dialects.carried import agreeing, json_object, printed_completion
 from outlay_collector.dialects.counts import Counts, read_counts
-from outlay_collector.dialects.makers import PROVIDERS, provider_named
+from outlay_collector.dialects.makers import PROVIDERS, operation_on_bedrock, provider_named
 from outlay_collector.dialects.report import Said, report_of
 from outlay_collector.otlp.span import Span, Wanted
 
@@ -33,8 +34,11 @@ _PARAMETERS: Final = ("llm.invocation_parameters", "embedding.invocation_paramet
 _OUTPUT: Final = "output.value"
 _RAW: Final = "raw"
 """Where smolagents prints what OpenAI's SDK gave it."""
+_EVENT: Final = "data"
+"""Where Mistral's SDK has what a stream's event says."""
 _FINISH: Final = "llm.finish_reason"
 _COST: Final = "llm.cost.total"
+_INVOKING: Final = "bedrock.invoke_model"
 _USAGE: Final = ("usage", "usage_metadata", "usageMetadata")
 """Under which of these a provider's response counts: Google's is printed in the SDK's names."""
 _STEPS: Final = {
@@ -81,7 +85,9 @@ class OpenInference:
         asked = text(attributes.get(_ASKED)) or text(parameters.get("model"))
         provider = _provider(span, asked)
         response = json_object(attributes.get(_OUTPUT))
-        response = printed_completion(response.get(_RAW)) or response
+        response = printed_completion(response.get(_RAW)) or mapping(response.get(_EVENT)) or response
+        if provider == "bedrock":
+            operation = operation_on_bedrock(operation, asked, text(first(attributes, _SERVED)))
         reading = _reading(span, provider, response, has_output=operation == "chat")
         finished = text(attributes.get(_FINISH))
         began_at_ns = _first_token_at_ns(span)
@@ -142,11 +148,19 @@ def _reading(span: Span, provider: str, response: Mapping[str, Any], *, has_outp
     """From the response where its counts are the span's; the span's own where it was cut, hidden or put together."""
     raw = {name: value for name in _COUNTS.values() if (value := count(span.attributes.named.get(name))) is not None}
     counts = Counts(**{unit: raw.get(name) for unit, name in _COUNTS.items()})
-    found = read_counts(counts, exclusive=False, has_output=has_output)
+    if beside := _has_the_cache_beside(span):
+        counts = replace(counts, total=None)
+    found = read_counts(counts, exclusive=beside, has_output=has_output)
     counted = Reading(usage=found.usage, usage_raw=raw or None, reason_unread=found.reason)
     if any(response.get(name) for name in _USAGE):
         return agreeing(reader_for(provider).read_response(None, response), counted)
     return counted
+
+
+def _has_the_cache_beside(span: Span) -> bool:
+    """Nova's own counts of InvokeModel leave the cache out and are handed on, with a total of what they have. Those of
+    Converse, and Claude's, are made to have it."""
+    return span.name.startswith(_INVOKING) and "nova" in (text(first(span.attributes.named, _SERVED)) or "")
 
 
 def _id_within(response: Mapping[str, Any]) -> str | None:

@@ -8,6 +8,7 @@ from typing import Final
 from outlay.attributes import SCOPE
 
 from outlay_collector.billing import Report
+from outlay_collector.dialects.aws import Botocore
 from outlay_collector.dialects.base import SHARED_PREFIXES, Dialect
 from outlay_collector.dialects.coding_tools import TOOLS as CODING_TOOLS
 from outlay_collector.dialects.coding_tools import CodingTool
@@ -20,6 +21,7 @@ from outlay_collector.dialects.litellm import LiteLLM
 from outlay_collector.dialects.llama_index import EVENTS as LLAMA_INDEX_EVENTS
 from outlay_collector.dialects.llama_index import LlamaIndex
 from outlay_collector.dialects.logfire import Logfire
+from outlay_collector.dialects.mistral import MistralSDK
 from outlay_collector.dialects.mlflow import EVENTS as MLFLOW_EVENTS
 from outlay_collector.dialects.mlflow import MLflow, MLflowInConventions
 from outlay_collector.dialects.omissions import marked_as_guessed
@@ -45,6 +47,8 @@ DIALECTS: Final[tuple[Dialect, ...]] = (
     OpenLit(),
     LiteLLM(),
     GoogleADK(),
+    MistralSDK(),
+    Botocore(),
     *TOOLS,
     *map(GenAI, CUSTOMS),
 )

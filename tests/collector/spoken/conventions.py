@@ -34,6 +34,28 @@ CONVENTIONS: Final = {
         "bedrock",
         {"input_tokens": 1000, "output_tokens": 100, "cache_read_tokens": 12, "cache_write_tokens": None},
     ),
+    "opentelemetry of bedrock leaves the cache out": Spoken(
+        "opentelemetry-bedrock",
+        "opentelemetry.instrumentation.botocore.bedrock-runtime",
+        {
+            **CHAT,
+            "rpc.method": "Converse",
+            "gen_ai.request.model": "us.amazon.nova-lite-v1:0",
+            "gen_ai.system": "aws.bedrock",
+            **usage(input_tokens=988, output_tokens=100),
+            "gen_ai.usage.cache_read.input_tokens": 12,
+        },
+        "bedrock",
+        {"input_tokens": 1000, "output_tokens": 100, "cache_read_tokens": 12, "cache_write_tokens": None},
+    ),
+    "mistral's own": Spoken(
+        "mistral-sdk",
+        "mistralai_sdk_tracer",
+        {"gen_ai.request.model": "mistral-small-latest", **usage(prompt_tokens=1000, output_tokens=100)},
+        "mistral",
+        {"input_tokens": 1000, "output_tokens": 100, "cache_read_tokens": None, "cache_write_tokens": None},
+        name="chat_completion_v1_chat_completions_post",
+    ),
     "openllmetry for javascript leaves the cache out": Spoken(
         "openllmetry-js",
         "@traceloop/instrumentation-anthropic",
