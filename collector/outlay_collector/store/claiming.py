@@ -7,22 +7,46 @@ is claimed up to an id (a token below zero): new calls have higher ids, so that 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from secrets import randbits
-from typing import Final
+from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, Engine, and_, func, or_, select, update
+from sqlalchemy import BigInteger, ColumnElement, Connection, Engine, and_, bindparam, or_, select, text, update
 
 from outlay_collector.store.engine import reading
 from outlay_collector.store.rollups import DAY_NS, LENGTHS_NS, PERIODS, QUARTER_NS, Kept, hold_periods
-from outlay_collector.store.schema import CALLS
 
 Period = tuple[int, int]
 """Its length and start."""
 
 SETTLED_NS: Final = 60 * 1_000_000_000
 """So old are calls before they are summed up: few are changed afterwards."""
+
+
+_OVER: Final = PERIODS.c.start_ns + PERIODS.c.length_ns < bindparam("settled_ns", type_=BigInteger)
+_BEGUN: Final = PERIODS.c.start_ns < bindparam("settled_ns", type_=BigInteger)
+_STALE: Final = and_(_OVER, PERIODS.c.stale, PERIODS.c.length_ns.in_(bindparam("lengths_ns", expanding=True)))
+_OPEN: Final = and_(~_OVER, _BEGUN, ~PERIODS.c.closed, PERIODS.c.stale, PERIODS.c.length_ns == QUARTER_NS)
+_ANY_STALE: Final = select(PERIODS.c.start_ns).where(_STALE).limit(1)
+_ALL_OPEN: Final = select(PERIODS.c.start_ns, PERIODS.c.held_id).where(_OPEN)
+"""Made once: they are asked every few seconds, and mostly there is nothing to do."""
+_COUNT_FIRST: Final = text(
+    "SELECT count(*) FROM (SELECT 1 FROM calls WHERE started_at_ns >= :start AND started_at_ns < :end LIMIT :most) AS f"
+)
+_COUNT_NEW: Final = text(
+    "SELECT count(*), count(*) FILTER (WHERE id > :after) FROM calls "
+    "WHERE started_at_ns >= :start AND started_at_ns < :end AND id + 0 <= :until"
+)
+"""A sum, so that no database looks for it by id."""
+_LAST: Final = text("SELECT max(id) FROM calls")
+_LAST_BEFORE: Final = text(
+    "WITH RECURSIVE steps (id, step) AS (SELECT CAST(0 AS BIGINT), CAST(:step AS BIGINT) UNION ALL "
+    "SELECT id + CASE WHEN (SELECT received_at_ns < :before_ns FROM calls WHERE calls.id >= steps.id + step "
+    "ORDER BY calls.id LIMIT 1) THEN step ELSE 0 END, step / 2 FROM steps WHERE step > 0) SELECT max(id) FROM steps"
+)
+"""Steps of half the length each, taken where the next call came before."""
+_SHARE: Final = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,36 +64,52 @@ NO_CLAIM: Final = Claim(0, ())
 
 def claim_stale(engine: Engine, now_ns: int, lengths_ns: Sequence[int] = LENGTHS_NS) -> Claim:
     """All periods that are stale and over."""
-    return _claim(engine, and_(_is_over(now_ns), PERIODS.c.stale, PERIODS.c.length_ns.in_(lengths_ns)), 1)
+    which = {"settled_ns": now_ns - SETTLED_NS, "lengths_ns": lengths_ns}
+    with reading(engine) as connection:
+        if connection.execute(_ANY_STALE, which).first() is None:
+            return NO_CLAIM
+    return _claim(engine, _STALE, which, 1)
 
 
 def claim_open(engine: Engine, now_ns: int, fewest_new: int = 1) -> Claim:
-    """The quarters that are not over, up to the calls that came a minute ago: those to which so many may have come
-    since they were summed up last."""
-    not_over = and_(~_is_over(now_ns), PERIODS.c.start_ns < now_ns - SETTLED_NS, ~PERIODS.c.closed)
-    open_ = and_(not_over, PERIODS.c.stale, PERIODS.c.length_ns == QUARTER_NS)
+    """The quarters that are not over, up to the calls that came a minute ago: those to which so many have come since
+    they were summed up last, or a share of what they have."""
+    settled_ns = now_ns - SETTLED_NS
     with reading(engine) as connection:
-        found = connection.execute(select(PERIODS.c.start_ns, PERIODS.c.held_id).where(open_)).all()
+        found = connection.execute(_ALL_OPEN, {"settled_ns": settled_ns}).all()
         last = last_id(connection) if found else 0
-        starts = [start for start, held in found if _are_new(connection, start, held or 0, last, fewest_new)]
-        until_id = _last_id_before(connection, now_ns - SETTLED_NS) if starts else 0
+        some = [(start, held or 0) for start, held in found if _may_be_new(connection, start, held, last, fewest_new)]
+        until_id = _last_id_before(connection, settled_ns, last) if some else 0
+        starts = [start for start, held in some if are_enough(*counted(connection, start, held, until_id), fewest_new)]
     if not starts:
         return NO_CLAIM
-    return _claim(engine, and_(open_, PERIODS.c.start_ns.in_(starts)), -1, until_id)
+    these = and_(_OPEN, PERIODS.c.start_ns.in_(starts))
+    return _claim(engine, these, {"settled_ns": settled_ns}, -1, until_id)
 
 
-def _are_new(connection: Connection, start_ns: int, held_id: int, last: int, fewest: int) -> bool:
+def _may_be_new(connection: Connection, start_ns: int, held_id: int | None, last: int, fewest: int) -> bool:
     """Whether so many calls may be new to a quarter: at most as many as there are new ids, or calls at all."""
     if held_id:
         return last - held_id >= fewest
-    at = CALLS.c.started_at_ns
-    some = select(at).where(at >= start_ns, at < start_ns + QUARTER_NS).limit(fewest).subquery()
-    return int(connection.scalar(select(func.count()).select_from(some)) or 0) >= fewest
+    first = {"start": start_ns, "end": start_ns + QUARTER_NS, "most": fewest}
+    return int(connection.scalar(_COUNT_FIRST, first) or 0) >= fewest
+
+
+def counted(connection: Connection, start_ns: int, after_id: int, until_id: int) -> tuple[int, int]:
+    """How many calls with ids up to that one a quarter has, and how many of them come after the other."""
+    within = {"start": start_ns, "end": start_ns + QUARTER_NS, "after": after_id, "until": until_id}
+    calls, new = connection.execute(_COUNT_NEW, within).one()
+    return calls, new
+
+
+def are_enough(calls: int, new: int, fewest: int) -> bool:
+    """Whether it pays to have a quarter hold that many new ones of its calls too."""
+    return new >= max(fewest, (calls - new) // _SHARE)
 
 
 def claim_day(engine: Engine, day_ns: int) -> Claim:
     """What of a day is not summed up for good."""
-    return _claim(engine, unfinished(day_ns), 1)
+    return _claim(engine, unfinished(day_ns), {}, 1)
 
 
 def unfinished(day_ns: int) -> ColumnElement[bool]:
@@ -80,33 +120,21 @@ def unfinished(day_ns: int) -> ColumnElement[bool]:
 
 def last_id(connection: Connection) -> int:
     """The highest of a call. All of them up to it are committed, if the periods are held."""
-    return int(connection.scalar(select(func.max(CALLS.c.id))) or 0)
+    return int(connection.scalar(_LAST) or 0)
 
 
-def _is_over(now_ns: int) -> ColumnElement[bool]:
-    return PERIODS.c.start_ns + PERIODS.c.length_ns < now_ns - SETTLED_NS
-
-
-def _claim(engine: Engine, which: ColumnElement[bool], sign: int, until_id: int | None = None) -> Claim:
-    with reading(engine) as connection:
-        if connection.execute(select(PERIODS.c.start_ns).where(which).limit(1)).first() is None:
-            return NO_CLAIM
+def _claim(
+    engine: Engine, which: ColumnElement[bool], values: Mapping[str, Any], sign: int, until_id: int | None = None
+) -> Claim:
     token = sign * (randbits(62) + 1)
     with engine.begin() as connection:
         hold_periods(connection)  # whoever marked one of them before has committed
         mine = update(PERIODS).where(which).values(claim=token).returning(PERIODS.c.length_ns, PERIODS.c.start_ns)
-        periods = sorted((row.length_ns, row.start_ns) for row in connection.execute(mine))
+        periods = sorted((row.length_ns, row.start_ns) for row in connection.execute(mine, values))
         return Claim(token, periods, last_id(connection) if until_id is None else until_id)
 
 
-def _last_id_before(connection: Connection, received_before_ns: int) -> int:
-    """Of the calls that came before then, as far as calls are numbered in the order they come: looked for by halves."""
-    low, high = 0, last_id(connection)
-    while low < high:
-        middle = (low + high + 1) // 2
-        first = select(CALLS.c.received_at_ns).where(CALLS.c.id >= middle).order_by(CALLS.c.id).limit(1)
-        if int(connection.scalar(first) or received_before_ns) < received_before_ns:
-            low = middle
-        else:
-            high = middle - 1
-    return low
+def _last_id_before(connection: Connection, received_before_ns: int, last: int) -> int:
+    """Of the calls that came before then, as far as calls are numbered in the order they come."""
+    looked_for = {"before_ns": received_before_ns, "step": 1 << last.bit_length()}
+    return int(connection.scalar(_LAST_BEFORE, looked_for) or 0)

@@ -8,20 +8,14 @@ from __future__ import annotations
 
 from typing import Final
 
-from sqlalchemy import Connection, Engine, text
+from sqlalchemy import Connection, Engine
 
-from outlay_collector.store.claiming import Claim, Period
+from outlay_collector.store.claiming import Claim, Period, are_enough, counted
 from outlay_collector.store.engine import reading
 from outlay_collector.store.rollups import QUARTER_NS, Kept
 from outlay_collector.store.summing import FEWEST, Fewest, Found, keep_ours, wanted
 from outlay_collector.store.sums import NOTHING_HELD, Held, Names, Summed, held_by, of_calls
 
-_SHARE: Final = 4
-_COUNT: Final = text(
-    "SELECT count(*), count(*) FILTER (WHERE id > :after) FROM calls "
-    "WHERE started_at_ns >= :start AND started_at_ns < :end AND id + 0 <= :until"
-)
-"""A sum, so that no database looks for it by id."""
 FEWEST_NEW: Final = 1_000
 """So many are read in two milliseconds; growing takes twenty and more."""
 
@@ -32,8 +26,8 @@ def grow(
     """Have a quarter hold its calls up to the claim's id, if enough are new. Whether it does now."""
     with reading(engine) as connection:
         held = held_by(connection, period)
-        calls, new = _counted(connection, period, held.until_id, claim.until_id)
-        if new < max(fewest_new, (calls - new) // _SHARE) or claim.until_id <= held.until_id:
+        calls, new = counted(connection, period[1], held.until_id, claim.until_id)
+        if not are_enough(calls, new, fewest_new) or claim.until_id <= held.until_id:
             return False
         kept = wanted(period, calls, now_ns, False, fewest)
         if calls - new >= fewest.users[QUARTER_NS] and not held.kept & Kept.USERS:
@@ -51,10 +45,3 @@ def _sums(
     if kept & ~held.kept:
         held = NOTHING_HELD  # it has less than is wanted
     return of_calls(connection, names, period, kept, a_user, held, until_id)
-
-
-def _counted(connection: Connection, period: Period, after_id: int, until_id: int) -> tuple[int, int]:
-    """How many calls with ids up to that one a period has, and how many of them come after the other."""
-    within = {"start": period[1], "end": period[1] + period[0], "after": after_id, "until": until_id}
-    calls, new = connection.execute(_COUNT, within).one()
-    return calls, new
