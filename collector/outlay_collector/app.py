@@ -141,7 +141,7 @@ def _run(settings: Settings, clock: Callable[[], int], own_key: str | None) -> I
 
 @contextmanager
 def _database(settings: Settings, clock: Callable[[], int]) -> Iterator[Engine]:
-    engine = open_engine(settings.store.url)
+    engine = open_engine(settings.store.url, synchronous=settings.store.synchronous)
     try:
         migrate(engine)
         if settings.budgets is not None:

@@ -75,6 +75,8 @@ class Store(Section):
 
     url: str = "sqlite:///outlay.db"
     """`sqlite:///file.db`, four slashes for an absolute path, or `postgresql://user:password@host/database`."""
+    synchronous: Literal["full", "normal"] = "full"
+    """SQLite's: `full`, and what was acknowledged survives a power cut, or `normal`: the last seconds may not."""
 
     @property
     def shown_url(self) -> str:

@@ -1,8 +1,8 @@
 """Opens the database a URL names, with the durability and the locking the collector promises.
 
 SQLite: WAL, so that readers never wait for the writer; `synchronous=FULL`, so that what was committed survives a power
-cut; every transaction takes the write lock when it begins, because one that reads first and writes later fails at once
-where another wrote in between. Readers say so with `reading` and take no lock.
+cut, unless somebody asks for `normal`; every transaction takes the write lock when it begins, because one that reads
+first and writes later fails at once where another wrote in between. Readers say so with `reading` and take no lock.
 """
 
 from __future__ import annotations
@@ -11,9 +11,10 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import partial
 from pathlib import Path
 from sqlite3 import Connection as SQLiteConnection
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import orjson
 from outlay.errors import ConfigError
@@ -24,7 +25,9 @@ from sqlalchemy.exc import ArgumentError
 from outlay_collector.store.remembered import Remembered
 
 BUSY_TIMEOUT_S: Final = 30
+Synchronous = Literal["full", "normal"]
 _EXPECTED: Final = "a database URL such as sqlite:///outlay.db or postgresql://user:password@host/name"
+_OF_POSTGRES: Final = "full: of Postgres, say `?options=-csynchronous_commit%3Doff` in the URL"
 _CHECKPOINT_PAGES: Final = 4_000
 """How long the log grows, 16 MB, before it goes into the database: the pages of indexes that every commit touches are
 written once for many. 4 us less a call than with SQLite's own 1,000."""
@@ -34,9 +37,10 @@ _REMEMBERED: Final = "outlay_remembered"
 _POSTGRES_NAMES: Final = frozenset({"postgres", "postgresql", "postgresql+psycopg"})
 
 
-def open_engine(url: str, *, source: str = "store") -> Engine:
+def open_engine(url: str, *, source: str = "store", synchronous: Synchronous = "full") -> Engine:
     """The engine for `sqlite:///path` or `postgresql://...`. Creates no table and, for Postgres, opens no connection.
 
+    `synchronous` is SQLite's own: Postgres has a setting of its own for it, which its URL can name.
     Raises `ConfigError` naming `source` where the URL cannot be used; the value stays out: it may hold a password.
     """
     try:
@@ -44,8 +48,10 @@ def open_engine(url: str, *, source: str = "store") -> Engine:
     except ArgumentError:
         raise ConfigError(source, "url", "...", _EXPECTED) from None
     if parsed.drivername == "sqlite":
-        return _open_sqlite(parsed, source)
+        return _open_sqlite(parsed, source, synchronous)
     if parsed.drivername in _POSTGRES_NAMES:
+        if synchronous != "full":
+            raise ConfigError(source, "synchronous", synchronous, _OF_POSTGRES)
         return _open_postgres(parsed, source)
     raise ConfigError(source, "url", f"{parsed.drivername}://...", _EXPECTED)
 
@@ -96,7 +102,7 @@ def remembered_by(connection: Connection) -> Remembered | None:
     return remembered
 
 
-def _open_sqlite(url: URL, source: str) -> Engine:
+def _open_sqlite(url: URL, source: str, synchronous: Synchronous) -> Engine:
     if not url.database or url.database == ":memory:":
         raise ConfigError(source, "url", str(url), "a path to a file: sqlite:///outlay.db")
     folder = Path(url.database).absolute().parent
@@ -112,7 +118,7 @@ def _open_sqlite(url: URL, source: str) -> Engine:
         hide_parameters=True,  # they are what people's calls say; errors are logged
         execution_options={_REMEMBERED: Remembered()},
     )
-    event.listen(engine, "connect", _prepare_sqlite)
+    event.listen(engine, "connect", partial(_prepare_sqlite, synchronous=synchronous))
     event.listen(engine, "begin", _begin_sqlite)
     return engine
 
@@ -135,9 +141,9 @@ def _open_postgres(url: URL, source: str) -> Engine:
         ) from None
 
 
-def _prepare_sqlite(connection: SQLiteConnection, _record: object) -> None:
+def _prepare_sqlite(connection: SQLiteConnection, _record: object, *, synchronous: Synchronous) -> None:
     connection.isolation_level = None  # the driver's own implicit BEGIN would come too late for DDL and locks
-    pragmas = ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "temp_store=MEMORY")
+    pragmas = ("journal_mode=WAL", f"synchronous={synchronous}", "foreign_keys=ON", "temp_store=MEMORY")
     for pragma in (*pragmas, f"wal_autocheckpoint={_CHECKPOINT_PAGES}"):
         connection.execute(f"PRAGMA {pragma}")
 
