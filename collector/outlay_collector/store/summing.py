@@ -31,7 +31,7 @@ from outlay_collector.store.rollups import (
     hold_periods,
     kind_of,
 )
-from outlay_collector.store.sums import NOTHING_HELD, Names, Summed, held_by, of_calls, of_parts
+from outlay_collector.store.sums import NOTHING_HELD, Names, Summed, held_by, of_calls, of_parts, this
 
 DETAILS_FOR_NS: Final = 3 * DAY_NS
 """How long quarters have their minutes, and their sums by all dimensions together."""
@@ -76,7 +76,7 @@ class Fewest:
 
 FEWEST: Final = Fewest(
     alone={QUARTER_NS: 250, HOUR_NS: 40, DAY_NS: 1},
-    together={QUARTER_NS: 1_000, HOUR_NS: 250, DAY_NS: 250},
+    together={QUARTER_NS: 250, HOUR_NS: 250, DAY_NS: 250},
     users={QUARTER_NS: 250, HOUR_NS: 250, DAY_NS: 250},
     a_minute=150,
     a_user=1.1,
@@ -173,8 +173,8 @@ def forget_details(engine: Engine, now_ns: int) -> int:
     for start_ns, kept in quarters:
         with engine.begin() as connection:
             hold_periods(connection)
-            this = and_(PERIODS.c.length_ns == QUARTER_NS, PERIODS.c.start_ns == start_ns, PERIODS.c.kept == kept)
-            if connection.execute(update(PERIODS).where(this).values(kept=kept & ~bits)).rowcount:
+            left = update(PERIODS).where(this((QUARTER_NS, start_ns)), PERIODS.c.kept == kept)
+            if connection.execute(left.values(kept=kept & ~bits)).rowcount:
                 connection.execute(_REMOVE, _begun(MINUTE_NS, start_ns))
                 connection.execute(_REMOVE_LARGE, _begun(QUARTER_NS, start_ns))
     return len(quarters)

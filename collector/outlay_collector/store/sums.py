@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import Final, NamedTuple
 
-from sqlalchemy import Connection, Engine, text
+from sqlalchemy import ColumnElement, Connection, Engine, and_, text
 
 from outlay_collector.store.blocks import Block, regrouped
 from outlay_collector.store.claiming import Period
@@ -22,6 +22,7 @@ from outlay_collector.store.rollups import (
     GROUPINGS,
     HOUR_NS,
     MINUTE_NS,
+    PERIODS,
     QUARTER_NS,
     SIX_HOURS_NS,
     USER,
@@ -82,6 +83,10 @@ class Names:
             with self._engine.begin() as connection:
                 add_names(connection, new)
                 self._known |= ids_of(connection, new)
+
+
+def this(period: Period) -> ColumnElement[bool]:
+    return and_(PERIODS.c.length_ns == period[0], PERIODS.c.start_ns == period[1])
 
 
 def held_by(connection: Connection, period: Period) -> Held:
