@@ -1,7 +1,7 @@
 """How long data is kept: what `[retention]` comes to at a given time, and the job that removes what is older.
 
-The ledger survives: the sums of calls that are removed stay as they were. Nothing is removed that a budget still
-counts, however short a time it is to be kept.
+The ledger survives: the sums of calls that are removed stay as they were, for good unless somebody says how long.
+Nothing is removed that a budget still counts, however short a time it is to be kept.
 """
 
 from __future__ import annotations
@@ -27,9 +27,11 @@ from outlay_collector.store.engine import reading
 from outlay_collector.store.pruning import (
     count_calls,
     count_contents,
+    count_rollups,
     count_spans,
     prune_calls,
     prune_contents,
+    prune_rollups,
     prune_spans,
 )
 
@@ -46,6 +48,8 @@ class Horizons:
     contents_ns: int
     spans_ns: int
     calls_ns: int
+    rollups_ns: int | None
+    """None: they stay for good."""
 
 
 def horizons(connection: Connection, retention: Retention, now_ns: int) -> Horizons:
@@ -54,7 +58,8 @@ def horizons(connection: Connection, retention: Retention, now_ns: int) -> Horiz
     counted = [to_ns(each.budget.window(from_ns(now_ns)).start) for each in definitions(connection, now_ns)]
     spans_ns = min([now_ns - _ns(retention.spans), *counted])
     calls_ns = min([now_ns - _ns(retention.calls), *counted])
-    return Horizons(now_ns - _ns(retention.content), max(spans_ns, calls_ns), calls_ns)
+    rollups_ns = None if retention.rollups is None else min(now_ns - _ns(retention.rollups), calls_ns)
+    return Horizons(now_ns - _ns(retention.content), max(spans_ns, calls_ns), calls_ns, rollups_ns)
 
 
 def _ns(length: timedelta) -> int:
@@ -69,6 +74,7 @@ def would_prune(engine: Engine, retention: Retention, now_ns: int) -> dict[str, 
             **count_contents(connection, before.contents_ns),
             **count_spans(connection, before.spans_ns),
             **count_calls(connection, before.calls_ns),
+            **(count_rollups(connection, before.rollups_ns) if before.rollups_ns is not None else {}),
         }
 
 
@@ -85,6 +91,7 @@ def prune(
         prune_contents(engine, before.contents_ns),
         prune_spans(engine, before.spans_ns),
         prune_calls(engine, before.calls_ns),
+        prune_rollups(engine, before.rollups_ns) if before.rollups_ns is not None else (),
     )
     for table, rows in chain(*work):
         removed[table] += rows

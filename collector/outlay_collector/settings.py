@@ -21,7 +21,16 @@ from outlay.prices import Override, read_overrides
 from outlay_alerts.config import Channel, check_references, read_channels, read_rules
 from outlay_alerts.duration import Duration
 from outlay_alerts.rules import Rule
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SkipValidation, ValidationError
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SkipValidation,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
 from sqlalchemy.engine import make_url
 
 from outlay_collector.content import Keep
@@ -99,7 +108,16 @@ class Retention(Section):
     spans: Kept = timedelta(days=30)
     """Which spans told of a call and what each said, and with them past alerts, silences and events of budgets."""
     calls: Kept = timedelta(days=3 * 365)
-    """The calls themselves, with their spans. Their sums by quarter of an hour and day stay for good."""
+    """The calls themselves, with their spans. Their sums stay."""
+    rollups: Kept | None = None
+    """Their sums, by whole weeks; as long as `calls` at least. Without it for good."""
+
+    @field_validator("rollups")
+    @classmethod
+    def _outlives_its_calls(cls, rollups: timedelta | None, said: ValidationInfo) -> timedelta | None:
+        if rollups is not None and rollups < (calls := said.data.get("calls", rollups)):
+            raise ValueError(f"as long as calls are kept or longer: {calls.days}d")
+        return rollups
 
 
 class Alerts(Section):

@@ -154,6 +154,35 @@ def test_a_run_that_is_cut_goes_on_the_next_time(ledger: Engine) -> None:
     assert figures(ledger) == before
 
 
+@BOTH_BACKENDS
+def test_sums_go_by_whole_weeks_where_somebody_says_so(ledger: Engine) -> None:
+    """`OLD` is 200 days ago: its sums stay for 207 days at least, as weeks begin on Thursdays, and go after 193."""
+    sum_up_all(ledger, NOW_NS)
+    kept = RETENTION.model_copy(update={"rollups": timedelta(days=207)})
+    before = figures(ledger)
+    prune(ledger, kept, NOW_NS)
+    assert figures(ledger) == before
+    gone = RETENTION.model_copy(update={"rollups": timedelta(days=193)})
+    expected = would_prune(ledger, gone, NOW_NS)["rollups"]
+    assert prune(ledger, gone, NOW_NS) == {"rollups": expected}
+    assert expected > 0
+    assert [row.calls for row in figures(ledger)] == [2]
+    week = UsageQuery(from_ns=OLD - 10 * DAY_NS, to_ns=OLD + 10 * DAY_NS, group_by=("user",))
+    assert figures(ledger, week) == []
+    assert verify(ledger) == []
+    assert prune(ledger, gone, NOW_NS) == {}
+
+
+@BOTH_BACKENDS
+def test_what_comes_for_a_day_whose_sums_are_gone_is_let_go(ledger: Engine) -> None:
+    prune(ledger, RETENTION.model_copy(update={"rollups": timedelta(days=100)}), NOW_NS)
+    assert write(ledger, call(9, OLD + 5), received_at_ns=NOW_NS).new == 0
+    assert write(ledger, call(9, OLD + 20 * DAY_NS), received_at_ns=NOW_NS).new == 1
+    sum_up_all(ledger, NOW_NS)
+    assert [row.calls for row in figures(ledger)] == [3]
+    assert verify(ledger) == []
+
+
 def test_verify_says_where_a_day_without_calls_is_not_its_quarters(ledger: Engine) -> None:
     prune(ledger, RETENTION, NOW_NS)
     add_to_rollups(ledger, "cost_nano_usd", 1, DAY_NS)
@@ -193,6 +222,13 @@ def test_the_command_says_what_it_would_remove_and_removes_it(
 def test_less_than_a_day_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OUTLAY_RETENTION_SPANS", "3h")
     with pytest.raises(ConfigError, match="OUTLAY_RETENTION_SPANS"):
+        read_settings()
+
+
+def test_sums_are_kept_no_shorter_than_their_calls(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OUTLAY_RETENTION_CALLS", "100d")
+    monkeypatch.setenv("OUTLAY_RETENTION_ROLLUPS", "99d")
+    with pytest.raises(ConfigError, match="OUTLAY_RETENTION_ROLLUPS = '99d': expected as long as calls are kept"):
         read_settings()
 
 

@@ -7,9 +7,10 @@ writer waits for one batch at most. Everything here may be cut at any point and 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from secrets import randbits
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, Engine, Select, Table, and_, delete, exists, func, select
+from sqlalchemy import ColumnElement, Connection, Engine, Select, Table, and_, delete, exists, func, select, update
 
 from outlay_collector.store.alert_tables import ALERTS, DELIVERIES, SILENCES, TRANSITIONS
 from outlay_collector.store.budgets import LEASES, SETTLEMENTS
@@ -18,7 +19,16 @@ from outlay_collector.store.contents import CONTENTS
 from outlay_collector.store.engine import reading
 from outlay_collector.store.limits import LIMITS, forget_limits
 from outlay_collector.store.refusals import REFUSALS
-from outlay_collector.store.rollups import DAY_NS
+from outlay_collector.store.rollups import (
+    DAY_NS,
+    GROUPINGS,
+    LENGTHS_NS,
+    MINUTE_NS,
+    PERIODS,
+    ROLLUPS,
+    WEEK_NS,
+    hold_periods,
+)
 from outlay_collector.store.schema import CALLS, REPORTS, STEPS
 from outlay_collector.store.steps import count_steps, prune_steps
 
@@ -98,6 +108,35 @@ def prune_calls(engine: Engine, before_ns: int) -> Iterator[tuple[str, int]]:
         yield from _remove(engine, CALLS, CALLS.c.started_at_ns < day_ns + DAY_NS)
 
 
+def prune_rollups(engine: Engine, before_ns: int) -> Iterator[tuple[str, int]]:
+    """Remove the sums of whole weeks that ended before then, a day a transaction, where its calls are gone. The days
+    stay listed, so that what comes late for them is still let go."""
+    before_ns -= before_ns % WEEK_NS
+    closed = and_(PERIODS.c.length_ns == DAY_NS, PERIODS.c.closed, PERIODS.c.kept != 0, PERIODS.c.start_ns < before_ns)
+    with reading(engine) as connection:
+        days = connection.execute(select(PERIODS.c.start_ns).where(closed).order_by(PERIODS.c.start_ns)).scalars().all()
+    for day_ns in days:
+        with engine.begin() as connection:
+            hold_periods(connection)
+            yield str(ROLLUPS.name), _forget_day(connection, day_ns)
+
+
+def _forget_day(connection: Connection, day_ns: int) -> int:
+    """Remove the sums of a day, of its parts and of its week, whose other days tell what they have themselves. Returns
+    how many rows they were."""
+    removed = 0
+    for length_ns in (MINUTE_NS, *LENGTHS_NS):
+        begun = day_ns - day_ns % length_ns, day_ns + DAY_NS - 1
+        sums = and_(ROLLUPS.c.grouping.in_(range(len(GROUPINGS))), ROLLUPS.c.length_ns == length_ns)
+        removed += connection.execute(delete(ROLLUPS).where(sums, ROLLUPS.c.start_ns.between(*begun))).rowcount
+        if length_ns != DAY_NS:
+            periods = and_(PERIODS.c.length_ns == length_ns, PERIODS.c.start_ns.between(*begun))
+            connection.execute(delete(PERIODS).where(periods))
+    day = and_(PERIODS.c.length_ns == DAY_NS, PERIODS.c.start_ns == day_ns)
+    connection.execute(update(PERIODS).where(day).values(kept=0, edition=randbits(62)))
+    return removed
+
+
 def count_spans(connection: Connection, before_ns: int) -> dict[str, int]:
     """How many rows of each table `prune_spans` would remove now."""
     reports = _reported(0).add_columns(func.count().label("reports")).subquery()
@@ -118,6 +157,11 @@ def count_contents(connection: Connection, before_ns: int) -> dict[str, int]:
 def count_calls(connection: Connection, before_ns: int) -> dict[str, int]:
     """The same of `prune_calls`."""
     return {str(CALLS.name): _count(connection, CALLS, CALLS.c.started_at_ns < before_ns - before_ns % DAY_NS)}
+
+
+def count_rollups(connection: Connection, before_ns: int) -> dict[str, int]:
+    """The same of `prune_rollups`."""
+    return {str(ROLLUPS.name): _count(connection, ROLLUPS, ROLLUPS.c.start_ns < before_ns - before_ns % WEEK_NS)}
 
 
 def _reported(after: int) -> Select[Any]:

@@ -11,7 +11,7 @@ from itertools import product
 from typing import Any, Final
 
 import numpy as np
-from sqlalchemy import Connection, Engine, func, select
+from sqlalchemy import ColumnElement, Connection, Engine, func, select
 
 from outlay_collector.periods import rfc3339
 from outlay_collector.store.blocks import Figures, regrouped
@@ -54,7 +54,7 @@ def verify(engine: Engine) -> list[str]:
             for length_ns in LENGTHS_NS
             for line in _differences(connection, length_ns, _by_period(quarters, length_ns), closed)
         ]
-        return [*found, *_held_differences(connection), *_closed_differences(connection, closed)]
+        return [*found, *_held_differences(connection), *_closed_differences(connection)]
 
 
 def _differences(connection: Connection, length_ns: int, truth: Mapping[int, _Sums], closed: set[int]) -> Iterator[str]:
@@ -193,13 +193,14 @@ def _is_closed(period: Any, length_ns: int, closed: set[int]) -> bool:
     return bool(period.closed)
 
 
-def _closed_days(connection: Connection) -> set[int]:
-    closed = select(PERIODS.c.start_ns).where(PERIODS.c.length_ns == DAY_NS, PERIODS.c.closed)
+def _closed_days(connection: Connection, *conditions: ColumnElement[bool]) -> set[int]:
+    closed = select(PERIODS.c.start_ns).where(PERIODS.c.length_ns == DAY_NS, PERIODS.c.closed, *conditions)
     return set(connection.execute(closed).scalars())
 
 
-def _closed_differences(connection: Connection, closed: set[int]) -> Iterator[str]:
-    """Of days whose calls may be gone: every length and grouping must tell the same."""
+def _closed_differences(connection: Connection) -> Iterator[str]:
+    """Of days whose calls may be gone, unless their sums are too: every length and grouping must tell the same."""
+    closed = _closed_days(connection, PERIODS.c.kept != 0)
     if not closed:
         return
     told: defaultdict[int, set[tuple[int | None, ...]]] = defaultdict(set)
