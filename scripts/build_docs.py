@@ -165,7 +165,7 @@ def _is_section(field: FieldInfo) -> bool:
 def _section(name: str, field: FieldInfo) -> str:
     section: Any = field.annotation
     rows = (
-        (f"`{key}`", f"`{_default(each.default)}`", each.description or "")
+        (f"`{key}`", "" if each.default is None else f"`{_default(each.default)}`", each.description or "")
         for key, each in section.model_fields.items()
     )
     what = (inspect.getdoc(section) or "").partition(": ")[2]
