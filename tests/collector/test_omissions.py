@@ -83,6 +83,7 @@ CACHED = "llm.token_count.prompt_details.cache_read"
         ("semantic_kernel.utils.telemetry.model_diagnostics.decorators", PLAIN, "Semantic Kernel"),
         ("openinference.instrumentation.smolagents", ASKED_BY_OPENINFERENCE, "smolagents"),
         ("openinference.instrumentation.llama_index", ASKED_BY_OPENINFERENCE, "LlamaIndex"),
+        ("openinference.instrumentation.openai_agents", ASKED_BY_OPENINFERENCE, "OpenAI's agents"),
         ("opentelemetry.instrumentation.mistralai", PLAIN, "OpenLLMetry"),
     ],
 )

@@ -4,8 +4,9 @@ Most say 0 where nothing came from the cache, or leave the name away and mean 0.
 not hand a count on, or do not in every case: where it is missing the call may have cost less or more than what is
 counted says, and its cost is an estimate.
 
-Looked at: MLflow 3.17.2, OpenInference's smolagents 0.1.43 and LlamaIndex 4.6.1, Semantic Kernel 1.45.0, Mistral's SDK
-1.12.4, OpenLLMetry 0.62.4, OpenTelemetry's google-genai 1.3b0, OpenLIT 1.45.0.
+Looked at: MLflow 3.17.2, OpenInference's smolagents 0.1.43, LlamaIndex 4.6.1 and OpenAI's agents 2.6.0 (of chat
+completions), Semantic Kernel 1.45.0, Mistral's SDK 1.12.4, OpenLLMetry 0.62.4, OpenTelemetry's google-genai 1.3b0,
+OpenLIT 1.45.0.
 """
 
 from __future__ import annotations
@@ -51,6 +52,7 @@ _OMISSIONS: Final = (
     ("mlflow.", "mlflow-genai", "MLflow's spans in the conventions' names", _CACHE),
     (f"{_INFERENCE}smolagents", "openinference", "OpenInference's spans of smolagents", _CACHE),
     (f"{_INFERENCE}llama_index", "openinference", "OpenInference's spans of LlamaIndex", _CACHE),
+    (f"{_INFERENCE}openai_agents", "openinference", "OpenInference's spans of OpenAI's agents", _CACHE),
     ("semantic_kernel", "semantic-kernel", "Semantic Kernel's spans", _CACHE),
     ("mistralai_sdk", "mistral-sdk", "spans of Mistral's SDK", _CACHE),
     (f"{_TELEMETRY}mistralai", "openllmetry", "OpenLLMetry's spans of Mistral", _CACHE),
