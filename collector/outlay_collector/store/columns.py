@@ -55,7 +55,7 @@ def read_columns(
     while True:
         place = {"from_ns": from_ns, "to_ns": to_ns, "most": _PIECE, "skip": skip, **ids}
         columns = connection.execute(statement, place).one()
-        times = np.array(_values(columns[0]), np.int64)
+        times = _numbers(_values(columns[0]))
         if len(times):
             yield _columns(times, columns, ids_of)
         if len(times) < _PIECE:
@@ -90,9 +90,9 @@ def _columns(times: Numbers, columns: Sequence[str], ids_of: Callable[[Collectio
     known = ids_of({name for some in names for name in some if name is not None})
     numbers = [np.array([NOBODY if name is None else known[name] for name in some], np.int64) for some in names]
     ids = [some[at] for some, at in zip(numbers, places, strict=True)]
-    sure = [np.array(_values(column), np.int64) for column in columns[1 + _NAMED : _FIRST_UNSURE]]
+    sure = [_numbers(_values(column)) for column in columns[1 + _NAMED : _FIRST_UNSURE]]
     unsure, said = zip(*map(_maybe_known, columns[_FIRST_UNSURE:-2]), strict=True)
-    latency, (ttft, has_ttft) = np.array(_values(columns[-2]), np.int64), _maybe_known(columns[-1])
+    latency, (ttft, has_ttft) = _numbers(_values(columns[-2])), _maybe_known(columns[-1])
     streamed = np.flatnonzero(has_ttft)
     return Columns(
         Figures(ids, [*sure, *unsure], list(said)),
@@ -105,6 +105,10 @@ def _columns(times: Numbers, columns: Sequence[str], ids_of: Callable[[Collectio
 def _values(column: str | None) -> list[Any]:
     """Postgres makes NULL of an array of nothing."""
     return orjson.loads(column) if column is not None else []
+
+
+def _numbers(values: Sequence[int]) -> Numbers:
+    return np.fromiter(values, np.int64, len(values))  # as an array it would look at all of them twice
 
 
 def _ranked(column: str) -> tuple[Sequence[str | None], Numbers]:
@@ -121,8 +125,8 @@ def _maybe_known(column: str) -> tuple[Numbers, Mask]:
     values = _values(column)
     unknown = values.count(None)
     if not unknown:
-        return np.array(values, np.int64), np.ones(len(values), np.bool_)
+        return _numbers(values), np.ones(len(values), np.bool_)
     if unknown == len(values):
         return np.zeros(unknown, np.int64), np.zeros(unknown, np.bool_)
     known = np.array([value is not None for value in values], np.bool_)
-    return np.array([value or 0 for value in values], np.int64), known
+    return _numbers([value or 0 for value in values]), known
