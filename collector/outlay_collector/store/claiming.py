@@ -22,8 +22,6 @@ Period = tuple[int, int]
 
 SETTLED_NS: Final = 60 * 1_000_000_000
 """So old are calls before they are summed up: few are changed afterwards."""
-
-
 _OVER: Final = PERIODS.c.start_ns + PERIODS.c.length_ns < bindparam("settled_ns", type_=BigInteger)
 _BEGUN: Final = PERIODS.c.start_ns < bindparam("settled_ns", type_=BigInteger)
 _STALE: Final = and_(_OVER, PERIODS.c.stale, PERIODS.c.length_ns.in_(bindparam("lengths_ns", expanding=True)))

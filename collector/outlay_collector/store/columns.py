@@ -1,7 +1,7 @@
 """The calls of a stretch of time as columns, a row a call: what sums are made of.
 
-The database hands over a column as one JSON array. A value by itself costs the driver 0.2 us to make, beside what it
-costs to read: of a call, twice as much as all else.
+The database hands over a column as one JSON array: SQLite's driver takes 4.5 us to make a call's values one by one, and
+they 2.9 all together to be written and read as JSON.
 """
 
 from __future__ import annotations
