@@ -114,3 +114,26 @@ def test_calls_are_found_where_ids_are_too_wide_for_the_beginning_of_a_block(led
     sum_up_all(ledger, LATER, fewest=ANY)
     found = pages(ledger, {"tenant": ["tenant-1"], "feature": ["feature-2"]}, 5)
     assert found == [["openai:r11", "openai:r5"]]
+
+
+@BOTH_BACKENDS
+def test_a_quarter_is_looked_through_from_its_end_and_no_further_than_there_are_enough(engine: Engine) -> None:
+    names = {1: "seldom", 150: "seldom"}
+    write(engine, *(sent(n, 3 * n, "ann", "acme", names.get(n, ("chat", "draft")[n % 2]), "ok") for n in range(1, 299)))
+    found = pages(engine, {"feature": ("chat",)}, 20)
+    assert [len(page) for page in found] == [20] * 7 + [8]
+    assert [key for page in found for key in page] == [f"openai:r{n}" for n in range(298, 0, -2) if n != 150]
+    said: list[str] = []
+
+    def note(_connection: Connection, _cursor: object, statement: str, *_: object) -> None:
+        said.extend([statement] if "cost_lines" in statement else [])
+
+    event.listen(engine, "before_cursor_execute", note)
+    newest = SqlStore(engine).calls(CallsQuery(limit=3, filters={"feature": ("chat",)}))
+    assert [call["bill_key"] for call in newest] == ["openai:r298", "openai:r296", "openai:r294"]
+    assert len(said) == 1  # the last 15 seconds
+    said.clear()
+    seldom = SqlStore(engine).calls(CallsQuery(limit=3, filters={"feature": ("seldom",)}))
+    event.remove(engine, "before_cursor_execute", note)
+    assert [call["bill_key"] for call in seldom] == ["openai:r150", "openai:r1"]
+    assert len(said) == 4  # 15 seconds, a minute, four minutes, and what is left

@@ -104,15 +104,28 @@ def _read(
     ranges = ", ".join(map(str, spans))
     some = "" if parts is None else f" AND part IN ({', '.join(map(str, parts))})"
     within = f"grouping = {grouping} AND length_ns = column1 AND start_ns >= column2 AND start_ns < column3{some}"
-    at_most, a_group = beginning(len(GROUPINGS[grouping]))
-    said = f"substr(figures, 1, {at_most} + {a_group} * groups)" if column == "counts" else column
-    blocks = f"length_ns, start_ns, part, groups, {said} AS said FROM"
+    size = "{} + {} * groups".format(*beginning(len(GROUPINGS[grouping])))
+    blocks = "length_ns, start_ns, part, groups,"
     if connection.dialect.name != "postgresql":
-        statement = f"SELECT {blocks} (VALUES {ranges}) AS ranges CROSS JOIN rollups WHERE {within}"
-        return [tuple(row) for row in connection.exec_driver_sql(statement)]
+        said = f"{size} AS size, rollups.rowid" if column == "counts" else column
+        statement = f"SELECT {blocks} {said} FROM (VALUES {ranges}) AS ranges CROSS JOIN rollups WHERE {within}"
+        rows = [tuple(row) for row in connection.exec_driver_sql(statement)]
+        return _beginnings(connection, rows) if column == "counts" else rows
+    said = f"substr(figures, 1, {size}) AS said" if column == "counts" else column
     # Range by range: it would rather read all blocks of the grouping and have each range look for its own among them
-    found = f"(SELECT {blocks} rollups WHERE {within} OFFSET 0) AS found"
+    found = f"(SELECT {blocks} {said} FROM rollups WHERE {within} OFFSET 0) AS found"
     return _all(connection, f"SELECT found.* FROM (VALUES {ranges}) AS ranges CROSS JOIN LATERAL {found}")
+
+
+def _beginnings(connection: Connection, rows: Sequence[tuple[int, ...]]) -> Sequence[PackedColumn]:
+    """The blocks of rows that end with how much of their figures is wanted and where these are. SQLite's `substr` reads
+    them to their end, page by page, three times as much as is wanted."""
+    driver: Any = connection.connection.driver_connection
+    found = []
+    for length_ns, start_ns, part, groups, size, row in rows:
+        with driver.blobopen("rollups", "figures", row, readonly=True) as figures:
+            found.append((length_ns, start_ns, part, groups, figures.read(size)))
+    return found
 
 
 def _all(connection: Connection, statement: str) -> Sequence[PackedColumn]:

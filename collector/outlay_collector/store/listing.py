@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import Any, Final
 
@@ -11,6 +11,7 @@ from sqlalchemy import ColumnElement, Connection, Select, and_, bindparam, func,
 from outlay_collector.store.dimensions import Asked, asked_by, matches, values_of
 from outlay_collector.store.narrowing import Counted, is_of_failed, newest_ranges
 from outlay_collector.store.query import CallsQuery, StoredCall, StoredReport
+from outlay_collector.store.rollups import QUARTER_NS
 from outlay_collector.store.schema import CALLS, REPORTS
 from outlay_collector.store.segments import Range, Segment
 from outlay_collector.store.within import Shape, places_of, select_within, shape_of
@@ -18,6 +19,10 @@ from outlay_collector.store.within import Shape, places_of, select_within, shape
 _SHAPES: Final = 64
 _FEW: Final = 100
 """So many calls of a part are not left before its end: one way or the other it is looked through."""
+_FOUND_BY_INDEX: Final = frozenset({"user", "tenant"})
+"""Of these only the wanted calls are read themselves, not all that are looked through."""
+_SLICE_NS: Final = QUARTER_NS // 60
+_GROWS: Final = 4
 
 
 def read_calls(connection: Connection, query: CallsQuery) -> list[StoredCall]:
@@ -46,9 +51,34 @@ def _in_parts(connection: Connection, query: CallsQuery, parts: Sequence[Counted
         if few:
             found += _together(connection, query, parts[:few], limit - len(found))
         else:
-            found += _listed(connection, query, parts[0][:2], limit - len(found))
+            found += _in_slices(connection, query, parts[0], limit - len(found))
         parts = parts[few or 1 :]
     return found
+
+
+def _in_slices(connection: Connection, query: CallsQuery, part: Counted, limit: int) -> list[StoredCall]:
+    """Of a part whose calls are all to be looked at, slice by slice from its end, until there are enough. Each slice is
+    read in the order of time: backwards nothing is read ahead, and from a disk the 6 MB of a quarter take 100 ms."""
+    start, end, _ = part
+    if end - start > QUARTER_NS or query.filters.keys() & _FOUND_BY_INDEX or is_of_failed(query.filters):
+        return _listed(connection, query, (start, end), limit)
+    found: list[StoredCall] = []
+    for first, last in _slices(start, end):
+        if len(found) == limit:
+            break
+        if query.before is not None and query.before[0] < last:
+            found += _listed(connection, query, (first, last), limit - len(found))
+        else:
+            found += _together(connection, query, [(first, last, None)], limit - len(found))
+    return found
+
+
+def _slices(start: int, end: int) -> Iterator[Range]:
+    """From the last to the first, each longer than the one before."""
+    length = _SLICE_NS
+    while start < end:
+        yield max(start, end - length), end
+        end, length = end - length, length * _GROWS
 
 
 def _few(parts: Sequence[Counted], limit: int, before: tuple[int, int] | None) -> int:
