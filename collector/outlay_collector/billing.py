@@ -7,7 +7,6 @@ is taken whole from one report, never mixed. Pure: the database is in `store`.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import fields, replace
 from decimal import Decimal
@@ -17,6 +16,7 @@ from typing import Any, Final
 from outlay.model import Attribution, Call, Cost, CostStatus
 from outlay.records import record
 
+from outlay_collector.model_names import bare
 from outlay_collector.naming import doubt_of_provider
 from outlay_collector.response_ids import key_of_response
 from outlay_collector.usages import completes, tells_more
@@ -29,7 +29,6 @@ SELF_REPORTING: Final = frozenset({"anthropic", "mistral"})
 SPLIT_STREAMS: Final = frozenset({"logfire"})
 """Dialects in which a streamed call is a span and a record apart from it."""
 CHATS: Final = frozenset({"chat", "text_completion", "generate_content"})
-_REGION: Final = re.compile(r"^(?:us|us-gov|eu|apac|jp|au|ca|global)\.(?=.*\.)")
 _BILL: Final = ("usage", "usage_raw", "reason_unread", "terms", "cost")
 _PRICED_BY: Final = ("provider", "model_requested", "model_served")
 """Whole from a report that names the provider, too, where reports name different ones: a cost is worked out by them."""
@@ -112,7 +111,7 @@ def is_same_call(outer: Report, inner: Report) -> bool:
         return a.response_id == b.response_id
     if a.operation != b.operation and not {a.operation, b.operation} <= CHATS:
         return False
-    asked = {_bare(call.model_requested) for call in (a, b)} - {None}
+    asked = {bare(call.model_requested) for call in (a, b)} - {None}
     return len(asked) < 2 or (a.usage is not None and b.usage is not None and _count_alike(a, b))
 
 
@@ -148,7 +147,7 @@ def is_shadow(own: Report, other: Report) -> bool:
         and not b.response_id
         and a.provider == b.provider
         and may_be_of_one_service(a, b)
-        and _bare(a.model_requested) in (_bare(b.model_requested), _bare(b.model_served))
+        and bare(a.model_requested) in (bare(b.model_requested), bare(b.model_served))
         and b.started_at_ns <= a.started_at_ns
         and a.ended_at_ns <= b.ended_at_ns
         and _count_alike(a, b)
@@ -287,9 +286,3 @@ def _first_said(holders: Sequence[object], name: str) -> Any:
     """What the first holder that says anything says; what the best one has (None, False) where none does."""
     values = [getattr(holder, name) for holder in holders]
     return next(filter(None, values), values[0])
-
-
-def _bare(model: str | None) -> str | None:
-    """`openai/gpt-4o` as `gpt-4o`: routers put the provider in front; and Bedrock's without the region of its profile,
-    which an instrumentation may leave out."""
-    return _REGION.sub("", model.rsplit("/", 1)[-1].lower()) if model else None

@@ -12,7 +12,6 @@ that the same instrumentation tells of twice. Pure; which calls are looked at is
 
 from __future__ import annotations
 
-import re
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
@@ -23,6 +22,7 @@ from typing import Final
 from outlay.model import Usage
 
 from outlay_collector.billing import CHATS, Report, Source, may_be_of_one_service
+from outlay_collector.model_names import without_edition
 from outlay_collector.moments import AT_ONCE_NS, SLACK_NS, lies_within, tell_of_one_request, told_after_ns
 from outlay_collector.paths import Parents, Place, place_of
 from outlay_collector.response_ids import REUSED_RESPONSE_IDS
@@ -38,11 +38,6 @@ _CALLBACKS: Final = (*_FRAMEWORKS, "langfuse", "langsmith", "mlflow")
 """In the scopes of those that may make spans apart from the application's: in callbacks, by a tracer of their own."""
 _TELL_OF_ALL: Final = frozenset({Source.OUTLAY, Source.SDK})
 _UNCOUNTED: Final = "uncounted"
-_VENDOR: Final = re.compile(
-    r"^(?:(?:us|us-gov|eu|apac|jp|au|ca|global)\.)?(?:anthropic|amazon|meta|mistral|cohere|ai21|deepseek|openai|qwen"
-    r"|google|minimax|moonshot|moonshotai|nvidia|writer|zai)\."
-)
-_EDITION: Final = re.compile(r"(?:[-@](?:\d{4}-\d{2}-\d{2}|\d{8}|latest|\d{3}))?(?:-v\d+(?::\d+)?)?$")
 
 
 def is_apart(report: Report) -> bool:
@@ -230,7 +225,7 @@ def _length(report: Report) -> tuple[int, int, str]:
 
 def _models(report: Report) -> set[str]:
     said = {report.call.model_requested, report.call.model_served}
-    return {_EDITION.sub("", _VENDOR.sub("", model.rsplit("/", 1)[-1].lower())) for model in said if model}
+    return {without_edition(model) for model in said if model}
 
 
 def _say_the_same(outer: Report, inner: Report) -> bool:

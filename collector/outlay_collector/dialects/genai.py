@@ -18,7 +18,7 @@ from outlay_collector.billing import Report, Source
 from outlay_collector.dialects.base import SHARED_KEYS, count, first, milliseconds, newest, text
 from outlay_collector.dialects.carried import agreeing, json_object, printed_object, read_usage_object
 from outlay_collector.dialects.counts import Counts, read_counts
-from outlay_collector.dialects.makers import bedrock_model, operation_on_bedrock, provider_named
+from outlay_collector.dialects.makers import operation_on_bedrock, provider_named
 from outlay_collector.dialects.report import report_of
 from outlay_collector.dialects.vocabulary import (
     COUNTS,
@@ -41,6 +41,7 @@ from outlay_collector.dialects.vocabulary import (
     Names,
     names_of,
 )
+from outlay_collector.model_names import with_maker
 from outlay_collector.otlp.span import Span
 
 _CALLS: Final = frozenset({"chat", "text_completion", "generate_content", "embeddings"})
@@ -165,7 +166,7 @@ def read_call(
     if customs.first_token_in_ms and said.get("time_to_first_chunk_ms") is not None:
         said["time_to_first_chunk_ms"] /= 1000
     if provider == "bedrock":
-        said["model_requested"] = model = bedrock_model(said.get("model_requested"))
+        said["model_requested"] = model = with_maker(said.get("model_requested"))
         said["operation"] = operation = operation_on_bedrock(operation, model)
     said.update(overriding)
     return report_of(

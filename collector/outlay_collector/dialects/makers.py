@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any, Final
 
 from outlay.providers.names import HOSTS
@@ -10,6 +9,7 @@ from outlay.providers.registry import canonical_provider
 
 from outlay_collector.billing import CHATS
 from outlay_collector.dialects.carried import provider_of_answer
+from outlay_collector.model_names import is_on_bedrock
 
 PROVIDERS: Final = frozenset({"bedrock", *(provider for _, provider in HOSTS)})
 """Those that are known by name."""
@@ -28,37 +28,6 @@ _BEFORE_MODEL: Final = frozenset(
     }
 )
 """Providers that routers put before a model, with a slash between."""
-_ON_BEDROCK: Final = re.compile(
-    r"(?:(?:us|us-gov|eu|apac|jp|au|ca|global)\.)?(?:anthropic|amazon|meta|mistral|cohere|ai21|deepseek|openai|qwen"
-    r"|google|minimax|moonshot|moonshotai|nvidia|writer|zai)\."
-)
-
-_MAKERS_ON_BEDROCK: Final = (
-    (("nova-", "titan-"), "amazon"),
-    (("claude-",), "anthropic"),
-    (("llama",), "meta"),
-    (("mistral-", "mixtral-", "pixtral-", "ministral-", "magistral-", "voxtral-", "devstral-"), "mistral"),
-    (("command-", "embed-", "rerank-"), "cohere"),
-    (("jamba-", "j2-"), "ai21"),
-    (("r1-", "v3-", "v3."), "deepseek"),
-    (("gpt-",), "openai"),
-    (("qwen",), "qwen"),
-    (("gemma-",), "google"),
-    (("minimax-",), "minimax"),
-    (("kimi-k2-",), "moonshot"),
-    (("kimi-",), "moonshotai"),
-    (("nemotron-",), "nvidia"),
-    (("palmyra-",), "writer"),
-    (("glm-",), "zai"),
-)
-
-
-def bedrock_model(model: str | None) -> str | None:
-    """A model on Bedrock with its maker before it, which its price is listed under and OpenLLMetry leaves out."""
-    for beginnings, maker in _MAKERS_ON_BEDROCK:
-        if model and model.startswith(beginnings):
-            return f"{maker}.{model}"
-    return model
 
 
 def operation_on_bedrock(operation: str, *models: str | None) -> str:
@@ -80,7 +49,7 @@ def provider_of_model(model: str | None, usage: Any = None) -> str | None:
     """Whose model goes by this name; None where it may be anybody's. `usage`: the usage object that came with it."""
     if routed := routed_provider(model):
         return routed
-    if model and _ON_BEDROCK.match(model):
+    if model and is_on_bedrock(model):
         return "bedrock"
     return provider_of_answer(model, usage or {})
 

@@ -162,8 +162,7 @@ def tier_of(terms: Terms) -> str:
 
 
 class Billed(NamedTuple):
-    """What a line of one unit is made of, worked out when it is first billed: what one costs, in USD, and how the line
-    is written. Units are priced by powers of ten, so that the division is exact."""
+    """What a line of one unit is made of: what one costs, exactly, as units are priced by powers of ten."""
 
     each_usd: Decimal
     line: Line
@@ -184,7 +183,7 @@ class Price:
     _billed: dict[str, Billed] = field(default_factory=dict, repr=False, compare=False)
 
     def billed(self, unit: str) -> Billed | None:
-        """How a unit is billed; None where there is no rate for it."""
+        """How a unit is billed, worked out when it first is; None where there is no rate for it."""
         known = self._billed.get(unit)
         if known is None and (rate := self.rates.get(unit)) is not None:
             per = UNITS[unit].per
