@@ -1,4 +1,4 @@
-"""Keeps the rollups up to date in the background: one stale period at a time, without keeping the writer waiting."""
+"""Keeps the rollups up to date in the background: a few stale periods at a time, without keeping the writer waiting."""
 
 from __future__ import annotations
 

@@ -21,7 +21,6 @@ from outlay_collector.store.limits import LIMITS, forget_limits
 from outlay_collector.store.refusals import REFUSALS
 from outlay_collector.store.rollups import (
     DAY_NS,
-    GROUPINGS,
     LENGTHS_NS,
     MINUTE_NS,
     PERIODS,
@@ -31,6 +30,7 @@ from outlay_collector.store.rollups import (
 )
 from outlay_collector.store.schema import CALLS, REPORTS, STEPS
 from outlay_collector.store.steps import count_steps, prune_steps
+from outlay_collector.store.summing import REMOVE
 
 BATCH: Final = 1_000
 
@@ -126,11 +126,10 @@ def _forget_day(connection: Connection, day_ns: int) -> int:
     how many rows they were."""
     removed = 0
     for length_ns in (MINUTE_NS, *LENGTHS_NS):
-        begun = day_ns - day_ns % length_ns, day_ns + DAY_NS - 1
-        sums = and_(ROLLUPS.c.grouping.in_(range(len(GROUPINGS))), ROLLUPS.c.length_ns == length_ns)
-        removed += connection.execute(delete(ROLLUPS).where(sums, ROLLUPS.c.start_ns.between(*begun))).rowcount
+        first, end = day_ns - day_ns % length_ns, day_ns + DAY_NS
+        removed += connection.execute(REMOVE, {"length": length_ns, "start": first, "end": end}).rowcount
         if length_ns != DAY_NS:
-            periods = and_(PERIODS.c.length_ns == length_ns, PERIODS.c.start_ns.between(*begun))
+            periods = and_(PERIODS.c.length_ns == length_ns, PERIODS.c.start_ns.between(first, end - 1))
             connection.execute(delete(PERIODS).where(periods))
     day = and_(PERIODS.c.length_ns == DAY_NS, PERIODS.c.start_ns == day_ns)
     connection.execute(update(PERIODS).where(day).values(kept=0, edition=randbits(62)))

@@ -36,7 +36,7 @@ from outlay_collector.store.sums import NOTHING_HELD, Names, Summed, held_by, of
 DETAILS_FOR_NS: Final = 3 * DAY_NS
 """How long quarters have their minutes, and their sums by all dimensions together."""
 _MADE_OF_PARTS: Final = (SIX_HOURS_NS, WEEK_NS)
-_REMOVE: Final = text(
+REMOVE: Final = text(
     f"DELETE FROM rollups WHERE grouping IN ({', '.join(map(str, range(len(GROUPINGS))))}) "
     "AND length_ns = :length AND start_ns >= :start AND start_ns < :end"
 )
@@ -137,7 +137,7 @@ def keep_ours(engine: Engine, found: Sequence[Found], claim: Claim) -> int:
 def _keep(connection: Connection, found: Sequence[Found]) -> None:
     """In place of what was kept of them."""
     connection.execute(_SETTLE, [_settled(each) for each in found])
-    connection.execute(_REMOVE, [_begun(*period) for each in found for period in _with_minutes(each.period)])
+    connection.execute(REMOVE, [_begun(*period) for each in found for period in _with_minutes(each.period)])
     insert_rows(connection, "rollups", _COLUMNS, (row for each in found for row in each.summed))
 
 
@@ -175,7 +175,7 @@ def forget_details(engine: Engine, now_ns: int) -> int:
             hold_periods(connection)
             left = update(PERIODS).where(this((QUARTER_NS, start_ns)), PERIODS.c.kept == kept)
             if connection.execute(left.values(kept=kept & ~bits)).rowcount:
-                connection.execute(_REMOVE, _begun(MINUTE_NS, start_ns))
+                connection.execute(REMOVE, _begun(MINUTE_NS, start_ns))
                 connection.execute(_REMOVE_LARGE, _begun(QUARTER_NS, start_ns))
     return len(quarters)
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from outlay.prices.book import PriceBook
 from outlay.prices.cost import nano_usd
-from outlay.prices.entry import Price, Unpriced
 from outlay.prices.overrides import Override, read_overrides
+from outlay.prices.price import Price, Unpriced
 
 __all__ = ["Override", "Price", "PriceBook", "Unpriced", "nano_usd", "read_overrides"]

@@ -17,9 +17,10 @@ from typing import Any, Final
 
 from outlay.model import STANDARD_TERMS, Cost, CostStatus, Terms, Usage
 from outlay.prices.cost import MOST_USD, contradiction, cost_of, nano_usd
-from outlay.prices.entry import EXACTLY, NEVER_NS, ONE, Entry, Period, Price, Unpriced
+from outlay.prices.entry import NEVER_NS, ONE, Entry, Period
 from outlay.prices.match import is_certain, names_of, without_date
 from outlay.prices.overrides import Override
+from outlay.prices.price import EXACTLY, Price, Unpriced
 from outlay.prices.pricelist import ListedModel, PriceList
 from outlay.providers.registry import canonical_provider
 

@@ -11,7 +11,7 @@ from typing import Final
 
 from outlay.lines import WrittenLines
 from outlay.model import NANO_USD_PER_USD, Cost, CostStatus, Quantity, Usage
-from outlay.prices.entry import EXACTLY, Price, Unpriced
+from outlay.prices.price import EXACTLY, Price, Unpriced
 from outlay.units import UNITS
 
 _ZERO: Final = Decimal(0)

@@ -15,12 +15,12 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from decimal import ROUND_HALF_EVEN, Context, Decimal, DivisionByZero, InvalidOperation, localcontext
-from typing import Final, NamedTuple
+from decimal import Decimal, InvalidOperation, localcontext
+from typing import Final
 
 from outlay.errors import nearest
-from outlay.lines import Line
 from outlay.model import Terms
+from outlay.prices.price import EXACTLY, Price
 from outlay.units import INPUT_UNITS, OUTPUT_UNITS, UNITS
 
 TIERS: Final = ("batch", "flex", "priority", "fast", "ultrafast")
@@ -31,8 +31,6 @@ _REGION_KEY: Final = "multiplier_inference_geo_"
 _SUFFIX: Final = re.compile(rf"_(?:(?P<tier>{'|'.join(TIERS)})|above_(?P<above>[0-9]+))$")
 _PER_SUFFIX: Final = {1_000: "_per_1k", 1_000_000: "_per_1m", 1: "_each"}
 ONE: Final = Decimal(1)
-EXACTLY: Final = Context(prec=60, rounding=ROUND_HALF_EVEN, traps=[InvalidOperation, DivisionByZero])
-"""How money is calculated, whatever the decimal context of the application."""
 ALWAYS_NS: Final = -(2**63)
 NEVER_NS: Final = 2**63 - 1
 _DAY_S: Final = 86_400
@@ -159,43 +157,6 @@ def tier_of(terms: Terms) -> str:
     if terms.speed not in _STANDARD_TIERS:
         return str(terms.speed)
     return STANDARD if terms.service_tier in _STANDARD_TIERS else str(terms.service_tier)
-
-
-class Billed(NamedTuple):
-    """What a line of one unit is made of: what one costs, exactly, as units are priced by powers of ten."""
-
-    each_usd: Decimal
-    line: Line
-
-
-@dataclass(frozen=True, slots=True)
-class Price:
-    """What each unit of one call costs: USD for `UNITS[unit].per` of it, tier, region and size already decided.
-
-    `id` changes with the content of the entry. `inferred` says in words what had to be assumed to use this price; a
-    cost made from it is `estimated`.
-    """
-
-    id: str
-    source: str
-    rates: Mapping[str, Decimal]
-    inferred: str | None = None
-    _billed: dict[str, Billed] = field(default_factory=dict, repr=False, compare=False)
-
-    def billed(self, unit: str) -> Billed | None:
-        """How a unit is billed, worked out when it first is; None where there is no rate for it."""
-        known = self._billed.get(unit)
-        if known is None and (rate := self.rates.get(unit)) is not None:
-            per = UNITS[unit].per
-            known = self._billed[unit] = Billed(EXACTLY.divide(rate, per), Line.of(unit, rate, per))
-        return known
-
-
-@dataclass(frozen=True, slots=True)
-class Unpriced:
-    """No price, and why."""
-
-    reason: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,9 +14,10 @@ from typing import Any, Final
 from outlay.lines import decimal_text, line_documents
 from outlay.model import Cost
 from outlay.prices.book import PriceBook
-from outlay.prices.entry import EXACTLY, BadRate, read_rates
+from outlay.prices.entry import BadRate, read_rates
 from outlay.prices.match import priced_model
 from outlay.prices.overrides import Override
+from outlay.prices.price import EXACTLY
 from outlay.providers.registry import batch_result, canonical_provider, reader_for, sniff
 from outlay.providers.sse import decode_sse
 
