@@ -85,9 +85,8 @@ def joined(blocks: Sequence[Block]) -> Block:
     )
 
 
-def cut(block: Block, ids: int) -> Iterator[tuple[int, Block]]:
-    """The block in parts of so many ids of its first dimension, by which it must stand, each with its number."""
-    numbers = block.figures.ids[0] // ids
+def cut(block: Block, numbers: Numbers) -> Iterator[tuple[int, Block]]:
+    """The block in parts, each with its number; `numbers` are those of its groups, rising."""
     edges = [0, *(np.flatnonzero(np.diff(numbers)) + 1).tolist(), len(numbers)]
     for start, end in pairwise(edges if len(numbers) else ()):
         figures = block.figures.only(np.arange(start, end))

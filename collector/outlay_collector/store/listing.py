@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
+from itertools import chain, islice
 from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Connection, Select, and_, bindparam, func, literal_column, or_, select, text
 
+from outlay_collector.store.ahead import in_pieces
 from outlay_collector.store.dimensions import Asked, asked_by, matches, values_of
 from outlay_collector.store.narrowing import Counted, is_of_failed, newest_ranges
 from outlay_collector.store.query import CallsQuery, StoredCall, StoredReport
@@ -92,6 +94,13 @@ def _few(parts: Sequence[Counted], limit: int, before: tuple[int, int] | None) -
 
 
 def _together(connection: Connection, query: CallsQuery, parts: Sequence[Counted], limit: int) -> list[StoredCall]:
+    def read(connection: Connection, some: Sequence[Counted]) -> list[StoredCall]:
+        return _of_parts(connection, query, some, limit)
+
+    return list(islice(chain.from_iterable(in_pieces(connection, parts, read)), limit))
+
+
+def _of_parts(connection: Connection, query: CallsQuery, parts: Sequence[Counted], limit: int) -> list[StoredCall]:
     segments = [Segment(0, None, start, end) for start, end, _ in parts]
     statement = _newest_of_parts(shape_of(connection, segments), asked_by(query.filters), is_of_failed(query.filters))
     values = {**values_of(query.filters), **places_of(segments), "most": limit}

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from outlay_collector.store.blocks import Block, cut, joined, regrouped
 from outlay_collector.store.fetching import Packed, unpacked
 from outlay_collector.store.packing import encode_durations, encode_figures
-from outlay_collector.store.rollups import PART_IDS, Kept, kind_of
+from outlay_collector.store.rollups import Kept, kind_of, parts_of
 
 Row = tuple[int, int, int, int, int, bytes, bytes]
 """Of `rollups`."""
@@ -45,7 +45,7 @@ class Pieces:
 
     def _parts_of(self, block: Block) -> Iterator[tuple[int, Block]]:
         if kind_of(self._grouping) is Kept.USERS:
-            yield from cut(block, PART_IDS)
+            yield from cut(block, parts_of(block.figures.ids[0]))
         else:
             yield 0, block
 
