@@ -102,6 +102,7 @@ def test_what_an_emitter_is_known_to_leave_out_makes_its_cost_an_estimate(
     [
         ("openinference.instrumentation.llama_index", {**ASKED_BY_OPENINFERENCE, CACHED: 0}),
         ("openinference.instrumentation.openai", ASKED_BY_OPENINFERENCE),
+        ("openinference.instrumentation.agno", ASKED_BY_OPENINFERENCE),
         ("opentelemetry.instrumentation.openai_v2", PLAIN),
         (
             "openinference.instrumentation.llama_index",
@@ -114,6 +115,7 @@ def test_a_cache_that_is_counted_or_meant_to_be_0_makes_no_estimate(scope: str, 
 
 
 GEMINI = {**PLAIN, "gen_ai.provider.name": "gcp.gemini", "gen_ai.request.model": "gemini-2.5-flash"}
+OF_GEMINI = {"llm.provider": "Google", "llm.model_name": "gemini-2.5-flash"}
 BEDROCK = {**PLAIN, "gen_ai.provider.name": "aws.bedrock", "gen_ai.request.model": "nova-lite-v1:0"}
 INVOKED = {**BEDROCK, "gen_ai.request.model": "anthropic.claude-3-haiku-20240307-v1:0", "rpc.method": "InvokeModel"}
 BOTOCORE = "opentelemetry.instrumentation.botocore.bedrock-runtime"
@@ -127,6 +129,7 @@ BOTOCORE = "opentelemetry.instrumentation.botocore.bedrock-runtime"
         ("openlit.instrumentation.google_ai_studio", GEMINI, "audio"),
         ("opentelemetry.instrumentation.bedrock", BEDROCK, "the region"),
         (BOTOCORE, INVOKED, "the cache"),
+        ("openinference.instrumentation.agno", {**ASKED_BY_OPENINFERENCE, **OF_GEMINI}, "Gemini thought"),
     ],
 )
 def test_so_does_whatever_else_of_a_price_is_left_out(scope: str, said: dict[str, Any], missing: str) -> None:

@@ -4,9 +4,9 @@ Most say 0 where nothing came from the cache, or leave the name away and mean 0.
 not hand a count on, or do not in every case: where it is missing the call may have cost less or more than what is
 counted says, and its cost is an estimate.
 
-Looked at: MLflow 3.17.2, OpenInference's smolagents 0.1.43, LlamaIndex 4.6.1 and OpenAI's agents 2.6.0 (of chat
-completions), Semantic Kernel 1.45.0, Mistral's SDK 1.12.4, OpenLLMetry 0.62.4, OpenTelemetry's google-genai 1.3b0,
-OpenLIT 1.45.0.
+Looked at: MLflow 3.17.2, OpenInference's smolagents 0.1.43, LlamaIndex 4.6.1, Haystack 0.1.46 (where what was answered
+is hidden), Agno 1.0.15 (Gemini's thoughts) and OpenAI's agents 2.6.0 (of chat completions), Semantic Kernel 1.45.0,
+Mistral's SDK 1.12.4, OpenLLMetry 0.62.4, OpenTelemetry's google-genai 1.3b0, OpenLIT 1.45.0.
 """
 
 from __future__ import annotations
@@ -27,6 +27,8 @@ class _Omitted:
 
     words: str
     is_told: Callable[[Usage], bool]
+    of: frozenset[str] | None = None
+    """Whose models it concerns; None: anybody's."""
 
 
 def _counts_the_cache(usage: Usage) -> bool:
@@ -43,6 +45,9 @@ _AUDIO: Final = _Omitted(
     "leave out what the provider's own tools cost, and how much of the input was audio: all is priced as text",
     lambda usage: "input_audio" in usage.quantities,
 )
+_THOUGHTS: Final = _Omitted(
+    "leave out what Gemini thought", lambda usage: bool(usage.reasoning_tokens), frozenset({"google", "google-vertex"})
+)
 _REGION: Final = _Omitted(
     "leave out the region of a model's inference profile, which may have its own price", lambda _: False
 )
@@ -53,6 +58,8 @@ _OMISSIONS: Final = (
     (f"{_INFERENCE}smolagents", "openinference", "OpenInference's spans of smolagents", _CACHE),
     (f"{_INFERENCE}llama_index", "openinference", "OpenInference's spans of LlamaIndex", _CACHE),
     (f"{_INFERENCE}openai_agents", "openinference", "OpenInference's spans of OpenAI's agents", _CACHE),
+    (f"{_INFERENCE}haystack", "openinference", "OpenInference's spans of Haystack", _CACHE),
+    (f"{_INFERENCE}agno", "openinference", "OpenInference's spans of Agno", _THOUGHTS),
     ("semantic_kernel", "semantic-kernel", "Semantic Kernel's spans", _CACHE),
     ("mistralai_sdk", "mistral-sdk", "spans of Mistral's SDK", _CACHE),
     (f"{_TELEMETRY}mistralai", "openllmetry", "OpenLLMetry's spans of Mistral", _CACHE),
@@ -69,6 +76,8 @@ def marked_as_guessed(report: Report) -> Report:
     found = _omitted_by(report.scope, report.dialect)
     usage = report.call.usage
     if found is None or usage is None or report.call.operation not in CHATS or found[1].is_told(usage):
+        return report
+    if found[1].of is not None and report.call.provider not in found[1].of:
         return report
     return guessed(report, f"{found[0]} {found[1].words}")
 

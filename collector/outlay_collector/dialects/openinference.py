@@ -21,13 +21,19 @@ from outlay_collector.billing import LONGEST_CALL_NS, Report
 from outlay_collector.dialects.base import SHARED_KEYS, count, first, text
 from outlay_collector.dialects.carried import agreeing, json_object, printed_completion
 from outlay_collector.dialects.counts import Counts, read_counts
+from outlay_collector.dialects.haystack import meta_of, read_meta
 from outlay_collector.dialects.makers import PROVIDERS, operation_on_bedrock, provider_named
 from outlay_collector.dialects.report import Said, report_of
+from outlay_collector.dialects.vocabulary import COUNTED
 from outlay_collector.otlp.span import Span, Wanted
 
 _OPERATIONS: Final = {"LLM": "chat", "EMBEDDING": "embeddings", "RERANKER": "rerank"}
 _KIND: Final = "openinference.span.kind"
+_SCOPE: Final = "openinference."
+_OF_HAYSTACK: Final = f"{_SCOPE}instrumentation.haystack"
 _PROVIDER: Final = ("llm.provider", "llm.system")
+_GOOGLES: Final = "vertexai"
+"""What it calls all of Google's models by, wherever they are asked, where only their name tells whose they are."""
 _SERVED: Final = ("llm.response.model_name", "llm.model_name", "embedding.model_name", "reranker.model_name")
 _ASKED: Final = "llm.request.model_name"
 _PARAMETERS: Final = ("llm.invocation_parameters", "embedding.invocation_parameters")
@@ -74,7 +80,9 @@ class OpenInference:
     prefixes: tuple[str, ...] = ()
 
     def claims(self, scope_name: str, name: str, names: frozenset[str]) -> bool:
-        return _KIND in names
+        """Not where its span processors have put their names beside another's counts (Pydantic AI's, OpenLLMetry's,
+        OpenLIT's): the others count the cache too."""
+        return _KIND in names and (scope_name.startswith(_SCOPE) or names.isdisjoint(COUNTED))
 
     def read(self, span: Span) -> Report | None:
         attributes = span.attributes.named
@@ -86,6 +94,8 @@ class OpenInference:
         provider = _provider(span, asked)
         response = json_object(attributes.get(_OUTPUT))
         response = printed_completion(response.get(_RAW)) or mapping(response.get(_EVENT)) or response
+        if span.origin.scope_name == _OF_HAYSTACK:
+            response = meta_of(response)
         if provider == "bedrock":
             operation = operation_on_bedrock(operation, asked, text(first(attributes, _SERVED)))
         reading = _reading(span, provider, response, has_output=operation == "chat")
@@ -133,6 +143,8 @@ def _provider(span: Span, asked: str | None) -> str:
     """By name, else by the SDK that the instrumentation is named after: embeddings and streams may not say."""
     attributes = span.attributes.named
     said = text(first(attributes, _PROVIDER)) or _instrumented(span.origin.scope_name)
+    if said == _GOOGLES and _GOOGLES not in span.origin.scope_name:
+        said = "google"
     return provider_named(said, asked, text(first(attributes, _SERVED)))
 
 
@@ -152,6 +164,9 @@ def _reading(span: Span, provider: str, response: Mapping[str, Any], *, has_outp
         counts = replace(counts, total=None)
     found = read_counts(counts, exclusive=beside, has_output=has_output)
     counted = Reading(usage=found.usage, usage_raw=raw or None, reason_unread=found.reason)
+    if span.origin.scope_name == _OF_HAYSTACK:
+        told = read_meta(provider, response)
+        return counted if told.usage is None else told
     if any(response.get(name) for name in _USAGE):
         return agreeing(reader_for(provider).read_response(None, response), counted)
     return counted

@@ -15,6 +15,7 @@ from outlay_collector.dialects.coding_tools import CodingTool
 from outlay_collector.dialects.customs import CUSTOMS
 from outlay_collector.dialects.genai import GenAI
 from outlay_collector.dialects.google_adk import GoogleADK
+from outlay_collector.dialects.haystack import Haystack
 from outlay_collector.dialects.langfuse import Langfuse
 from outlay_collector.dialects.langsmith import LangSmith
 from outlay_collector.dialects.litellm import LiteLLM
@@ -43,6 +44,7 @@ DIALECTS: Final[tuple[Dialect, ...]] = (
     MLflow(),
     MLflowInConventions(),
     LangSmith(),
+    Haystack(),
     Logfire(),
     OpenLit(),
     LiteLLM(),

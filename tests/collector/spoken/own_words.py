@@ -5,8 +5,15 @@ from __future__ import annotations
 import json
 from typing import Final
 
-from tests.collector.spoken.said import ANTHROPIC, ANTHROPIC_USAGE, CHAT, OPENAI, OPENAI_USAGE, OPUS, Spoken, usage
+from tests.collector.spoken.said import ANTHROPIC, ANTHROPIC_USAGE, CHAT, GPT, OPENAI, OPENAI_USAGE, OPUS, Spoken, usage
 
+_USAGE = {**ANTHROPIC_USAGE, "prompt_tokens": 1012, "completion_tokens": 50}
+del _USAGE["input_tokens"], _USAGE["output_tokens"]
+_PRINTED: Final = (
+    "ChatMessage(_role=<ChatRole.ASSISTANT: 'assistant'>, _content=[TextContent(text='the _meta={}')], _name=None, "
+    f"_meta={ {'model': 'claude-opus-4-8', 'finish_reason': 'stop', 'usage': _USAGE} })"
+)
+"""What Python prints of a message of Haystack's: its integration of Anthropic counts the cache into what went in."""
 OWN_WORDS: Final = {
     "logfire": Spoken(
         "logfire",
@@ -249,5 +256,48 @@ OWN_WORDS: Final = {
                 },
             ),
         ),
+    ),
+    "haystack's own tracing": Spoken(
+        "haystack",
+        "bot.tracing",
+        {
+            "haystack.component.type": "OpenAIChatGenerator",
+            "haystack.component.output": json.dumps(
+                {"replies": [{"role": "assistant", "meta": {"model": "gpt-4o-2024-08-06", "usage": OPENAI_USAGE}}]}
+            ),
+        },
+        "openai",
+        OPENAI,
+    ),
+    "openinference of haystack": Spoken(
+        "openinference",
+        "openinference.instrumentation.haystack",
+        {
+            "openinference.span.kind": "LLM",
+            "llm.model_name": "claude-opus-4-8",
+            "llm.system": "anthropic",
+            "output.value": json.dumps({"replies": [_PRINTED]}),
+            "llm.token_count.prompt": 1012,
+            "llm.token_count.completion": 50,
+        },
+        "anthropic",
+        ANTHROPIC,
+    ),
+    "pydantic ai with openinference's names beside its own": Spoken(
+        "pydantic-ai",
+        "pydantic-ai",
+        {
+            **CHAT,
+            **GPT,
+            **usage(input_tokens=1000, output_tokens=100),
+            "gen_ai.usage.cache_read.input_tokens": 200,
+            "gen_ai.provider.name": "openai",
+            "openinference.span.kind": "LLM",
+            "llm.model_name": "gpt-4o",
+            "llm.token_count.prompt": 1000,
+            "llm.token_count.completion": 100,
+        },
+        "openai",
+        OPENAI,
     ),
 }
