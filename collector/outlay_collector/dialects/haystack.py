@@ -134,7 +134,7 @@ def read_meta(provider: str, said: Document) -> Reading:
     if said.get("object") == "response":
         return reader_for(provider).read_response(None, said)
     if "candidates_token_count" in usage:
-        whole = {"candidates": [], "model_version": model, "usage_metadata": usage}
+        whole: Document = {"candidates": [], "model_version": model, "usage_metadata": usage}
         return reader_for(provider).read_response(None, whole)
     if "prompt_tokens" in usage and ("cache_read_input_tokens" in usage or "cache_write_input_tokens" in usage):
         return _made_of_anothers(usage)
