@@ -8,7 +8,8 @@ second. What each does:
   what the collector's database holds in the end (`ingest_floor`).
 - `collector`: the real `outlay up` with its defaults, asked over HTTP by as many senders as an application has. It
   answers once a call is committed, and a call counts once a query has found it. What it costs to sum calls up, which
-  the collector does beside and later, is measured after that and said apart, as the sums are exact without it.
+  the collector does beside and later, is measured after that and said apart, as the sums are exact without it: beside
+  the floors as they are, and beside floors whose calls are summed up by the same code.
 - `phoenix`, with `--peers`: arize-phoenix in an environment of its own, given fewer of the same bodies over HTTP. It
   answers before it stores: `spans/s` is until its database has them all.
 
@@ -38,11 +39,9 @@ import httpx2
 from ingest_floor import HOUR_NS, floor
 from ingest_phoenix import INSTALLS, phoenix
 from outlay.model import Call
-from outlay_collector.rolling import sum_up_all
-from outlay_collector.store.engine import open_engine
-from outlay_collector.store.rollups import DAY_NS
 from peers import installed
 from processes import Run, cpu_of, rss, send, send_at_once, settle, size_of
+from summing_up import sum_up
 from traffic import body_of, calls, conventional_body_of
 
 KINDS: Final = (("Outlay's own spans", body_of), ("spans of the conventions", conventional_body_of))
@@ -72,7 +71,7 @@ def collector(bodies: Sequence[bytes], spans: int, folder: Path, senders: int, c
         process.send_signal(signal.SIGINT)
         process.wait(30)
     counted = spans / (first + spans)
-    summing = _sum_up(f"sqlite:///{folder}/outlay.db") * counted
+    summing = sum_up(f"sqlite:///{folder}/outlay.db") * counted
     return Run(spans, used, seconds, seconds, summing, most, int(size_of(folder, "outlay.db*") * counted))
 
 
@@ -80,15 +79,6 @@ def _calls_there(url: str) -> int:
     window = {"from": "2020-01-01T00:00:00Z", "to": "2040-01-01T00:00:00Z"}
     (row,) = httpx2.get(f"{url}/api/v1/usage", params=window).json()["rows"]
     return int(row["calls"])
-
-
-def _sum_up(url: str) -> float:
-    """The CPU seconds it takes to sum up all there is, as the collector does it beside its other work."""
-    engine = open_engine(url)
-    before = time.process_time()
-    sum_up_all(engine, time.time_ns() + 8 * DAY_NS)
-    engine.dispose()
-    return time.process_time() - before
 
 
 def bodies_of(spans: int, batch: int, encode: Callable[[Sequence[tuple[int, Call]]], bytes]) -> list[bytes]:
@@ -158,10 +148,11 @@ def report(runs: dict[str, list[Run]]) -> None:
         print(f"{name:12}" + "".join(f"{cell:>13}" for cell in cells))
     taken, summing = _cpu_us(runs["collector"]), _summing_us(runs["collector"])
     for name in ("floor", "same rows"):
+        least, summed = _cpu_us(runs[name]), _summing_us(runs[name])
         print(
-            f"of {name}: {_rate(runs['collector']) / _rate(runs[name]):.2f} by spans/s, "
-            f"{_cpu_us(runs[name]) / taken:.2f} by CPU time, {_cpu_us(runs[name]) / (taken + summing):.2f} with "
-            f"summing up ({summing:.1f} us a span, later)"
+            f"of {name}: {_rate(runs['collector']) / _rate(runs[name]):.2f} by spans/s, {least / taken:.2f} by CPU time, "
+            f"{least / (taken + summing):.2f} with summing up ({summing:.1f} us a span, later), "
+            f"{(least + summed) / (taken + summing):.2f} both with summing up ({summed:.1f} us)"
         )
 
 
