@@ -148,9 +148,9 @@ def report(runs: dict[str, list[Run]]) -> None:
         print(f"{name:12}" + "".join(f"{cell:>13}" for cell in cells))
     taken, summing = _cpu_us(runs["collector"]), _summing_us(runs["collector"])
     for name in ("floor", "same rows"):
-        least, summed = _cpu_us(runs[name]), _summing_us(runs[name])
+        rate, least, summed = _rate(runs[name]), _cpu_us(runs[name]), _summing_us(runs[name])
         print(
-            f"of {name}: {_rate(runs['collector']) / _rate(runs[name]):.2f} by spans/s, {least / taken:.2f} by CPU time, "
+            f"of {name}: {_rate(runs['collector']) / rate:.2f} by spans/s, {least / taken:.2f} by CPU time; "
             f"{least / (taken + summing):.2f} with summing up ({summing:.1f} us a span, later), "
             f"{(least + summed) / (taken + summing):.2f} both with summing up ({summed:.1f} us)"
         )
