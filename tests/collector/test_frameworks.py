@@ -227,6 +227,44 @@ def test_what_llamaindex_does_before_it_asks_a_model_is_no_call() -> None:
     assert len(read(scope, said, name="OpenAI.astream_chat").reports) == 1
 
 
+@pytest.mark.parametrize(
+    ("scope", "said", "provider"),
+    [
+        (
+            "openinference.instrumentation.vertexai",
+            {"llm.provider": "google", "llm.system": "vertexai"},
+            "google-vertex",
+        ),
+        ("openinference.instrumentation.smolagents", {"llm.system": "vertexai"}, "google"),
+        ("openinference.instrumentation.agno", {"llm.provider": "VertexAI", "llm.system": "vertexai"}, "google-vertex"),
+        (
+            "openinference.instrumentation.langchain",
+            {"llm.system": "vertexai", "llm.model_name": "claude"},
+            "google-vertex",
+        ),
+    ],
+)
+def test_openinference_calls_vertex_google_and_google_vertexai(scope: str, said: dict[str, str], provider: str) -> None:
+    asked = {"openinference.span.kind": "LLM", "llm.model_name": "gemini-2.5-flash", **said}
+    (report,) = read(scope, asked).reports
+    assert report.call.provider == provider
+
+
+@pytest.mark.parametrize(
+    ("host", "provider"),
+    [
+        ("us-central1-aiplatform.googleapis.com", "google-vertex"),
+        ("https://aiplatform.googleapis.com/", "google-vertex"),
+        ("generativelanguage.googleapis.com", "google"),
+        ("gateway.internal", "google"),
+    ],
+)
+def test_the_host_knows_vertex_from_googles_own(host: str, provider: str) -> None:
+    said = {**GENERATE, "gen_ai.provider.name": "gcp.gemini", "gen_ai.request.model": "gemini-2.5-flash"}
+    (report,) = read("opentelemetry.instrumentation.google_genai", {**said, "server.address": host}).reports
+    assert report.call.provider == provider
+
+
 def test_openlit_leaves_geminis_thoughts_beside_its_output() -> None:
     counts = _counts(input_tokens=1000, output_tokens=60, reasoning_tokens=40, cache_read__input_tokens=200)
     said = {"gen_ai.operation.name": "chat", "gen_ai.request.model": "gemini-2.5-flash", **counts}

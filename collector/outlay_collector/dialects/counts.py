@@ -119,11 +119,14 @@ def _split_input(counts: Counts, exclusive: bool, quantities: dict[str, int]) ->
     quantities["input"] = plain
     if counts.cache_read is not None:
         quantities["cache_read"] = counts.cache_read - cached_audio - cached_image
-    _put(quantities, "cache_read_audio", cached_audio or None)
-    _put(quantities, "cache_read_image", cached_image or None)
-    _split_cache_write(counts, quantities)
-    _put(quantities, "input_audio", (audio - cached_audio) or None)
-    _put(quantities, "input_image", (image - cached_image) or None)
+    if audio or image:
+        _put(quantities, "cache_read_audio", cached_audio or None)
+        _put(quantities, "cache_read_image", cached_image or None)
+    if counts.cache_write is not None:
+        _split_cache_write(counts, quantities)
+    if audio or image:
+        _put(quantities, "input_audio", (audio - cached_audio) or None)
+        _put(quantities, "input_image", (image - cached_image) or None)
     _put(quantities, "tool_input", counts.tool_input)
     return None
 
@@ -158,8 +161,9 @@ def _split_output(counts: Counts, quantities: dict[str, int]) -> str | None:
         parts = f"{reasoning} reasoning, {audio} audio and {image} image"
         return f"the counts contradict one another: {output} output tokens, of which {parts}"
     quantities["output"] = output - audio - image
-    _put(quantities, "output_audio", audio or None)
-    _put(quantities, "output_image", image or None)
+    if audio or image:
+        _put(quantities, "output_audio", audio or None)
+        _put(quantities, "output_image", image or None)
     _put(quantities, "reasoning", counts.reasoning)
     return None
 

@@ -57,6 +57,8 @@ _LEAVE_CACHE_OUT: Final = frozenset({"anthropic", "bedrock"})
 """Providers whose own input count leaves the cache out. Cohere's does too, of units it bills: its cache is no part of
 any bill."""
 _GEMINI: Final = frozenset({"google", "google-vertex"})
+_ANYWHERE: Final = frozenset({"openai", "google"})
+"""Named after an SDK that others, or another of its maker's services, are called through."""
 _ON_VERTEX: Final = ("projects/", "publishers/")
 _BROKEN_DOWN: Final = frozenset({INPUT_DETAILS, OUTPUT_DETAILS, USAGE_METADATA})
 _INTERACTION: Final = "interactions.create"
@@ -224,7 +226,7 @@ def _provider(named: str | None, asked: str | None, served: str | None, host: st
     said = provider_named(named, asked, served)
     if said == "google" and (asked or "").startswith(_ON_VERTEX):
         return "google-vertex"
-    if said == "openai" and host:
+    if said in _ANYWHERE and host:
         host = host.split("://", 1)[-1].split("/", 1)[0].split(":", 1)[0]
         return provider_of_host(host) or said
     return said

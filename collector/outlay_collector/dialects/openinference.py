@@ -33,7 +33,7 @@ _SCOPE: Final = "openinference."
 _OF_HAYSTACK: Final = f"{_SCOPE}instrumentation.haystack"
 _PROVIDER: Final = ("llm.provider", "llm.system")
 _GOOGLES: Final = "vertexai"
-"""What it calls all of Google's models by, wherever they are asked, where only their name tells whose they are."""
+"""What it calls Gemini's models by, wherever they are asked, where only their name tells whose they are."""
 _SERVED: Final = ("llm.response.model_name", "llm.model_name", "embedding.model_name", "reranker.model_name")
 _ASKED: Final = "llm.request.model_name"
 _PARAMETERS: Final = ("llm.invocation_parameters", "embedding.invocation_parameters")
@@ -140,12 +140,15 @@ def _first_token_at_ns(span: Span) -> int | None:
 
 
 def _provider(span: Span, asked: str | None) -> str:
-    """By name, else by the SDK that the instrumentation is named after: embeddings and streams may not say."""
-    attributes = span.attributes.named
-    said = text(first(attributes, _PROVIDER)) or _instrumented(span.origin.scope_name)
-    if said == _GOOGLES and _GOOGLES not in span.origin.scope_name:
+    """By name, else by the SDK that the instrumentation is named after: embeddings and streams may not say. Vertex's is
+    called `google` by its own instrumentation, and what is not asked there `vertexai` by others."""
+    attributes, instrumented = span.attributes.named, _instrumented(span.origin.scope_name)
+    if instrumented == "google-vertex":
+        return instrumented
+    said, served = text(first(attributes, _PROVIDER)) or instrumented, text(first(attributes, _SERVED))
+    if said == _GOOGLES and "gemini" in (served or ""):
         said = "google"
-    return provider_named(said, asked, text(first(attributes, _SERVED)))
+    return provider_named(said, asked, served)
 
 
 @lru_cache(maxsize=256)

@@ -21,6 +21,20 @@ CONVENTIONS: Final = {
         "anthropic",
         ANTHROPIC,
     ),
+    "openllmetry of vertex, which it calls Google": Spoken(
+        "opentelemetry-vertexai",
+        "opentelemetry.instrumentation.vertexai",
+        {
+            "llm.request.type": "completion",
+            "gen_ai.system": "Google",
+            "gen_ai.request.model": "gemini-2.5-flash",
+            **usage(input_tokens=1000, output_tokens=60),
+            "llm.usage.total_tokens": 1100,
+            "gen_ai.usage.cache_read.input_tokens": 20,
+        },
+        "google-vertex",
+        {"input_tokens": 1000, "output_tokens": 100, "cache_read_tokens": 20, "cache_write_tokens": None},
+    ),
     "openllmetry of bedrock leaves the cache out, and the maker": Spoken(
         "openllmetry-bedrock",
         "opentelemetry.instrumentation.bedrock",
