@@ -55,7 +55,10 @@ class Batch:
 
 
 def read_batch(body: bytes, *, is_json: bool, book: PriceBook) -> Batch:
-    """The priced calls of an export request. Raises `otlp.span.BadBody` where it is none."""
+    """The priced calls of an export request. Raises `otlp.span.BadBody` where it is none.
+
+    The whole body is decoded, then read, then priced: what one of these works with is then at hand for all its spans.
+    """
     decoded = decode_json(body, WANTED) if is_json else decode_protobuf(body, WANTED)
     reports: list[Report] = []
     steps: list[Step] = []
@@ -63,10 +66,10 @@ def read_batch(body: bytes, *, is_json: bool, book: PriceBook) -> Batch:
         if not _has_times(span, decoded):
             continue
         if (report := read_span(span)) is not None:
-            reports.append(priced(report, book))
+            reports.append(report)
         elif (step := read_step(span)) is not None:
             steps.append(step)
-    return Batch(reports, decoded.rejected, decoded.reason, steps)
+    return Batch([priced(report, book) for report in reports], decoded.rejected, decoded.reason, steps)
 
 
 def read_logs(body: bytes, *, is_json: bool, book: PriceBook) -> Batch:

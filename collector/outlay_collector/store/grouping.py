@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import islice
 from typing import Final, TypeVar
 
@@ -43,16 +43,22 @@ T = TypeVar("T")
 _MOST_PARAMETERS: Final = 500
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Group:
     """Reports that are one call. `call_ids` are the calls they were stored as so far: none, one, or several, under
     `stored_keys`."""
 
-    members: list[Report]
-    fresh: list[Report] = field(default_factory=list)
-    call_ids: set[int] = field(default_factory=set)
-    stored_keys: set[str] = field(default_factory=set)
+    members: tuple[Report, ...]
+    fresh: tuple[Report, ...] = ()
+    call_ids: frozenset[int] = frozenset()
+    stored_keys: frozenset[str] = frozenset()
     joined: Group | None = None
+
+    @classmethod
+    def of_one(cls, report: Report) -> Group:
+        """What most are: one report, which came just now."""
+        alone = (report,)
+        return cls(alone, alone)
 
     def root(self) -> Group:
         """The group this one has become a part of, or itself."""
@@ -97,9 +103,9 @@ class Grouping:
         wanted = {each for keys in self._keys.values() for each in keys}
         stored = rows_by_key(connection, "calls", ("bill_key", "id"), "bill_key", wanted)
         self._by_key: dict[str, int] = dict(stored)
-        self._of_span = {key: Group([report], [report]) for key, report in fresh.items()}
+        self._of_span = {key: Group.of_one(report) for key, report in fresh.items()}
         self._of_call = {
-            call_id: Group(members, [], {call_id}, {bill_key})
+            call_id: Group(tuple(members), (), frozenset({call_id}), frozenset({bill_key}))
             for call_id, bill_key, members in self._stored(connection)
         }
         self.seen = {
@@ -122,7 +128,7 @@ class Grouping:
         self._join_shadows()
         self._join_streams()
         self._join_echoes()
-        return list({id(root): root for group in self._of_span.values() if (root := group.root())}.values())
+        return list(dict.fromkeys(map(Group.root, self._of_span.values())))
 
     def _join_nested(self, key: SpanKey, report: Report) -> None:
         group = self._of_span[key]
@@ -182,16 +188,16 @@ class Grouping:
                 one.join(other)
 
     def _roots(self) -> list[Group]:
-        groups = (group.root() for group in (*self._of_span.values(), *self._of_call.values()))
-        return list({id(group): group for group in groups}.values())
+        return list(dict.fromkeys(map(Group.root, (*self._of_span.values(), *self._of_call.values()))))
 
     def _stored(self, connection: Connection) -> Iterator[tuple[int, str, list[Report]]]:
         """The stored calls a fresh report may belong to, each with its key and with what its reports said."""
         wanted = set(self._by_key.values()) | lonely_near(connection, self._fresh.values())
         wanted |= streams_near(connection, self._fresh.values()) | echoes_near(connection, self._fresh.values())
         wanted |= overlapping(connection, self._neighbours.of(self._mixed), self._fresh.values())
-        for key, report in self._fresh.items():
-            wanted.update(self._neighbours.under.get(key, ()))
+        for key in self._neighbours.under.keys() & self._fresh.keys():
+            wanted.update(self._neighbours.under[key])
+        for report in self._fresh.values():
             if report.parent_span_id:
                 wanted.update(filter(None, [self._neighbours.calls.get((report.trace_id, report.parent_span_id))]))
         for some in _chunks(wanted):

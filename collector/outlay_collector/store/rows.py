@@ -50,7 +50,7 @@ COLUMNS: Final = (
     *(*_OF_REPORT, *_OF_CALL, *_OF_ATTRIBUTION, *Totals._fields, *_IN_ANOTHER_FORM, *_WORKED_OUT),
     "received_at_ns",
 )
-"""Every column of a call's row but its id, in the order in which `values_of` gives them."""
+"""Every column of a call's row but its id, in the order in which they stand in `row_of`."""
 
 _report_fields, _call_fields = attrgetter(*_OF_REPORT), attrgetter(*_OF_CALL)
 _attribution_fields, _total_fields = attrgetter(*_OF_ATTRIBUTION), attrgetter(*Totals._fields)
@@ -58,22 +58,23 @@ _attribution_fields, _total_fields = attrgetter(*_OF_ATTRIBUTION), attrgetter(*T
 
 def columns_of(report: Report, received_at_ns: int) -> dict[str, Any]:
     """Every column of the call's row but its id. Documents are what `engine.json_text` takes."""
-    return dict(zip(COLUMNS, _values(report, received_at_ns, _as_it_is), strict=True))
+    return dict(zip(COLUMNS, _row(None, report, received_at_ns, _as_it_is)[1:], strict=True))
 
 
-def values_of(report: Report, received_at_ns: int) -> tuple[Any, ...]:
-    """The same without their names, in the order of `COLUMNS`, and as drivers take them: documents are text."""
-    return _values(report, received_at_ns, json_text)
+def row_of(call_id: int, report: Report, received_at_ns: int) -> tuple[Any, ...]:
+    """The whole row, its id first, then `COLUMNS`, as drivers take it: documents are text."""
+    return _row(call_id, report, received_at_ns, json_text)
 
 
 def _as_it_is(document: Any) -> Any:
     return document
 
 
-def _values(report: Report, received_at_ns: int, written: Callable[[Any], Any]) -> tuple[Any, ...]:
+def _row(call_id: int | None, report: Report, received_at_ns: int, written: Callable[[Any], Any]) -> tuple[Any, ...]:
     call = report.call
     totals = _NO_TOTALS if call.usage is None else call.usage.totals()
     return (
+        call_id,
         *_report_fields(report),
         *_call_fields(call),
         *_attribution_fields(call.attribution),

@@ -20,7 +20,7 @@ from outlay_collector.store.ids import take_ids
 from outlay_collector.store.inserting import insert_rows
 from outlay_collector.store.neighbours import Neighbours
 from outlay_collector.store.rollups import mark_stale
-from outlay_collector.store.rows import COLUMNS, columns_of, values_of
+from outlay_collector.store.rows import COLUMNS, columns_of, row_of
 from outlay_collector.store.schema import CALLS, REPORTS
 
 Price = Callable[[Report], Report]
@@ -55,26 +55,23 @@ def write_reports(
     changes = [group for group in groups if group.call_ids]
     first_changed = min((call_id for group in changes for call_id in group.call_ids), default=None)
     mark_stale(connection, {report.call.started_at_ns for group in groups for report in group.members}, first_changed)
-    for group, call_id in zip(inserts, take_ids(connection, "calls", len(inserts)), strict=True):
-        group.call_ids.add(call_id)
-    insert_rows(connection, "calls", _ROW, (_call_row(group, received_at_ns, price) for group in inserts))
-    for group in changes:
-        _change(connection, group, received_at_ns, price)
-    insert_rows(
-        connection, "reports", _REPORT_COLUMNS, (row for group in groups for row in _rows(group, received_at_ns))
-    )
+    new = list(zip(take_ids(connection, "calls", len(inserts)), inserts, strict=True))
+    insert_rows(connection, "calls", _ROW, (_call_row(call_id, group, received_at_ns, price) for call_id, group in new))
+    stored = [*new, *((_change(connection, group, received_at_ns, price), group) for group in changes)]
+    rows = (row for call_id, group in stored for row in _report_rows(call_id, group, received_at_ns))
+    insert_rows(connection, "reports", _REPORT_COLUMNS, rows)
     return Written(len(inserts), len(changes), len(reports) - len(fresh), grouping.seen)
 
 
 def rows_of(report: Report, call_id: int, received_at_ns: int) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
     """The rows of `calls`, its id first, and of `reports` that one report alone is stored as."""
-    group = Group([report], [report], {call_id})
-    (report_row,) = _rows(group, received_at_ns)
-    return _call_row(group, received_at_ns, None), report_row
+    group = Group.of_one(report)
+    (report_row,) = _report_rows(call_id, group, received_at_ns)
+    return _call_row(call_id, group, received_at_ns, None), report_row
 
 
-def _change(connection: Connection, group: Group, received_at_ns: int, price: Price | None) -> None:
-    """Rewrite a stored call by what all its reports say; calls that turn out to be the same become one."""
+def _change(connection: Connection, group: Group, received_at_ns: int, price: Price | None) -> int:
+    """Rewrite a stored call by what all its reports say; calls that turn out to be the same become one. Its id."""
     kept, *others = sorted(group.call_ids)
     columns = columns_of(_merged(group, price), received_at_ns)
     columns["bill_key"] = key_to_keep(bill_key_of(group.members), group.stored_keys)
@@ -89,7 +86,7 @@ def _change(connection: Connection, group: Group, received_at_ns: int, price: Pr
     ]
     this = (REPORTS.c.trace_id == bindparam("of_trace")) & (REPORTS.c.span_id == bindparam("of_span"))
     connection.execute(update(REPORTS).where(this).values(body=bindparam("said")), bodies)
-    group.call_ids = {kept}
+    return kept
 
 
 def _merged(group: Group, price: Price | None) -> Report:
@@ -98,16 +95,14 @@ def _merged(group: Group, price: Price | None) -> Report:
     return price(merged) if price and merged.call.cost is TO_BE_PRICED else merged
 
 
-def _call_row(group: Group, received_at_ns: int, price: Price | None) -> tuple[Any, ...]:
-    (call_id,) = group.call_ids
-    row = (call_id, *values_of(_merged(group, price), received_at_ns))
+def _call_row(call_id: int, group: Group, received_at_ns: int, price: Price | None) -> tuple[Any, ...]:
+    row = row_of(call_id, _merged(group, price), received_at_ns)
     if len(group.members) == 1:
         return row
     return (*row[:_BILL_KEY], bill_key_of(group.members), *row[_BILL_KEY + 1 :])
 
 
-def _rows(group: Group, received_at_ns: int) -> Iterator[tuple[Any, ...]]:
-    (call_id,) = group.call_ids
+def _report_rows(call_id: int, group: Group, received_at_ns: int) -> Iterator[tuple[Any, ...]]:
     alone = len(group.members) == 1
     for r in group.fresh:
         body = None if alone else json_text(_body(r))
