@@ -8,6 +8,7 @@ question itself finds it.
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -18,6 +19,7 @@ from sqlalchemy import Connection, Engine
 from outlay_collector.store.engine import reading
 
 _AT_ONCE: Final = 8
+_TOO_LONG_S: Final = 0.1
 _READERS: Final = ThreadPoolExecutor(_AT_ONCE, "outlay-ahead")
 
 _Piece = TypeVar("_Piece")
@@ -30,12 +32,27 @@ def in_pieces(
     connection: Connection, pieces: Sequence[_Piece], read: Read[_Piece, _Found]
 ) -> Iterator[Sequence[_Found]]:
     """What is found in the first piece, then in all others, which are read ahead if the first was not in memory."""
-    before = _blocks_read()
-    yield read(connection, pieces[:1])
-    if len(pieces) == 1:
-        return
-    with _ahead(connection.engine, pieces[1:] if _blocks_read() > before else (), read):
-        yield read(connection, pieces[1:])
+    watch = _Watch(connection)
+    found = read(connection, pieces[:1])
+    ahead = pieces[1:] if watch.has_waited(len(pieces)) else ()
+    yield found
+    if len(pieces) > 1:
+        with _ahead(connection.engine, ahead, read):
+            yield read(connection, pieces[1:])
+
+
+class _Watch:
+    """Whether this thread, or the server it asks, waits for the disk."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._is_server = connection.dialect.name == "postgresql"
+        self._began, self._blocks = time.perf_counter(), _blocks_read()
+
+    def has_waited(self, pieces: int) -> bool:
+        """For the first of so many pieces. A server does not tell: it has where all of them would take too long."""
+        if self._is_server:
+            return (time.perf_counter() - self._began) * pieces > _TOO_LONG_S
+        return _blocks_read() > self._blocks
 
 
 @contextmanager

@@ -6,7 +6,7 @@ they 2.9 all together to be written and read as JSON.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, Final, NamedTuple
@@ -23,6 +23,10 @@ from outlay_collector.store.schema import CALLS
 _PIECE: Final = 25_000
 _NAMED: Final = len(DIMENSIONS) + 1
 _FIRST_UNSURE: Final = 1 + _NAMED + ALWAYS_KNOWN
+
+
+IdsOf = Callable[[Mapping[str, int]], Mapping[str, int]]
+"""The ids of names, given how many calls have each."""
 
 
 class CallIds(NamedTuple):
@@ -46,7 +50,7 @@ def read_columns(
     connection: Connection,
     from_ns: int,
     to_ns: int,
-    ids_of: Callable[[Collection[str]], Mapping[str, int]],
+    ids_of: IdsOf,
     within: CallIds = ANY_CALLS,
 ) -> Iterator[Columns]:
     """All calls that started then and have such an id, so many at a time that no number of them fills the memory."""
@@ -84,10 +88,10 @@ def _whole(name: str) -> Any:
     return bindparam(name, type_=BigInteger)
 
 
-def _columns(times: Numbers, columns: Sequence[str], ids_of: Callable[[Collection[str]], Mapping[str, int]]) -> Columns:
+def _columns(times: Numbers, columns: Sequence[str], ids_of: IdsOf) -> Columns:
     rows = np.arange(len(times))
     names, places = zip(*map(_ranked, columns[1 : 1 + _NAMED]), strict=True)
-    known = ids_of({name for some in names for name in some if name is not None})
+    known = ids_of(_called(names, places))
     numbers = [np.array([NOBODY if name is None else known[name] for name in some], np.int64) for some in names]
     ids = [some[at] for some, at in zip(numbers, places, strict=True)]
     sure = [_numbers(_values(column)) for column in columns[1 + _NAMED : _FIRST_UNSURE]]
@@ -100,6 +104,16 @@ def _columns(times: Numbers, columns: Sequence[str], ids_of: Callable[[Collectio
         Durations(streamed, ttft[streamed], np.ones(len(streamed), np.int64)),
         times,
     )
+
+
+def _called(names: Sequence[Sequence[str | None]], places: Sequence[Numbers]) -> Mapping[str, int]:
+    """How many calls have each name, as whatever it is most often."""
+    found: dict[str, int] = {}
+    for some, at in zip(names, places, strict=True):
+        for name, calls in zip(some, np.bincount(at).tolist(), strict=True):
+            if name is not None:
+                found[name] = max(calls, found.get(name, 0))
+    return found
 
 
 def _values(column: str | None) -> list[Any]:

@@ -3,7 +3,7 @@ changed. The id 0 is no name at all: a call that does not say."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Final
 
 import orjson
@@ -13,6 +13,7 @@ from outlay_collector.store.inserting import insert_new, rows_by_key
 from outlay_collector.store.rollups import NAMES
 
 NOBODY: Final = 0
+_LOCK: Final = 0x6F75746C6102
 
 
 def ids_of(connection: Connection, names: Collection[str]) -> dict[str, int]:
@@ -31,9 +32,11 @@ def names_of(connection: Connection, ids: Collection[int]) -> dict[int, str | No
     return {NOBODY: None, **dict(rows)}
 
 
-def add_names(connection: Connection, names: Collection[str]) -> None:
-    """Give an id to each that has none. In a transaction that writes."""
-    insert_new(connection, NAMES, [{"name": name} for name in sorted(names)])
+def add_names(connection: Connection, names: Sequence[str]) -> None:
+    """Give an id to each that has none, the first the lowest. In a transaction that writes."""
+    if connection.dialect.name == "postgresql":  # one after the other, as each has them in an order of its own
+        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_LOCK})")
+    insert_new(connection, NAMES, [{"name": name} for name in names])
 
 
 def highest_id(connection: Connection) -> int:

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from outlay_collector.store.blocks import Block, cut, joined, regrouped
 from outlay_collector.store.fetching import Packed, unpacked
 from outlay_collector.store.packing import encode_durations, encode_figures
-from outlay_collector.store.rollups import Kept, kind_of, parts_of
+from outlay_collector.store.rollups import is_cut, parts_of
 
 Row = tuple[int, int, int, int, int, bytes, bytes]
 """Of `rollups`."""
@@ -44,7 +44,7 @@ class Pieces:
         return _packed(regrouped(block, block.figures.ids))
 
     def _parts_of(self, block: Block) -> Iterator[tuple[int, Block]]:
-        if kind_of(self._grouping) is Kept.USERS:
+        if is_cut(self._grouping, self._length_ns):
             yield from cut(block, parts_of(block.figures.ids[0]))
         else:
             yield 0, block

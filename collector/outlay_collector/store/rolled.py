@@ -7,7 +7,7 @@ figures, and the histograms of those few.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Final
@@ -24,8 +24,6 @@ from outlay_collector.store.rollups import (
     ALWAYS_KNOWN,
     GROUPINGS,
     MINUTE_NS,
-    Kept,
-    kind_of,
     parts_with,
 )
 from outlay_collector.store.segments import Segment
@@ -177,7 +175,8 @@ def read_durations(connection: Connection, rolled: Rolled, groups: Numbers) -> t
         if len(shown := np.flatnonzero(mine >= 0)):
             only = shown if chosen is None else chosen[shown]
             wanted[key] = mine[shown], rows, only if len(only) < rows else None
-    blocks = fetch(connection, rolled.grouping, rolled.segments, _parts(rolled, wanted), "durations")
+    parts = {part for _, _, part in wanted}
+    blocks = fetch(connection, rolled.grouping, rolled.segments, parts, "durations")
     shown_blocks = [(block[4], *wanted[key]) for block in blocks if (key := (*block[:3],)) in wanted]
     if len(shown_blocks) >= _SEVERAL and sum(block[2] for block in shown_blocks) <= _NOT_LARGE * len(shown_blocks):
         return _durations_at_once(shown_blocks)
@@ -198,11 +197,6 @@ def _durations_at_once(blocks: Sequence[tuple[bytes, Numbers, int, Numbers | Non
         Durations(group[latency.groups], latency.bins, latency.calls),
         Durations(group[ttft.groups], ttft.bins, ttft.calls),
     )
-
-
-def _parts(rolled: Rolled, wanted: Collection[_Key]) -> Collection[int] | None:
-    """Those of the wanted blocks; None: all there are."""
-    return sorted({part for _, _, part in wanted}) if kind_of(rolled.grouping) is Kept.USERS else None
 
 
 def _joined(parts: Sequence[Durations]) -> Durations:

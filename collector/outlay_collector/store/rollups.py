@@ -52,7 +52,9 @@ DIMENSIONS: Final = ("service", "environment", "provider", "model", "operation",
 USER: Final = "user"
 GROUPINGS: Final[tuple[tuple[str, ...], ...]] = ((), *((name,) for name in DIMENSIONS), DIMENSIONS, (USER,))
 """What is summed up by; a rollup names the place of its grouping here."""
-_FIRST_PARTS: Final = np.array([64, 512])
+_CUT: Final = (("tenant",), (USER,))
+"""Groupings of dimensions that may have any number of values."""
+_FIRST_PARTS: Final = np.array([128, 1_024])
 _PART_IDS: Final = 4_096
 
 
@@ -109,7 +111,7 @@ class PeriodRow(SQLModel, table=True):
 
 class RollupRow(SQLModel, table=True):
     """The groups of one period and grouping, as `store.blocks` packs them: a row is read whole or not at all, and
-    users, of whom there may be more than anybody wants to read, are cut into parts by their ids.
+    tenants and users, of whom there may be more than anybody wants to read, are cut into parts by their ids.
 
     The minutes of a quarter are one block, whose first dimension is the minute, 0 to 14.
     """
@@ -120,7 +122,7 @@ class RollupRow(SQLModel, table=True):
     length_ns: int = Field(sa_column=Column(BigInteger, primary_key=True, autoincrement=False))
     start_ns: int = Field(sa_column=Column(BigInteger, primary_key=True, autoincrement=False))
     part: int = Field(default=0, sa_column=Column(Integer, primary_key=True, autoincrement=False))
-    """`parts_of` the user's id; of all else there is one part, 0."""
+    """`parts_of` the id of a tenant or user; of all else there is one part, 0."""
     groups: int
     """How many there are."""
     figures: bytes = Field(sa_type=LargeBinary)
@@ -191,14 +193,21 @@ def grouping_for(names: Collection[str]) -> int | None:
     return min(places, key=lambda place: len(GROUPINGS[place])) if places else None
 
 
+def is_cut(place: int, length_ns: int) -> bool:
+    """Whether blocks of that grouping are cut into parts."""
+    return GROUPINGS[place] in _CUT and length_ns != MINUTE_NS
+
+
 def parts_with(place: int, wanted: Mapping[str, Collection[int]]) -> Collection[int] | None:
     """The parts of that grouping that have those ids of a dimension; None: any may."""
-    cut = GROUPINGS[place] == (USER,) and USER in wanted
-    return np.unique(parts_of(np.array([*wanted[USER]]))).tolist() if cut else None
+    if GROUPINGS[place] not in _CUT or not wanted:
+        return None
+    (ids,) = wanted.values()
+    return {*parts_of(np.array([*ids])).tolist(), *((0,) if minutes_of(place) else ())}
 
 
 def parts_of(ids: NDArray[Any]) -> NDArray[np.int64]:
-    """In which part of a block each user is. Ids are given as users come, so those who call most have low ones: whoever
+    """In which part of a block each group is. Ids are given as users come, those who call most first (`Names`): whoever
     asks for some of these reads a block of few."""
     return np.searchsorted(_FIRST_PARTS, ids, "right") + ids.astype(np.int64) // _PART_IDS
 

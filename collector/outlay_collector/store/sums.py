@@ -3,7 +3,7 @@ quarter that holds some of its calls goes on from there."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import Final, NamedTuple
 
@@ -67,15 +67,17 @@ class Names:
         self._connection, self._engine = connection, engine
         self._known: dict[str, int] = {}
 
-    def __call__(self, names: Collection[str]) -> Mapping[str, int]:
+    def __call__(self, names: Mapping[str, int]) -> Mapping[str, int]:
+        """Of names and how many calls have each. Of new ones those with most calls have the lowest ids."""
         if len(self._known) > _NAMES_KNOWN:
             self._known = {}
         if unknown := [name for name in names if name not in self._known]:
             self._known |= ids_of(self._connection, unknown)
-            self._add([name for name in unknown if name not in self._known])
+            new = [name for name in unknown if name not in self._known]
+            self._add(sorted(new, key=lambda name: (-names[name], name)))
         return self._known
 
-    def _add(self, new: Collection[str]) -> None:
+    def _add(self, new: Sequence[str]) -> None:
         if new and self._engine is None:
             add_names(self._connection, new)
             self._known |= ids_of(self._connection, new)
