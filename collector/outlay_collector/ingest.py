@@ -37,9 +37,13 @@ _REFUSALS: Final = (
 """Errors that are a provider's answer, by the names that providers, SDKs and frameworks give them. A framework's own
 class of one ends with its name: LangChain's `OpenAIRateLimitError`."""
 _ANSWERS: Final = frozenset(
-    {"AI_APICallError", "APIStatusError", "AnthropicAPIError", "ClientError", "OpenAIAPIError", "ServerError"}
+    {
+        *("AI_APICallError", "APIStatusError", "AnthropicAPIError", "ClientError", "OpenAIAPIError", "ServerError"),
+        *("HttpResponseError", "azure.core.exceptions.HttpResponseError"),
+    }
 )
-"""Likewise, by their whole names: Vercel's, LangChain's, google-genai's, botocore's. A `HTTPClientError` got none."""
+"""Likewise, by their whole names: Vercel's, LangChain's, google-genai's, botocore's, Azure's. A `HTTPClientError` got
+none."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,6 +33,8 @@ WRAPPED = "agent_framework.exceptions.ChatClientException"
         ("agent_framework", FRAMEWORK, WRAPPED, "service failed to complete the prompt: Error code: 200 - x", None),
         ("agent_framework", FRAMEWORK, WRAPPED, "service failed to complete the prompt: Connection error.", None),
         ("agent_framework", FRAMEWORK, WRAPPED, "the tool has Error code: 404 in its manual", None),
+        ("azure.core.tracing", FRAMEWORK, "azure.core.exceptions.HttpResponseError", "(None) no such model", 0),
+        ("azure.core.tracing", FRAMEWORK, "azure.core.exceptions.ServiceResponseTimeoutError", "timed out", None),
         ("google_genai", FRAMEWORK, "httpx.ConnectError", "All connection attempts failed", 0),
         ("google_genai", FRAMEWORK, "httpx.ReadTimeout", "The read operation timed out", None),
         ("google_genai", {**FRAMEWORK, "http.request.resend_count": 1}, "httpx.ConnectError", "", None),
@@ -85,6 +87,7 @@ CACHED = "llm.token_count.prompt_details.cache_read"
         ("openinference.instrumentation.llama_index", ASKED_BY_OPENINFERENCE, "LlamaIndex"),
         ("openinference.instrumentation.openai_agents", ASKED_BY_OPENINFERENCE, "OpenAI's agents"),
         ("opentelemetry.instrumentation.mistralai", PLAIN, "OpenLLMetry"),
+        ("azure.core.tracing.ext.opentelemetry_span", {**PLAIN, "gen_ai.system": "az.ai.inference"}, "Azure AI"),
     ],
 )
 def test_what_an_emitter_is_known_to_leave_out_makes_its_cost_an_estimate(

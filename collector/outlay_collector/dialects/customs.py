@@ -72,8 +72,8 @@ CUSTOMS: Final = (
     ),
     Customs(
         name="azure-ai",
-        scopes=("azure.ai.", "Azure.AI."),
-        note="Azure AI Inference and Foundry clients: `gen_ai.system` is `az.ai.inference` or `azure.ai.openai`",
+        scopes=("azure.ai.", "Azure.AI.", "azure.core.tracing."),
+        note="Azure AI's clients (azure-ai-inference 1.0.0b9): `gen_ai.system` is `az.ai.inference`; without the cache",
     ),
     Customs(
         name="strands",

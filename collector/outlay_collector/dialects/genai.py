@@ -162,7 +162,8 @@ def read_call(
 ) -> Report:
     """The report of a span in these names. What is given stands instead of what would be read."""
     attributes, shape = span.attributes.named, span.attributes.shape
-    provider = provider or customs.provider or provider_of(span)
+    names = shape.known(names_of)
+    provider = provider or customs.provider or _provider_of(attributes, names)
     said: Any = {part: read(attributes[name]) for part, name, read in shape.known(_parts_of)}
     said["provider"], said["operation"] = provider, operation
     if customs.first_token_in_ms and said.get("time_to_first_chunk_ms") is not None:
@@ -175,20 +176,27 @@ def read_call(
         span,
         said,
         dialect=customs.name,
-        reading=reading
-        or counted(span, provider, operation, exclusive=customs.exclusive, thoughts_beside=customs.thoughts_beside),
+        reading=reading or _counted(attributes, names, provider, operation, customs.exclusive, customs.thoughts_beside),
         source=source or customs.source,
-        stated_cost_usd=attributes.get(shape.known(names_of).stated_cost),
+        stated_cost_usd=attributes.get(names.stated_cost),
         provider_cost=attributes.get("gen_ai.usage.cost.source") == "provider",
     )
 
 
-def counted(
-    span: Span, provider: str, operation: str, *, exclusive: bool = False, thoughts_beside: bool = False
-) -> Reading:
+def counted(span: Span, provider: str, operation: str) -> Reading:
     """The usage by the span's own counts or, where it carries the provider's usage object, by that."""
-    attributes = span.attributes.named
-    values, raw_counts = _counts(attributes, span.attributes.shape.known(names_of))
+    return _counted(span.attributes.named, span.attributes.shape.known(names_of), provider, operation)
+
+
+def _counted(
+    attributes: Mapping[str, Any],
+    names: Names,
+    provider: str,
+    operation: str,
+    exclusive: bool = False,
+    thoughts_beside: bool = False,
+) -> Reading:
+    values, raw_counts = _counts(attributes, names)
     if not attributes.keys().isdisjoint(_BROKEN_DOWN):
         printed = _printed_details(attributes)
         for unit, (holder, key) in DETAILS.items():
@@ -217,7 +225,11 @@ def _printed_details(attributes: Mapping[str, Any]) -> dict[str, Mapping[str, An
 def provider_of(span: Span) -> str:
     """The host knows better than the SDK's name: forty providers are called through OpenAI's. Where nobody is named, or
     a framework, the model tells."""
-    get, names = span.attributes.named.get, span.attributes.shape.known(names_of)
+    return _provider_of(span.attributes.named, span.attributes.shape.known(names_of))
+
+
+def _provider_of(attributes: Mapping[str, Any], names: Names) -> str:
+    get = attributes.get
     return _provider(text(get(names.provider)), text(get(MODEL)), text(get(SERVED)), text(get(names.host)))
 
 

@@ -2,7 +2,8 @@
 
 A generation's `usage_details` is either the provider's own usage object or Langfuse's own: counts beside one another,
 `input` without what `input_*` counts, `output` without what `output_*` counts. No provider is named, no response id:
-the model and the usage tell whose call it was. Source: langfuse 5.0.4 `_client/attributes.py`, `openai.py`,
+the model and the usage tell whose call it was. One of which neither is said is a function that was declared to be one:
+what it calls is told of by others. Source: langfuse 5.0.4 `_client/attributes.py`, `openai.py`,
 `langchain/CallbackHandler.py`.
 """
 
@@ -73,6 +74,8 @@ class Langfuse:
         if operation is None:
             return None
         usage, model = json_object(get(_USAGE)), text(get(_MODEL))
+        if not (usage or model or get(_COST)):
+            return None
         provider = provider_of_model(model, usage) or _maker(span)
         asked = json_object(get(_PARAMETERS))
         reading = _reading(usage, provider, model, operation)
@@ -94,7 +97,8 @@ class Langfuse:
         )
 
     def step(self, span: Span) -> str | None:
-        return _STEPS.get((text(span.attributes.named.get(_TYPE)) or "").lower())
+        kind = (text(span.attributes.named.get(_TYPE)) or "").lower()
+        return "chain" if kind in _CALLS else _STEPS.get(kind)
 
 
 def _maker(span: Span) -> str:

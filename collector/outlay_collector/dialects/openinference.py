@@ -67,6 +67,12 @@ _COUNTS: Final[dict[str, str]] = {
     "input_audio": f"{_T}prompt_details.audio",
     "output_audio": f"{_T}completion_details.audio",
 }
+_METADATA: Final = "metadata.usage."
+_BESIDE: Final = {
+    "cache_read": f"{_METADATA}cached_prompt_tokens",
+    "cache_write": f"{_METADATA}cached_creation_tokens",
+}
+"""Where BeeAI's spans count the cache, as texts."""
 
 
 class OpenInference:
@@ -75,7 +81,8 @@ class OpenInference:
     name = "openinference"
     note = "Arize's (openai 0.1.66, anthropic 3.1.0, langchain 0.1.80, litellm 0.1.51, llama-index 4.6.1); inclusive"
     keys = SHARED_KEYS | {
-        _KIND, *_PROVIDER, *_SERVED, _ASKED, *_PARAMETERS, _OUTPUT, _FINISH, _COST, *_COUNTS.values(), "error.type",
+        _KIND, *_PROVIDER, *_SERVED, _ASKED, *_PARAMETERS, _OUTPUT, _FINISH, _COST, "error.type",
+        *_COUNTS.values(), *_BESIDE.values(),
     }  # fmt: skip
     prefixes: tuple[str, ...] = ()
 
@@ -163,6 +170,10 @@ def _reading(span: Span, provider: str, response: Mapping[str, Any], *, has_outp
     """From the response where its counts are the span's; the span's own where it was cut, hidden or put together."""
     raw = {name: value for name in _COUNTS.values() if (value := count(span.attributes.named.get(name))) is not None}
     counts = Counts(**{unit: raw.get(name) for unit, name in _COUNTS.items()})
+    if _BESIDE["cache_read"] in span.attributes.named:
+        told = {unit: count(span.attributes.named.get(name)) for unit, name in _BESIDE.items()}
+        raw |= {_BESIDE[unit]: value for unit, value in told.items() if value is not None}
+        counts = replace(counts, **told)
     if beside := _has_the_cache_beside(span):
         counts = replace(counts, total=None)
     found = read_counts(counts, exclusive=beside, has_output=has_output)

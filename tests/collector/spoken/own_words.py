@@ -283,6 +283,22 @@ OWN_WORDS: Final = {
         "anthropic",
         ANTHROPIC,
     ),
+    "openinference of beeai, which counts the cache in texts": Spoken(
+        "openinference",
+        "openinference.instrumentation.beeai",
+        {
+            "openinference.span.kind": "LLM",
+            "llm.model_name": "claude-opus-4-8",
+            "llm.provider": "anthropic",
+            "llm.token_count.prompt": 1012,
+            "llm.token_count.completion": 50,
+            "llm.token_count.total": 1062,
+            "metadata.usage.cached_prompt_tokens": "800",
+            "metadata.usage.cached_creation_tokens": "200",
+        },
+        "anthropic",
+        ANTHROPIC,
+    ),
     "pydantic ai with openinference's names beside its own": Spoken(
         "pydantic-ai",
         "pydantic-ai",

@@ -20,6 +20,11 @@ STEPS: Final = {
     ),
     "vercel's tool": ("tool", "ai", {"ai.operationId": "ai.toolCall"}),
     "langfuse's span": ("chain", "langfuse-sdk", {"langfuse.observation.type": "span"}),
+    "a function that langfuse was told is a generation": (
+        "chain",
+        "langfuse-sdk",
+        {"langfuse.observation.type": "generation"},
+    ),
     "langfuse's agent": ("agent", "langfuse-sdk", {"langfuse.observation.type": "agent"}),
     "mlflow's retriever": ("retrieval", "mlflow.tracing.provider", {"mlflow.spanType": '"RETRIEVER"'}),
     "langsmith's chain": (
