@@ -82,7 +82,8 @@ def _decode_span(span: Mapping[str, Any], origin: Origin, wanted: Wanted, decode
 
 
 def read_attributes(holder: Mapping[str, Any], wanted: Wanted) -> Attributes:
-    read = Attributes()
+    named: dict[str, Any] = {}
+    families: dict[str, Any] = {}
     for attribute in objects(holder, "attributes"):
         key = attribute.get("key")
         if isinstance(key, str):
@@ -90,8 +91,8 @@ def read_attributes(holder: Mapping[str, Any], wanted: Wanted) -> Attributes:
             if not by_name and not key.startswith(wanted.prefixes):
                 continue
             if (value := value_of(attribute.get("value"))) is not None:
-                (read.named if by_name else read.families)[key] = value
-    return read
+                (named if by_name else families)[key] = value
+    return Attributes(named, families)
 
 
 def value_of(value: object, depth: int = 0) -> Any:

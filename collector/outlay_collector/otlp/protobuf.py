@@ -124,8 +124,8 @@ class _Reader:
 
     def read(self, attributes: Iterable[bytes]) -> Attributes:
         known = self._known
-        found = Attributes()
-        named, families = found.named, found.families
+        named: dict[str, Any] = {}
+        families: dict[str, Any] = {}
         for written in attributes:
             read = known.get(written)
             if read is None:
@@ -137,7 +137,7 @@ class _Reader:
                 named[key] = value
             else:
                 families[key] = value
-        return found
+        return Attributes(named, families)
 
     def events(self, events: Iterable[Any]) -> Iterator[Event]:
         for event in events:

@@ -73,15 +73,11 @@ class Attributes:
 
     named: dict[str, Any] = field(default_factory=dict)
     families: dict[str, Any] = field(default_factory=dict)
-    _shape: Shape | None = None
+    shape: Shape = field(init=False, repr=False, compare=False)
+    """Of `named`, which is not added to any more."""
 
-    @property
-    def shape(self) -> Shape:
-        """Of `named`, which is not added to once this has been asked for."""
-        shape = self._shape
-        if shape is None:
-            shape = self._shape = _shape_of(tuple(self.named))
-        return shape
+    def __post_init__(self) -> None:
+        self.shape = _shape_of(tuple(self.named))
 
 
 def exception_type(said: Mapping[str, Any]) -> str | None:
