@@ -265,6 +265,16 @@ def test_the_host_knows_vertex_from_googles_own(host: str, provider: str) -> Non
     assert report.call.provider == provider
 
 
+def test_a_span_of_kind_llm_that_says_nothing_of_a_call_is_none_unless_it_failed() -> None:
+    scope, said = "openinference.instrumentation.beeai", {"openinference.span.kind": "LLM"}
+    batch = read(scope, said, name="new_token")
+    assert ([*batch.reports], [*batch.steps]) == ([], [])
+    assert len(read(scope, said, failed=True).reports) == 1
+    assert len(read(scope, {**said, "llm.token_count.prompt": 7}).reports) == 1
+    assert len(read(scope, {**said, "llm.model_name": "granite"}).reports) == 1
+    assert len(read(scope, {**said, "llm.provider": "openai"}).reports) == 1
+
+
 def test_openlit_leaves_geminis_thoughts_beside_its_output() -> None:
     counts = _counts(input_tokens=1000, output_tokens=60, reasoning_tokens=40, cache_read__input_tokens=200)
     said = {"gen_ai.operation.name": "chat", "gen_ai.request.model": "gemini-2.5-flash", **counts}

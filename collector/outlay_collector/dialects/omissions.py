@@ -6,7 +6,8 @@ counted says, and its cost is an estimate.
 
 Looked at: MLflow 3.17.2, OpenInference's smolagents 0.1.43, LlamaIndex 4.6.1, Haystack 0.1.46 (where what was answered
 is hidden), Agno 1.0.15 (Gemini's thoughts) and OpenAI's agents 2.6.0 (of chat completions), Semantic Kernel 1.45.0,
-azure-ai-inference 1.0.0b9, Mistral's SDK 1.12.4, OpenLLMetry 0.62.4, OpenTelemetry's google-genai 1.3b0, OpenLIT 1.45.0.
+azure-ai-inference 1.0.0b9, Mistral's SDK 1.12.4, OpenLLMetry 0.62.4, OpenTelemetry's google-genai 1.3b0, OpenLIT
+1.45.0.
 """
 
 from __future__ import annotations

@@ -25,7 +25,7 @@ from outlay_collector.dialects.haystack import meta_of, read_meta
 from outlay_collector.dialects.makers import PROVIDERS, operation_on_bedrock, provider_named
 from outlay_collector.dialects.report import Said, report_of
 from outlay_collector.dialects.vocabulary import COUNTED
-from outlay_collector.otlp.span import Span, Wanted
+from outlay_collector.otlp.span import ERROR, Span, Wanted
 
 _OPERATIONS: Final = {"LLM": "chat", "EMBEDDING": "embeddings", "RERANKER": "rerank"}
 _KIND: Final = "openinference.span.kind"
@@ -79,7 +79,7 @@ class OpenInference:
     """`llm.*` and `openinference.*`."""
 
     name = "openinference"
-    note = "Arize's (openai 0.1.66, anthropic 3.1.0, langchain 0.1.80, litellm 0.1.51, llama-index 4.6.1); inclusive"
+    note = "Arize's (openai 0.1.66, anthropic 3.1.0, langchain 0.1.80, beeai 0.1.30 and others); inclusive"
     keys = SHARED_KEYS | {
         _KIND, *_PROVIDER, *_SERVED, _ASKED, *_PARAMETERS, _OUTPUT, _FINISH, _COST, "error.type",
         *_COUNTS.values(), *_BESIDE.values(),
@@ -106,6 +106,8 @@ class OpenInference:
         if provider == "bedrock":
             operation = operation_on_bedrock(operation, asked, text(first(attributes, _SERVED)))
         reading = _reading(span, provider, response, has_output=operation == "chat")
+        if provider == "unknown" and reading.usage is None and span.status_code != ERROR and not _names_a_model(span):
+            return None
         finished = text(attributes.get(_FINISH))
         began_at_ns = _first_token_at_ns(span)
         return report_of(
@@ -136,6 +138,11 @@ def _is_preparation(name: str) -> bool:
     """LlamaIndex's models are of kind LLM in all their methods, in those of their own too that ask nobody anything:
     `OpenAI._prepare_chat_with_tools`."""
     return "._prepare_" in name
+
+
+def _names_a_model(span: Span) -> bool:
+    """BeeAI's spans of a stream's tokens are of kind LLM too, one for each, and say nothing of any call."""
+    return first(span.attributes.named, (_ASKED, *_SERVED, *_PARAMETERS)) is not None
 
 
 def _first_token_at_ns(span: Span) -> int | None:
@@ -171,9 +178,9 @@ def _reading(span: Span, provider: str, response: Mapping[str, Any], *, has_outp
     raw = {name: value for name in _COUNTS.values() if (value := count(span.attributes.named.get(name))) is not None}
     counts = Counts(**{unit: raw.get(name) for unit, name in _COUNTS.items()})
     if _BESIDE["cache_read"] in span.attributes.named:
-        told = {unit: count(span.attributes.named.get(name)) for unit, name in _BESIDE.items()}
-        raw |= {_BESIDE[unit]: value for unit, value in told.items() if value is not None}
-        counts = replace(counts, **told)
+        cached = {unit: count(span.attributes.named.get(name)) for unit, name in _BESIDE.items()}
+        raw |= {_BESIDE[unit]: value for unit, value in cached.items() if value is not None}
+        counts = replace(counts, **cached)
     if beside := _has_the_cache_beside(span):
         counts = replace(counts, total=None)
     found = read_counts(counts, exclusive=beside, has_output=has_output)
