@@ -265,6 +265,25 @@ def test_the_host_knows_vertex_from_googles_own(host: str, provider: str) -> Non
     assert report.call.provider == provider
 
 
+@pytest.mark.parametrize(
+    ("named", "provider"),
+    [
+        ("anthropic.messages", "anthropic"),
+        ("google.generative-ai", "google"),
+        ("google.vertex.chat", "google-vertex"),
+        ("azure.chat", "azure"),
+        ("az.ai.inference", "azure"),
+        ("amazon-bedrock", "bedrock"),
+        ("aws.bedrock", "bedrock"),
+        ("acme.chat", "acme.chat"),
+    ],
+)
+def test_a_provider_may_go_by_the_ai_sdks_name(named: str, provider: str) -> None:
+    said = {**PYDANTIC, "gen_ai.provider.name": named, "gen_ai.request.model": "some-model"}
+    (report,) = read("@mastra/otel-exporter", said).reports
+    assert report.call.provider == provider
+
+
 def test_a_span_of_kind_llm_that_says_nothing_of_a_call_is_none_unless_it_failed() -> None:
     scope, said = "openinference.instrumentation.beeai", {"openinference.span.kind": "LLM"}
     batch = read(scope, said, name="new_token")

@@ -28,6 +28,14 @@ _BEFORE_MODEL: Final = frozenset(
     }
 )
 """Providers that routers put before a model, with a slash between."""
+_BY_AI_SDK: Final = (
+    ("google.vertex", "google-vertex"),
+    ("google.", "google"),
+    ("vertex", "google-vertex"),
+    ("azure", "azure"),
+    ("amazon-bedrock", "bedrock"),
+)
+"""How names begin that Vercel's AI SDK gives its providers, where the part before the dot is not the provider's own."""
 
 
 def operation_on_bedrock(operation: str, *models: str | None) -> str:
@@ -40,9 +48,28 @@ def provider_named(said: str | None, asked: str | None, served: str | None = Non
     """The provider by the name a span gives, else by its models; `unknown` where neither tells. Of a model asked for as
     `azure/gpt-4o` the part before the slash tells more than the `gpt-4o` that was served."""
     if said is not None and said.strip().lower() not in FRAMEWORKS:
-        return canonical_provider(said)
+        return _canonical(said)
     routed = (asked or "").partition("/")[0].lower() in _BEFORE_MODEL
     return provider_of_model(asked if routed else served or asked) or "unknown"
+
+
+def _canonical(said: str) -> str:
+    """Who builds on Vercel's AI SDK hands its names on, in the conventions' place: `openai.responses`."""
+    provider = canonical_provider(said)
+    if provider in PROVIDERS or "." not in provider:
+        return provider
+    known = provider_by_ai_sdk(provider, None)
+    return known if known in PROVIDERS else provider
+
+
+def provider_by_ai_sdk(said: str, model: str | None) -> str:
+    """`openai.responses` as `openai`; of a gateway, who is behind it: it names models `anthropic/claude-opus-4-8`."""
+    if said.startswith("gateway") and model and "/" in model:
+        return canonical_provider(model.split("/", 1)[0])
+    for beginning, provider in _BY_AI_SDK:
+        if said.startswith(beginning):
+            return provider
+    return canonical_provider(said.split(".", 1)[0])
 
 
 def provider_of_model(model: str | None, usage: Any = None) -> str | None:

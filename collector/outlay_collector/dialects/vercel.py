@@ -13,13 +13,13 @@ from typing import Any, Final
 
 from outlay.providers.base import Reading
 from outlay.providers.foreign import mapping
-from outlay.providers.registry import canonical_provider
 
 from outlay_collector.billing import Report
 from outlay_collector.dialects.base import SHARED_KEYS, count, first, milliseconds, text
 from outlay_collector.dialects.carried import json_object, read_usage_object
 from outlay_collector.dialects.counts import Counts, read_counts
 from outlay_collector.dialects.genai import finish_reasons
+from outlay_collector.dialects.makers import provider_by_ai_sdk
 from outlay_collector.dialects.report import Said, report_of
 from outlay_collector.dialects.vocabulary import COUNTS as GENAI_COUNTS
 from outlay_collector.otlp.span import Span
@@ -47,13 +47,6 @@ _CALLS: Final = {
     ".doEmbed": "embeddings",
     ".doRerank": "rerank",
 }
-_PROVIDERS: Final = (
-    ("google.vertex", "google-vertex"),
-    ("google.", "google"),
-    ("vertex", "google-vertex"),
-    ("azure", "azure"),
-    ("amazon-bedrock", "bedrock"),
-)
 _LEAVE_CACHE_OUT: Final = frozenset({"anthropic", "bedrock"})
 
 
@@ -79,7 +72,7 @@ class Vercel:
         if operation is None:
             return None
         asked = text(first(attributes, _ASKED))
-        provider = _provider(text(first(attributes, _PROVIDER)) or "unknown", asked)
+        provider = provider_by_ai_sdk(text(first(attributes, _PROVIDER)) or "unknown", asked)
         metadata = json_object(attributes.get(_METADATA))
         reached_ms = attributes.get(_FIRST_CHUNK_MS)
         return report_of(
@@ -105,16 +98,6 @@ class Vercel:
     def step(self, span: Span) -> str | None:
         said = text(span.attributes.named.get(_OPERATION)) or ""
         return "tool" if said == "ai.toolCall" else "chain"
-
-
-def _provider(said: str, model: str | None) -> str:
-    """`openai.responses` as `openai`; of a gateway, who is behind it: it names models `anthropic/claude-opus-4-8`."""
-    if said.startswith("gateway") and model and "/" in model:
-        return canonical_provider(model.split("/", 1)[0])
-    for beginning, provider in _PROVIDERS:
-        if said.startswith(beginning):
-            return provider
-    return canonical_provider(said.split(".", 1)[0])
 
 
 def _response_id(attributes: Mapping[str, Any], metadata: Mapping[str, Any]) -> str | None:

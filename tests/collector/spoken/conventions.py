@@ -21,6 +21,19 @@ CONVENTIONS: Final = {
         "anthropic",
         ANTHROPIC,
     ),
+    "mastra, by the names of the AI SDK it builds on": Spoken(
+        "genai",
+        "@mastra/otel-exporter",
+        {
+            **CHAT,
+            **GPT,
+            "gen_ai.provider.name": "openai.responses",
+            **usage(input_tokens=1000, output_tokens=100, reasoning_tokens=40),
+            "gen_ai.usage.cache_read.input_tokens": 200,
+        },
+        "openai",
+        OPENAI,
+    ),
     "openllmetry of vertex, which it calls Google": Spoken(
         "opentelemetry-vertexai",
         "opentelemetry.instrumentation.vertexai",
