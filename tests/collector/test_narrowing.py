@@ -137,3 +137,17 @@ def test_a_quarter_is_looked_through_from_its_end_and_no_further_than_there_are_
     event.remove(engine, "before_cursor_execute", note)
     assert [call["bill_key"] for call in seldom] == ["openai:r150", "openai:r1"]
     assert len(said) == 4  # 15 seconds, a minute, four minutes, and what is left
+
+
+def test_where_few_calls_are_summed_up_long_ranges_are_looked_through_at_once(engine: Engine) -> None:
+    hourly = [sent(n, n * 3_600, "ann", "acme", ("chat", "draft")[n % 5 == 0], "ok") for n in range(4 * 24)]
+    write(engine, *hourly)
+    sum_up_all(engine, LATER)
+    statements: list[str] = []
+
+    def note(_connection: Connection, _cursor: object, statement: str, *_: object) -> None:
+        statements.append(statement)
+
+    event.listen(engine, "before_cursor_execute", note)
+    assert len(SqlStore(engine).calls(CallsQuery(limit=50, filters={"feature": ["draft"]}))) == 20
+    assert sum("FROM calls" in statement or "JOIN calls" in statement for statement in statements) < 12
