@@ -21,6 +21,8 @@ from outlay_collector.otlp.span import ERROR, Span
 _SCOPE: Final = "openlit"
 _INSTRUMENTATION: Final = "openlit.instrumentation."
 _OF_GEMINI: Final = f"{_INSTRUMENTATION}google_ai_studio"
+_NODES: Final = frozenset({"user_prompt_processing", "model_request", "tool_coordination", "execution"})
+"""Nodes of Pydantic AI's graph, which name its model; the request is told of by the SDK's span."""
 _NAMED: Final = frozenset({"chat", "text_completion", "embeddings", "generate_content"})
 
 
@@ -46,7 +48,7 @@ class OpenLit(GenAI):
         if OPERATION[0] not in attributes and MODEL not in attributes and SERVED not in attributes:
             return self._nameless(span)
         operation = operation_of(span)
-        if operation is None:
+        if operation is None or operation in _NODES:
             return None
         provider = provider_of(span) if first(attributes, PROVIDER) is not None else _of_scope(span)
         customs = self._of_gemini if span.origin.scope_name.startswith(_OF_GEMINI) else self.customs

@@ -33,6 +33,11 @@ STEPS: Final = {
         {"langsmith.span.kind": "chain", "gen_ai.operation.name": "chain", "gen_ai.response.id": "chatcmpl-1", **GPT},
     ),
     "openinference's tool": ("tool", "openinference.instrumentation.langchain", {"openinference.span.kind": "TOOL"}),
+    "openlit's node of pydantic ai's graph": (
+        "chain",
+        "openlit.instrumentation.pydantic_ai",
+        {"gen_ai.operation.name": "model_request", "gen_ai.provider.name": "pydantic_ai", **GPT},
+    ),
     "strands' cycle": (
         "chain",
         "strands.telemetry.tracer",
