@@ -75,6 +75,12 @@ ASKED_BY_OPENINFERENCE = {
     "llm.token_count.total": 1100,
 }
 PLAIN = {**FRAMEWORK, "gen_ai.usage.input_tokens": 1000, "gen_ai.usage.output_tokens": 100}
+GENKIT = {
+    "genkit:type": "action",
+    "genkit:metadata:subtype": "model",
+    "genkit:name": "openai/gpt-4o",
+    "genkit:output": json.dumps({"usage": {"inputTokens": 1000, "outputTokens": 100}, "raw": {"id": "cut off"}}),
+}
 CACHED = "llm.token_count.prompt_details.cache_read"
 
 
@@ -87,6 +93,7 @@ CACHED = "llm.token_count.prompt_details.cache_read"
         ("openinference.instrumentation.llama_index", ASKED_BY_OPENINFERENCE, "LlamaIndex"),
         ("openinference.instrumentation.openai_agents", ASKED_BY_OPENINFERENCE, "OpenAI's agents"),
         ("opentelemetry.instrumentation.mistralai", PLAIN, "OpenLLMetry"),
+        ("genkit-tracer", GENKIT, "Genkit"),
         ("azure.core.tracing.ext.opentelemetry_span", {**PLAIN, "gen_ai.system": "az.ai.inference"}, "Azure AI"),
     ],
 )

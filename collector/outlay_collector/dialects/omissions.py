@@ -5,9 +5,9 @@ not hand a count on, or do not in every case: where it is missing the call may h
 counted says, and its cost is an estimate.
 
 Looked at: MLflow 3.17.2, OpenInference's smolagents 0.1.43, LlamaIndex 4.6.1, Haystack 0.1.46 (where what was answered
-is hidden), Agno 1.0.15 (Gemini's thoughts) and OpenAI's agents 2.6.0 (of chat completions), Semantic Kernel 1.45.0,
-azure-ai-inference 1.0.0b9, Mistral's SDK 1.12.4, OpenLLMetry 0.62.4, OpenTelemetry's google-genai 1.3b0, OpenLIT
-1.45.0.
+is hidden), Agno 1.0.15 (Gemini's thoughts), Genkit 1.42.0 (without the response) and OpenAI's agents 2.6.0 (of chat
+completions), Semantic Kernel 1.45.0, azure-ai-inference 1.0.0b9, Mistral's SDK 1.12.4, OpenLLMetry 0.62.4,
+OpenTelemetry's google-genai 1.3b0, OpenLIT 1.45.0.
 """
 
 from __future__ import annotations
@@ -62,6 +62,7 @@ _OMISSIONS: Final = (
     (f"{_INFERENCE}haystack", "openinference", "OpenInference's spans of Haystack", _CACHE),
     (f"{_INFERENCE}agno", "openinference", "OpenInference's spans of Agno", _THOUGHTS),
     ("semantic_kernel", "semantic-kernel", "Semantic Kernel's spans", _CACHE),
+    ("genkit", "genkit", "Genkit's spans", _CACHE),
     ("azure.", "azure-ai", "Azure AI's spans", _CACHE),
     ("mistralai_sdk", "mistral-sdk", "spans of Mistral's SDK", _CACHE),
     (f"{_TELEMETRY}mistralai", "openllmetry", "OpenLLMetry's spans of Mistral", _CACHE),

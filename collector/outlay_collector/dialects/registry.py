@@ -14,6 +14,7 @@ from outlay_collector.dialects.coding_tools import TOOLS as CODING_TOOLS
 from outlay_collector.dialects.coding_tools import CodingTool
 from outlay_collector.dialects.customs import CUSTOMS
 from outlay_collector.dialects.genai import GenAI
+from outlay_collector.dialects.genkit import Genkit
 from outlay_collector.dialects.google_adk import GoogleADK
 from outlay_collector.dialects.haystack import Haystack
 from outlay_collector.dialects.langfuse import Langfuse
@@ -45,6 +46,7 @@ DIALECTS: Final[tuple[Dialect, ...]] = (
     MLflowInConventions(),
     LangSmith(),
     Haystack(),
+    Genkit(),
     Logfire(),
     OpenLit(),
     LiteLLM(),

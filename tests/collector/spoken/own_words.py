@@ -257,6 +257,45 @@ OWN_WORDS: Final = {
             ),
         ),
     ),
+    "genkit with the response": Spoken(
+        "genkit",
+        "genkit-tracer",
+        {
+            "genkit:type": "action",
+            "genkit:metadata:subtype": "model",
+            "genkit:name": "openai/gpt-4o",
+            "genkit:output": json.dumps(
+                {
+                    "usage": {"inputTokens": 1000, "outputTokens": 100, "totalTokens": 1100},
+                    "raw": {"object": "chat.completion", "choices": [], "model": "gpt-4o", "usage": OPENAI_USAGE},
+                }
+            ),
+        },
+        "openai",
+        OPENAI,
+    ),
+    "genkit without it": Spoken(
+        "genkit",
+        "genkit-tracer",
+        {
+            "genkit:type": "action",
+            "genkit:metadata:subtype": "model",
+            "genkit:name": "googleai/gemini-2.5-flash",
+            "genkit:output": json.dumps(
+                {
+                    "usage": {
+                        "inputTokens": 1000,
+                        "outputTokens": 60,
+                        "thoughtsTokens": 40,
+                        "totalTokens": 1100,
+                        "cachedContentTokens": 20,
+                    }
+                }
+            ),
+        },
+        "google",
+        {"input_tokens": 1000, "output_tokens": 100, "cache_read_tokens": 20, "cache_write_tokens": None},
+    ),
     "haystack's own tracing": Spoken(
         "haystack",
         "bot.tracing",

@@ -33,6 +33,8 @@ STEPS: Final = {
         {"langsmith.span.kind": "chain", "gen_ai.operation.name": "chain", "gen_ai.response.id": "chatcmpl-1", **GPT},
     ),
     "openinference's tool": ("tool", "openinference.instrumentation.langchain", {"openinference.span.kind": "TOOL"}),
+    "genkit's generate": ("chain", "genkit-tracer", {"genkit:type": "util", "genkit:name": "generate"}),
+    "genkit's tool": ("tool", "genkit-tracer", {"genkit:type": "action", "genkit:metadata:subtype": "tool"}),
     "openlit's node of pydantic ai's graph": (
         "chain",
         "openlit.instrumentation.pydantic_ai",
