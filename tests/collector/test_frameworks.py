@@ -276,10 +276,16 @@ def test_the_host_knows_vertex_from_googles_own(host: str, provider: str) -> Non
         ("amazon-bedrock", "bedrock"),
         ("aws.bedrock", "bedrock"),
         ("acme.chat", "acme.chat"),
+        ("api.groq.com", "groq"),
+        ("acme.openai.azure.com", "azure"),
+        ("127.0.0.1:8080", "anthropic"),
+        ("gateway:8080", "anthropic"),
+        ("AWS Bedrock", "bedrock"),
+        ("Vertex AI", "google-vertex"),
     ],
 )
-def test_a_provider_may_go_by_the_ai_sdks_name(named: str, provider: str) -> None:
-    said = {**PYDANTIC, "gen_ai.provider.name": named, "gen_ai.request.model": "some-model"}
+def test_a_provider_may_go_by_the_ai_sdks_name_or_by_its_host(named: str, provider: str) -> None:
+    said = {**PYDANTIC, "gen_ai.provider.name": named, "gen_ai.request.model": "claude-opus-4-8"}
     (report,) = read("@mastra/otel-exporter", said).reports
     assert report.call.provider == provider
 

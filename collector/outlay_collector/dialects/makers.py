@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, Final
 
-from outlay.providers.names import HOSTS
+from outlay.providers.names import HOSTS, provider_of_host
 from outlay.providers.registry import canonical_provider
 
 from outlay_collector.billing import CHATS
@@ -28,6 +29,8 @@ _BEFORE_MODEL: Final = frozenset(
     }
 )
 """Providers that routers put before a model, with a slash between."""
+_DOTTED: Final = re.compile("[.:]")
+_ADDRESS: Final = re.compile(r":\d+$|^[\d.]+$")
 _BY_AI_SDK: Final = (
     ("google.vertex", "google-vertex"),
     ("google.", "google"),
@@ -47,17 +50,22 @@ def operation_on_bedrock(operation: str, *models: str | None) -> str:
 def provider_named(said: str | None, asked: str | None, served: str | None = None) -> str:
     """The provider by the name a span gives, else by its models; `unknown` where neither tells. Of a model asked for as
     `azure/gpt-4o` the part before the slash tells more than the `gpt-4o` that was served."""
-    if said is not None and said.strip().lower() not in FRAMEWORKS:
-        return _canonical(said)
+    if said is not None and said.strip().lower() not in FRAMEWORKS and (named := _canonical(said)):
+        return named
     routed = (asked or "").partition("/")[0].lower() in _BEFORE_MODEL
     return provider_of_model(asked if routed else served or asked) or "unknown"
 
 
-def _canonical(said: str) -> str:
-    """Who builds on Vercel's AI SDK hands its names on, in the conventions' place: `openai.responses`."""
-    provider = canonical_provider(said)
-    if provider in PROVIDERS or "." not in provider:
+def _canonical(said: str) -> str | None:
+    """Who builds on Vercel's AI SDK hands its names on, in the conventions' place: `openai.responses`. LiveKit has the
+    host that was asked there; None where that is nobody's name."""
+    provider = canonical_provider(said.replace(" ", "_"))
+    if provider in PROVIDERS or not _DOTTED.search(provider):
         return provider
+    if told := provider_of_host(provider):
+        return told
+    if _ADDRESS.search(provider):
+        return None
     known = provider_by_ai_sdk(provider, None)
     return known if known in PROVIDERS else provider
 
