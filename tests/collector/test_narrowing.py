@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
@@ -12,7 +13,7 @@ from outlay_collector.ingest import read_batch
 from outlay_collector.periods import to_ns
 from outlay_collector.rolling import sum_up_all
 from outlay_collector.store.query import CallsQuery
-from outlay_collector.store.rollups import DAY_NS
+from outlay_collector.store.rollups import DAY_NS, HOUR_NS
 from outlay_collector.store.sql import SqlStore
 from outlay_collector.store.summing import Fewest
 from sqlalchemy import Connection, Engine, delete, event
@@ -151,3 +152,18 @@ def test_where_few_calls_are_summed_up_long_ranges_are_looked_through_at_once(en
     event.listen(engine, "before_cursor_execute", note)
     assert len(SqlStore(engine).calls(CallsQuery(limit=50, filters={"feature": ["draft"]}))) == 20
     assert sum("FROM calls" in statement or "JOIN calls" in statement for statement in statements) < 12
+
+
+def test_what_is_summed_up_and_has_no_such_calls_is_not_looked_through(engine: Engine) -> None:
+    write(engine, *(sent(n + 1, n * 60, "ann", "acme", "chat", "ok") for n in range(4 * 24 * 60)))
+    sum_up_all(engine, BEGIN + 3 * DAY_NS)
+    looked_at: list[int] = []
+
+    def note(_connection: Connection, _cursor: object, statement: str, parameters: object, *_: object) -> None:
+        if "bill_key" in statement:
+            looked_at.extend(int(time) for time in re.findall(r"\d{19}", f"{statement} {parameters}"))
+
+    event.listen(engine, "before_cursor_execute", note)
+    assert SqlStore(engine).calls(CallsQuery(limit=50, filters={"feature": ["draft"]})) == []
+    assert looked_at
+    assert min(looked_at) >= BEGIN + 3 * DAY_NS - HOUR_NS

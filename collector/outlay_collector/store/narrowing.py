@@ -9,7 +9,7 @@ tenant and the status. Failed calls have an index of their own, of so few entrie
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from itertools import pairwise
+from itertools import groupby, pairwise
 from typing import Final
 
 from sqlalchemy import Connection
@@ -99,7 +99,7 @@ class _Search:
                 yield some
 
     def counted(self, ranges: Sequence[Range]) -> list[Counted]:
-        """Those that have wanted calls and how many, None where that is unknown; the latest first."""
+        """Those that have calls and how many wanted ones, None where that is unknown; the latest first."""
         assert self._grouping is not None
         ordered = sorted(ranges)
         buckets = [(place, start, end) for place, (start, end) in enumerate(ordered)]
@@ -112,8 +112,8 @@ class _Search:
             found = read_counts(self._connection, self._grouping, rolled, self._wanted)
             if found is not None:
                 known = summed(found.buckets, found.measure(self._measure), len(ordered)).tolist()
-        counts = [(*ordered[n], None if n in unknown else known[n]) for n in range(len(ordered) - 1, -1, -1)]
-        return [part for part in counts if part[2] != 0]
+        there = {segment.bucket for segment in segments}
+        return [(*ordered[n], None if n in unknown else known[n]) for n in sorted(there, reverse=True)]
 
 
 def _cut(start: int, end: int, length_ns: int) -> list[Range]:
@@ -123,8 +123,8 @@ def _cut(start: int, end: int, length_ns: int) -> list[Range]:
 
 
 def _better_known(parts: Sequence[Counted], pieces: Sequence[Counted]) -> Iterator[Counted]:
-    """The pieces of each part, those of which nothing is known made one where they touch; the part itself where nothing
-    is known of any: one range is looked through sooner than many short ones."""
+    """The pieces of each part that may have wanted calls; the part itself where nothing is known of any: one range is
+    looked through sooner than many short ones."""
     place = 0
     for part in parts:
         first = place
@@ -137,14 +137,14 @@ def _better_known(parts: Sequence[Counted], pieces: Sequence[Counted]) -> Iterat
             yield from _unknown_joined(mine)
 
 
-def _unknown_joined(parts: Sequence[Counted]) -> Sequence[Counted]:
-    found: list[Counted] = []
-    for start, end, calls in parts:
-        if calls is None and found and found[-1][2] is None and found[-1][0] == end:
-            found[-1] = (start, found[-1][1], None)
+def _unknown_joined(pieces: Sequence[Counted]) -> Iterator[Counted]:
+    """Those of which nothing is known made one, where nothing that is known is between them."""
+    for is_unknown, some in groupby(pieces, lambda piece: piece[2] is None):
+        if is_unknown:
+            run = list(some)
+            yield run[-1][0], run[0][1], None
         else:
-            found.append((start, end, calls))
-    return found
+            yield from (piece for piece in some if piece[2])
 
 
 def _enough(parts: Sequence[Counted], limit: int) -> tuple[list[Counted], Sequence[Counted]]:
