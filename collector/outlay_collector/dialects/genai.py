@@ -27,6 +27,8 @@ from outlay_collector.dialects.vocabulary import (
     FIRST_CHUNK,
     HOST,
     INPUT_DETAILS,
+    KIND,
+    KINDS_OF_CALLS,
     MODEL,
     OPERATION,
     OUTPUT_DETAILS,
@@ -104,7 +106,7 @@ class GenAI:
             *("gen_ai.usage.cost.source", RAW, INPUT_DETAILS, OUTPUT_DETAILS, USAGE_METADATA),
             *(MODEL, SERVED, "gen_ai.response.id"),
             *("error.type", "http.response.status_code", "http.request.resend_count"),
-            *("traceloop.span.kind", "gen_ai.agent.name", "gen_ai.tool.name"),
+            *(*KIND, "gen_ai.agent.name", "gen_ai.tool.name"),
         )
     )
 
@@ -130,7 +132,7 @@ class GenAI:
 def step_of(span: Span) -> str | None:
     """What kind of step a span is that is no call; None where it is none worth keeping."""
     attributes = span.attributes.named
-    if kind := text(attributes.get("traceloop.span.kind")):
+    if kind := text(attributes.get(span.attributes.shape.known(names_of).kind)):
         return STEPS.get(kind.lower(), "chain")
     said = text(first(attributes, OPERATION))
     return None if said is None else STEPS.get(said.lower(), "chain")
@@ -138,10 +140,10 @@ def step_of(span: Span) -> str | None:
 
 def operation_of(span: Span) -> str | None:
     """What the call does, None where the span is no call."""
-    attributes = span.attributes.named
-    if "traceloop.span.kind" in attributes:
+    attributes, names = span.attributes.named, span.attributes.shape.known(names_of)
+    if names.kind and text(attributes[names.kind]) not in KINDS_OF_CALLS:
         return None
-    said = (text(attributes.get(span.attributes.shape.known(names_of).operation)) or "").lower()
+    said = (text(attributes.get(names.operation)) or "").lower()
     if said in STEPS:
         return None
     operation = _OPERATIONS.get(said, said)

@@ -11,6 +11,9 @@ from outlay_collector.dialects.base import newest
 
 PROVIDER: Final = ("gen_ai.provider.name", "gen_ai.system")
 OPERATION: Final = ("gen_ai.operation.name", "llm.request.type")
+KIND: Final = ("traceloop.span.kind", "openinference.span.kind")
+KINDS_OF_CALLS: Final = frozenset({"LLM", "EMBEDDING", "RERANKER"})
+"""Kinds that OpenInference's span processors give calls; those of Traceloop's are all of no call."""
 MODEL: Final = "gen_ai.request.model"
 SERVED: Final = "gen_ai.response.model"
 HOST: Final = ("server.address", "gen_ai.openai.api_base")
@@ -105,10 +108,11 @@ class Names(NamedTuple):
     operation: str
     host: str
     stated_cost: str
+    kind: str
 
 
 def names_of(names: frozenset[str]) -> Names:
     """Those of a span that has these attributes."""
-    synonyms = (PROVIDER, OPERATION, HOST, STATED_COST)
+    synonyms = (PROVIDER, OPERATION, HOST, STATED_COST, KIND)
     counts = tuple((unit, newest(each, names)) for unit, each in COUNTS.items() if not names.isdisjoint(each))
     return Names(counts, tuple(sorted(names & COUNTED)), *(newest(each, names) for each in synonyms))

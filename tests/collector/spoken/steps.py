@@ -32,6 +32,11 @@ STEPS: Final = {
         "langsmith",
         {"langsmith.span.kind": "chain", "gen_ai.operation.name": "chain", "gen_ai.response.id": "chatcmpl-1", **GPT},
     ),
+    "an agent that openinference's processor put its kind on": (
+        "agent",
+        "bot",
+        {"openinference.span.kind": "AGENT", "llm.token_count.prompt": 9, **GPT, **usage(input_tokens=9)},
+    ),
     "openinference's tool": ("tool", "openinference.instrumentation.langchain", {"openinference.span.kind": "TOOL"}),
     "genkit's generate": ("chain", "genkit-tracer", {"genkit:type": "util", "genkit:name": "generate"}),
     "genkit's tool": ("tool", "genkit-tracer", {"genkit:type": "action", "genkit:metadata:subtype": "tool"}),
