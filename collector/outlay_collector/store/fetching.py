@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
-from itertools import chain, groupby
+from itertools import groupby
 from typing import Any, Final, Literal, NamedTuple
 
 from sqlalchemy import Connection, bindparam, text
 
-from outlay_collector.store.ahead import in_pieces
 from outlay_collector.store.blocks import Block, joined
 from outlay_collector.store.engine import remembered_by
 from outlay_collector.store.packing import beginning, decode_durations, decode_figures
@@ -17,7 +16,6 @@ from outlay_collector.store.rollups import GROUPINGS, MINUTE_NS, QUARTER_NS
 from outlay_collector.store.segments import Segment
 
 _PAGE: Final = 100
-_PIECES: Final = 32
 _Spans = Sequence[tuple[int, int, int]]
 """Length, start and end of what is to be read."""
 
@@ -36,11 +34,11 @@ def fetch(
         return ()
     remembered = remembered_by(connection)
     if remembered is None:
-        return _read_in_pieces(connection, grouping, spans, parts, column)
+        return _read(connection, grouping, spans, parts, column)
     listed = _listed(connection, spans)
     found, missing = remembered.find((grouping, column), [(each.period, each.edition) for each in listed], parts)
     if missing:
-        read = _read_in_pieces(connection, grouping, _spans_of(listed, missing), parts, column)
+        read = _read(connection, grouping, _spans_of(listed, missing), parts, column)
         editions = [(each.period, each.edition) for each in listed if each.period in missing]
         remembered.keep((grouping, column), editions, parts, read)
         found += read
@@ -80,7 +78,8 @@ class _Listed(NamedTuple):
 def _listed(connection: Connection, spans: _Spans) -> Sequence[_Listed]:
     """All there are, by span and start."""
     ranges = ", ".join(
-        f"({place}, {_block_ns(length)}, {start}, {end})" for place, (length, start, end) in enumerate(spans)
+        f"({place}, {QUARTER_NS if length == MINUTE_NS else length}, {start}, {end})"
+        for place, (length, start, end) in enumerate(spans)
     )
     rows = connection.exec_driver_sql(
         f"SELECT column1, start_ns, edition FROM (VALUES {ranges}) AS spans CROSS JOIN rollup_periods "
@@ -97,31 +96,6 @@ def _spans_of(listed: Sequence[_Listed], missing: Collection[Period]) -> _Spans:
             periods = [each.period for each in some]
             spans.append((*periods[0], periods[-1][1] + 1))
     return spans
-
-
-def _read_in_pieces(
-    connection: Connection, grouping: int, spans: _Spans, parts: Collection[int] | None, column: str
-) -> Sequence[PackedColumn]:
-    def read(connection: Connection, some: _Spans) -> Sequence[PackedColumn]:
-        return _read(connection, grouping, some, parts, column)
-
-    return list(chain.from_iterable(in_pieces(connection, _cut(spans), read)))
-
-
-def _cut(spans: _Spans) -> _Spans:
-    """The same in pieces of some periods each."""
-    periods = sum(-(-(end - start) // _block_ns(length)) for length, start, end in spans)
-    each = -(-periods // _PIECES)
-    return [
-        (length, at, min(at + each * _block_ns(length), end))
-        for length, start, end in spans
-        for at in range(start, end, each * _block_ns(length))
-    ]
-
-
-def _block_ns(length_ns: int) -> int:
-    """Minutes stand in the block of their quarter."""
-    return max(length_ns, QUARTER_NS)
 
 
 def _read(

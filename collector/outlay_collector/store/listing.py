@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
-from itertools import chain, islice
 from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Connection, Select, and_, bindparam, func, literal_column, or_, select, text
 
-from outlay_collector.store.ahead import in_pieces
 from outlay_collector.store.dimensions import Asked, asked_by, matches, values_of
 from outlay_collector.store.narrowing import Counted, is_of_failed, newest_ranges
 from outlay_collector.store.query import CallsQuery, StoredCall, StoredReport
@@ -25,7 +23,6 @@ _FOUND_BY_INDEX: Final = frozenset({"user", "tenant"})
 """Of these only the wanted calls are read themselves, not all that are looked through."""
 _SLICE_NS: Final = QUARTER_NS // 60
 _GROWS: Final = 4
-_PIECES: Final = 32
 
 
 def read_calls(connection: Connection, query: CallsQuery) -> list[StoredCall]:
@@ -64,7 +61,7 @@ def _in_slices(connection: Connection, query: CallsQuery, part: Counted, limit: 
     read in the order of time: backwards nothing is read ahead, and from a disk the 6 MB of a quarter take 100 ms."""
     start, end, _ = part
     if end - start > QUARTER_NS or query.filters.keys() & _FOUND_BY_INDEX or is_of_failed(query.filters):
-        return _by_index(connection, query, part, limit)
+        return _listed(connection, query, (start, end), limit)
     found: list[StoredCall] = []
     for first, last in _slices(start, end):
         if len(found) == limit:
@@ -74,18 +71,6 @@ def _in_slices(connection: Connection, query: CallsQuery, part: Counted, limit: 
         else:
             found += _together(connection, query, [(first, last, None)], limit - len(found))
     return found
-
-
-def _by_index(connection: Connection, query: CallsQuery, part: Counted, limit: int) -> list[StoredCall]:
-    """Of a part whose wanted calls an index finds, backwards."""
-    start, end, _ = part
-    step = -(-(end - start) // _PIECES) if end - start > QUARTER_NS else end - start
-    pieces = [(max(start, last - step), last) for last in range(end, start, -step)]
-
-    def read(connection: Connection, some: Sequence[Range]) -> list[StoredCall]:
-        return _listed(connection, query, (some[-1][0], some[0][1]), limit)
-
-    return list(islice(chain.from_iterable(in_pieces(connection, pieces, read)), limit))
 
 
 def _slices(start: int, end: int) -> Iterator[Range]:
@@ -107,13 +92,6 @@ def _few(parts: Sequence[Counted], limit: int, before: tuple[int, int] | None) -
 
 
 def _together(connection: Connection, query: CallsQuery, parts: Sequence[Counted], limit: int) -> list[StoredCall]:
-    def read(connection: Connection, some: Sequence[Counted]) -> list[StoredCall]:
-        return _of_parts(connection, query, some, limit)
-
-    return list(islice(chain.from_iterable(in_pieces(connection, parts, read)), limit))
-
-
-def _of_parts(connection: Connection, query: CallsQuery, parts: Sequence[Counted], limit: int) -> list[StoredCall]:
     segments = [Segment(0, None, start, end) for start, end, _ in parts]
     statement = _newest_of_parts(shape_of(connection, segments), asked_by(query.filters), is_of_failed(query.filters))
     values = {**values_of(query.filters), **places_of(segments), "most": limit}

@@ -2,30 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from itertools import chain
 from typing import Any, Final
 
 import numpy as np
 from sqlalchemy import Connection, Label, Select, func
 
-from outlay_collector.store.ahead import in_pieces
 from outlay_collector.store.blocks import Durations, Figures, Numbers
 from outlay_collector.store.dimensions import Asked, asked_by, dimension, matches, values_of
 from outlay_collector.store.names import NOBODY
 from outlay_collector.store.packing import narrowed
 from outlay_collector.store.query import Filters, UsageQuery
-from outlay_collector.store.rollups import ALWAYS_KNOWN, MEASURES, MINUTE_NS, measures_of_calls
+from outlay_collector.store.rollups import ALWAYS_KNOWN, MEASURES, measures_of_calls
 from outlay_collector.store.schema import CALLS
 from outlay_collector.store.segments import Segment
 from outlay_collector.store.within import Shape, places_of, select_within, shape_of
 
 _SHAPES: Final = 128
 _ONLY: Final = "only"
-_PIECES: Final = 32
-_PIECE_NS: Final = 4 * MINUTE_NS
 Key = tuple[Any, ...]
 """The place of the bucket and the values of the dimensions grouped by."""
 
@@ -37,7 +32,7 @@ class Unrolled:
         self._connection, self._query = connection, query
         self._shape = shape_of(connection, segments)
         self._values = places_of(segments) | values_of(query.filters)
-        rows = self._sums(segments) if segments else []
+        rows = self._sums() if segments else []
         number = 1 + len(query.group_by)
         self._keys: list[Key] = [tuple(row[:number]) for row in rows]
         self._measures = [list(column) for column in zip(*(row[number:] for row in rows), strict=True)]
@@ -73,27 +68,14 @@ class Unrolled:
         shown = [row for row in found if row[0] >= 0]
         return _durations((g, b, n) for g, b, _, n in shown), _durations((g, b, n) for g, _, b, n in shown)
 
-    def _sums(self, segments: Sequence[Segment]) -> Sequence[Any]:
-        """A key may be there more than once."""
+    def _sums(self) -> Sequence[Any]:
         sums = _sums_of(self._shape, tuple(self._query.group_by), asked_by(self._query.filters))
-
-        def read(connection: Connection, some: Sequence[Segment]) -> Sequence[Any]:
-            return connection.execute(sums, self._values | places_of(some)).all()
-
-        return list(chain.from_iterable(in_pieces(self._connection, list(_cut(segments)), read)))
+        return self._connection.execute(sums, self._values).all()
 
     def _bins(self, only: Filters) -> Sequence[Any]:
         """How many calls of each key fell into which bins."""
         counts = _bins_of(self._shape, tuple(self._query.group_by), asked_by(self._query.filters), asked_by(only))
         return self._connection.execute(counts, self._values | values_of(only, _ONLY)).all()
-
-
-def _cut(segments: Sequence[Segment]) -> Iterator[Segment]:
-    """Into some pieces, none shorter than a few minutes."""
-    step = max(_PIECE_NS, sum(segment.end_ns - segment.start_ns for segment in segments) // _PIECES)
-    for segment in segments:
-        for start in range(segment.start_ns, segment.end_ns, step):
-            yield replace(segment, start_ns=start, end_ns=min(start + step, segment.end_ns))
 
 
 @lru_cache(_SHAPES)
