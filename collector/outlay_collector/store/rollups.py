@@ -199,7 +199,7 @@ def is_cut(place: int, length_ns: int) -> bool:
 
 
 def parts_with(place: int, wanted: Mapping[str, Collection[int]]) -> Collection[int] | None:
-    """The parts of that grouping that have those ids of a dimension; None: any may."""
+    """The parts of that grouping that have those ids of a dimension, and that of its minutes; None: any may."""
     if GROUPINGS[place] not in _CUT or not wanted:
         return None
     (ids,) = wanted.values()
@@ -207,7 +207,7 @@ def parts_with(place: int, wanted: Mapping[str, Collection[int]]) -> Collection[
 
 
 def parts_of(ids: NDArray[Any]) -> NDArray[np.int64]:
-    """In which part of a block each group is. Ids are given as users come, those who call most first (`Names`): whoever
+    """In which part of a block each group is. Ids are given as names come, those of most calls first (`Names`): whoever
     asks for some of these reads a block of few."""
     return np.searchsorted(_FIRST_PARTS, ids, "right") + ids.astype(np.int64) // _PART_IDS
 

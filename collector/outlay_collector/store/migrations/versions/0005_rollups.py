@@ -35,9 +35,7 @@ def upgrade() -> None:
     if op.get_bind().dialect.name == "postgresql":
         for column in ("figures", "durations"):  # packed as they are; to compress them takes longer than to read them
             op.execute(f"ALTER TABLE rollups ALTER COLUMN {column} SET STORAGE EXTERNAL")
-        op.execute(
-            "ALTER TABLE rollups SET (toast_tuple_target = 8160)"
-        )  # a block that fits a page is one page to read
+        op.execute("ALTER TABLE rollups SET (toast_tuple_target = 8160)")  # what fits a page is read with its row
     op.create_table(
         "rollup_names",
         sa.Column("id", _ID, primary_key=True, autoincrement=True),
