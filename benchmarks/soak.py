@@ -6,7 +6,7 @@ them up meanwhile. Memory is sampled every second, and the system says what the 
 quarter of the run needs no more than the first did. In the end every call must be there, and `outlay db verify` must
 find every sum to be right.
 
-    python benchmarks/soak.py [--calls 5000000] [--hours 24] [--batch 1024] [--senders 4] [--db URL]
+    python benchmarks/soak.py [--calls 5000000] [--hours 24] [--batch 1000] [--senders 4] [--db URL]
 
 A million calls of 4.8 hours come as close upon each other as five million of a day.
 """
@@ -138,7 +138,7 @@ def usage(url: str, **params: Any) -> dict[str, Any]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    for name, value in (("--calls", 5_000_000), ("--batch", 1_024), ("--senders", 4)):
+    for name, value in (("--calls", 5_000_000), ("--batch", 1_000), ("--senders", 4)):
         parser.add_argument(name, type=int, default=value)
     parser.add_argument("--hours", type=float, default=24, help="how long the calls took to be made")
     parser.add_argument("--db", help="the URL of an empty database; a SQLite file of our own if not given")
