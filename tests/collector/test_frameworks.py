@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
@@ -12,7 +12,7 @@ import pytest
 from outlay.prices import PriceBook
 from outlay_collector.ingest import Batch, read_batch
 
-from tests.collector.sending import Sent, body_of, json_of, send, stored
+from tests.collector.sending import Sent, body_of, send, stored
 
 BOOK = PriceBook.bundled()
 ADK = "gcp.vertex.agent"
@@ -121,173 +121,12 @@ def test_of_pydantic_ais_errors_those_that_were_answered_cost_nothing(kind: str,
     assert report.call.cost.nano_usd == nano_usd
 
 
-MLFLOW = "mlflow.tracing.provider"
-IN_CONVENTIONS = {
-    "gen_ai.operation.name": "chat",
-    "gen_ai.request.model": "gpt-4o-2024-08-06",
-    "gen_ai.response.model": "gpt-4o-2024-08-06",
-    "gen_ai.response.id": "chatcmpl-HQ9sEU5MpjHO8bx9ebRXuy2o63nYR",
-}
-CHUNK = {
-    "id": "chatcmpl-HQ9sEU5MpjHO8bx9ebRXuy2o63nYR",
-    "object": "chat.completion.chunk",
-    "model": "gpt-4o-2024-08-06",
-}
-WORD = {**CHUNK, "choices": [{"index": 0, "delta": {"content": "Rhine"}, "finish_reason": None}], "usage": None}
-LAST_CHUNK = {
-    **CHUNK,
-    "choices": [],
-    "service_tier": "priority",
-    "usage": {
-        "prompt_tokens": 1000,
-        "completion_tokens": 100,
-        "total_tokens": 1100,
-        "prompt_tokens_details": {"cached_tokens": 200},
-        "completion_tokens_details": {"reasoning_tokens": 40},
-    },
-}
-LAST_EVENT = {
-    "type": "response.completed",
-    "response": {
-        "id": "resp_1",
-        "object": "response",
-        "status": "completed",
-        "model": "gpt-4o-2024-08-06",
-        "usage": {
-            "input_tokens": 1000,
-            "output_tokens": 100,
-            "total_tokens": 1100,
-            "input_tokens_details": {"cached_tokens": 200},
-            "output_tokens_details": {"reasoning_tokens": 40},
-        },
-    },
-}
-
-
-def chunks(*said: Mapping[str, Any]) -> list[tuple[str, int, dict[str, Any]]]:
-    """The events of a stream, as MLflow makes them; of a long one OpenTelemetry's SDK keeps the last 128."""
-    return [(f"mlflow.chunk.item.{n}", n, {"mlflow.chunk.value": json.dumps(each)}) for n, each in enumerate(said, 500)]
-
-
-@pytest.mark.parametrize("last", [LAST_CHUNK, LAST_EVENT], ids=["chat", "responses"])
-@pytest.mark.parametrize("counts", [{}, _counts(input_tokens=1000, output_tokens=100)], ids=["uncounted", "counted"])
-@pytest.mark.parametrize("write", [body_of, json_of])
-def test_the_last_chunk_of_a_stream_that_mlflow_tells_in_the_conventions_has_all_counts(
-    last: dict[str, Any], counts: dict[str, int], write: Callable[..., bytes]
-) -> None:
-    span = Sent(scope=MLFLOW, attributes={**IN_CONVENTIONS, **counts}, events=chunks(WORD, WORD, last))
-    (report,) = read_batch(write(span), is_json=write is json_of, book=BOOK).reports
-    call = report.call
-    assert (call.provider, call.streamed, call.model_served) == ("openai", True, "gpt-4o-2024-08-06")
-    assert call.usage is not None
-    assert call.usage.quantities == {"input": 800, "cache_read": 200, "output": 100, "reasoning": 40}
-    assert call.cost.status.value == "exact"
-    assert call.terms.service_tier == ("priority" if last is LAST_CHUNK else None)
-
-
-@pytest.mark.parametrize(
-    "said",
-    [
-        chunks(WORD, WORD),
-        chunks(WORD, {**LAST_CHUNK, "usage": {**LAST_CHUNK["usage"], "prompt_tokens": 7}}),  # another call's, or cut
-        [("mlflow.chunk.item.0", 1, {"mlflow.chunk.value": "[1, 2"})],
-        [("mlflow.chunk.item.0", 1, {})],
-        [],
-    ],
-    ids=["not asked for", "contradicting", "no JSON", "no value", "no chunk"],
-)
-def test_without_it_what_mlflow_counts_is_a_guess(said: list[Any]) -> None:
-    counts = _counts(input_tokens=1000, output_tokens=100)
-    found = told(MLFLOW, {**IN_CONVENTIONS, **counts}, events=said)
-    assert found == {"provider": "openai", "guessed": True, "input": 1000, "output": 100}
-
-
-def test_the_thoughts_are_in_googles_response_that_mlflow_carries() -> None:
-    usage = {"prompt_token_count": 1000, "candidates_token_count": 60, "thoughts_token_count": 40}
-    usage |= {"cached_content_token_count": 200, "total_token_count": 1100}
-    response = {"model_version": "gemini-2.5-flash", "response_id": "r1", "candidates": [], "usage_metadata": usage}
-    counted = {"input_tokens": 1000, "output_tokens": 60, "total_tokens": 1100, "cache_read_input_tokens": 200}
-    said = {
-        "mlflow.spanType": '"LLM"',
-        "mlflow.message.format": '"gemini"',
-        "mlflow.llm.provider": '"gemini"',
-        "mlflow.spanOutputs": json.dumps(response),
-        "mlflow.chat.tokenUsage": json.dumps(counted),
-    }
-    units = {"input": 800, "cache_read": 200, "output": 100, "reasoning": 40}
-    assert told("mlflow", said) == {"provider": "google", "guessed": False, **units}
-    assert read("mlflow", said).reports[0].call.response_id == "r1"
-
-
 def test_what_llamaindex_does_before_it_asks_a_model_is_no_call() -> None:
     said = {"openinference.span.kind": "LLM", "llm.model_name": "gpt-4o", "llm.provider": "openai"}
     scope = "openinference.instrumentation.llama_index"
     batch = read(scope, said, name="OpenAI._prepare_chat_with_tools")
     assert ([*batch.reports], [step.kind for step in batch.steps]) == ([], ["chain"])
     assert len(read(scope, said, name="OpenAI.astream_chat").reports) == 1
-
-
-@pytest.mark.parametrize(
-    ("scope", "said", "provider"),
-    [
-        (
-            "openinference.instrumentation.vertexai",
-            {"llm.provider": "google", "llm.system": "vertexai"},
-            "google-vertex",
-        ),
-        ("openinference.instrumentation.smolagents", {"llm.system": "vertexai"}, "google"),
-        ("openinference.instrumentation.agno", {"llm.provider": "VertexAI", "llm.system": "vertexai"}, "google-vertex"),
-        (
-            "openinference.instrumentation.langchain",
-            {"llm.system": "vertexai", "llm.model_name": "claude"},
-            "google-vertex",
-        ),
-    ],
-)
-def test_openinference_calls_vertex_google_and_google_vertexai(scope: str, said: dict[str, str], provider: str) -> None:
-    asked = {"openinference.span.kind": "LLM", "llm.model_name": "gemini-2.5-flash", **said}
-    (report,) = read(scope, asked).reports
-    assert report.call.provider == provider
-
-
-@pytest.mark.parametrize(
-    ("host", "provider"),
-    [
-        ("us-central1-aiplatform.googleapis.com", "google-vertex"),
-        ("https://aiplatform.googleapis.com/", "google-vertex"),
-        ("generativelanguage.googleapis.com", "google"),
-        ("gateway.internal", "google"),
-    ],
-)
-def test_the_host_knows_vertex_from_googles_own(host: str, provider: str) -> None:
-    said = {**GENERATE, "gen_ai.provider.name": "gcp.gemini", "gen_ai.request.model": "gemini-2.5-flash"}
-    (report,) = read("opentelemetry.instrumentation.google_genai", {**said, "server.address": host}).reports
-    assert report.call.provider == provider
-
-
-@pytest.mark.parametrize(
-    ("named", "provider"),
-    [
-        ("anthropic.messages", "anthropic"),
-        ("google.generative-ai", "google"),
-        ("google.vertex.chat", "google-vertex"),
-        ("azure.chat", "azure"),
-        ("az.ai.inference", "azure"),
-        ("amazon-bedrock", "bedrock"),
-        ("aws.bedrock", "bedrock"),
-        ("acme.chat", "acme.chat"),
-        ("api.groq.com", "groq"),
-        ("acme.openai.azure.com", "azure"),
-        ("127.0.0.1:8080", "anthropic"),
-        ("gateway:8080", "anthropic"),
-        ("AWS Bedrock", "bedrock"),
-        ("Vertex AI", "google-vertex"),
-    ],
-)
-def test_a_provider_may_go_by_the_ai_sdks_name_or_by_its_host(named: str, provider: str) -> None:
-    said = {**PYDANTIC, "gen_ai.provider.name": named, "gen_ai.request.model": "claude-opus-4-8"}
-    (report,) = read("@mastra/otel-exporter", said).reports
-    assert report.call.provider == provider
 
 
 def test_a_span_of_kind_llm_that_says_nothing_of_a_call_is_none_unless_it_failed() -> None:

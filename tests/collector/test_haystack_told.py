@@ -10,6 +10,7 @@ import pytest
 from outlay_collector.ingest import read_batch
 
 from tests.collector.sending import Sent, body_of, chat, send, stored
+from tests.collector.spoken.said import RESPONSES_USAGE
 from tests.collector.telling import BOOK, told, units
 
 OF_OPENINFERENCE = "openinference.instrumentation.haystack"
@@ -20,13 +21,7 @@ ANSWERED = {
     "status": "completed",
     "model": "gpt-5.2-2025-12-11",
     "service_tier": "priority",
-    "usage": {
-        "input_tokens": 1000,
-        "output_tokens": 100,
-        "total_tokens": 1100,
-        "input_tokens_details": {"cached_tokens": 200},
-        "output_tokens_details": {"reasoning_tokens": 40},
-    },
+    "usage": RESPONSES_USAGE,
 }
 COUNTED = {"input": 800, "cache_read": 200, "output": 100, "reasoning": 40}
 

@@ -17,7 +17,7 @@ from outlay.providers.base import Reading
 
 from outlay_collector.billing import Report, Source
 from outlay_collector.dialects.base import SHARED_KEYS, count, first, http_status, milliseconds, text
-from outlay_collector.dialects.counts import Counts, read_counts
+from outlay_collector.dialects.counts import Counts, reading_of
 from outlay_collector.dialects.report import Said, report_of
 from outlay_collector.otlp.span import Span
 
@@ -186,8 +186,7 @@ def _reading(tool: Tool, attributes: Mapping[str, Any]) -> Reading:
     if tool.name in _BESIDE_OUTPUT:
         values["output"] = _sum(values["output"], values["reasoning"])
         values["input"] = _sum(values["input"], raw.get("tool_token_count"))
-    found = read_counts(Counts(**values), exclusive=tool.exclusive, has_output=True)
-    return Reading(usage=found.usage, usage_raw=raw or None, reason_unread=found.reason)
+    return reading_of(Counts(**values), raw, exclusive=tool.exclusive)
 
 
 def _sum(count_: int | None, more: int | None) -> int | None:

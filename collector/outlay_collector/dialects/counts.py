@@ -10,9 +10,12 @@ them down where nothing was told did not see the call.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 from outlay.model import Usage
+from outlay.providers.base import Reading
 from outlay.records import record
 
 
@@ -68,6 +71,12 @@ def read_counts(counts: Counts, *, exclusive: bool, has_output: bool) -> Counted
     if counts.output is None and has_output:
         inferred = "the output was not counted; only the input is billed"
     return Counted(Usage(quantities, inferred))
+
+
+def reading_of(counts: Counts, raw: Mapping[str, Any], *, exclusive: bool = False, has_output: bool = True) -> Reading:
+    """The same as what was read of a call; `raw`: the counts as they stood."""
+    found = read_counts(counts, exclusive=exclusive, has_output=has_output)
+    return Reading(usage=found.usage, usage_raw=dict(raw) or None, reason_unread=found.reason)
 
 
 def _with_all_that_was_made(counts: Counts, exclusive: bool) -> tuple[Counts, str | None]:

@@ -17,7 +17,7 @@ from outlay.providers.registry import provider_of_host
 from outlay_collector.billing import Report, Source
 from outlay_collector.dialects.base import SHARED_KEYS, count, first, milliseconds, newest, text
 from outlay_collector.dialects.carried import agreeing, json_object, printed_object, read_usage_object
-from outlay_collector.dialects.counts import Counts, read_counts
+from outlay_collector.dialects.counts import Counts, reading_of
 from outlay_collector.dialects.makers import operation_on_bedrock, provider_named
 from outlay_collector.dialects.report import report_of
 from outlay_collector.dialects.vocabulary import (
@@ -210,8 +210,8 @@ def _counted(
         values["cache_read"] = None
     if attributes.get(OPERATION[0]) == _INTERACTION or (thoughts_beside and provider in _GEMINI):
         values["output"] = _sum(values.get("output"), values.get("reasoning"))
-    found = read_counts(Counts(**values), exclusive=exclusive, has_output=operation not in _WITHOUT_OUTPUT)
-    reading = Reading(usage=found.usage, usage_raw=raw_counts or None, reason_unread=found.reason)
+    has_output = operation not in _WITHOUT_OUTPUT
+    reading = reading_of(Counts(**values), raw_counts, exclusive=exclusive, has_output=has_output)
     if RAW in attributes and (raw := json_object(attributes[RAW])):
         return agreeing(read_usage_object(provider, text(first(attributes, (SERVED, MODEL))), raw), reading)
     return reading

@@ -16,7 +16,7 @@ from outlay.providers.registry import canonical_provider, reader_for
 from outlay_collector.billing import Report
 from outlay_collector.dialects.base import SHARED_KEYS, count, text
 from outlay_collector.dialects.carried import Document, json_object
-from outlay_collector.dialects.counts import Counts, read_counts
+from outlay_collector.dialects.counts import Counts, reading_of
 from outlay_collector.dialects.makers import PROVIDERS, provider_of_model
 from outlay_collector.dialects.report import Said, report_of
 from outlay_collector.otlp.span import Span
@@ -79,5 +79,4 @@ def _reading(provider: str, output: Document) -> Reading:
         cache_read=count(usage.get("cachedContentTokens")),
         reasoning=count(usage.get("thoughtsTokens")),
     )
-    found = read_counts(counts, exclusive=False, has_output=True)
-    return Reading(usage=found.usage, usage_raw=dict(usage) or None, reason_unread=found.reason)
+    return reading_of(counts, usage)

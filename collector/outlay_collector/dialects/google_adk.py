@@ -20,7 +20,7 @@ from outlay.providers.registry import reader_for
 from outlay_collector.billing import Report
 from outlay_collector.dialects.base import count, text
 from outlay_collector.dialects.carried import agreeing, json_object
-from outlay_collector.dialects.counts import Counts, read_counts
+from outlay_collector.dialects.counts import Counts, reading_of
 from outlay_collector.dialects.genai import Customs, GenAI, counted, operation_of, provider_of, read_call
 from outlay_collector.dialects.makers import routed_provider
 from outlay_collector.dialects.vocabulary import MODEL
@@ -71,8 +71,7 @@ def _of_litellm(usage: Mapping[str, Any]) -> Reading:
         cache_write=count(usage.get("cache_creation_input_tokens")),
         reasoning=count(usage.get("thoughts_token_count")),
     )
-    found = read_counts(counts, exclusive=False, has_output=True)
-    return Reading(usage=found.usage, usage_raw=dict(usage), reason_unread=found.reason)
+    return reading_of(counts, usage)
 
 
 def _once(span: Span, reading: Reading, *, through_litellm: bool) -> Reading:

@@ -20,7 +20,7 @@ from outlay.providers.registry import canonical_provider, reader_for
 from outlay_collector.billing import Report
 from outlay_collector.dialects.base import SHARED_KEYS, count, text
 from outlay_collector.dialects.carried import Document, json_object, printed_object, read_usage_object
-from outlay_collector.dialects.counts import Counts, read_counts
+from outlay_collector.dialects.counts import Counts, reading_of
 from outlay_collector.dialects.makers import PROVIDERS, provider_of_model
 from outlay_collector.dialects.report import Said, report_of
 from outlay_collector.otlp.span import Span
@@ -153,5 +153,4 @@ def _made_of_anothers(usage: Mapping[str, Any]) -> Reading:
         cache_write_5m=count(written.get("ephemeral_5m_input_tokens")),
         cache_write_1h=count(written.get("ephemeral_1h_input_tokens")),
     )
-    found = read_counts(counts, exclusive=False, has_output=True)
-    return Reading(usage=found.usage, usage_raw=dict(usage), reason_unread=found.reason)
+    return reading_of(counts, usage)

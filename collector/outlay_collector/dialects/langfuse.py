@@ -20,7 +20,7 @@ from outlay.providers.tiers import served_terms
 from outlay_collector.billing import Report
 from outlay_collector.dialects.base import SHARED_KEYS, count, http_status, text
 from outlay_collector.dialects.carried import json_object, read_usage_object
-from outlay_collector.dialects.counts import Counts, read_counts
+from outlay_collector.dialects.counts import Counts, reading_of
 from outlay_collector.dialects.makers import provider_of_model
 from outlay_collector.dialects.report import Said, report_of
 from outlay_collector.otlp.span import Span
@@ -128,8 +128,7 @@ def _reading(usage: Mapping[str, Any], provider: str, model: str | None, operati
     if made is not None and total != (count(usage.get("input")) or 0) + made:
         made += sum(parts[unit] or 0 for unit in ("reasoning", "output_audio"))
     counts = Counts(input=into, output=made, **parts)
-    found = read_counts(counts, exclusive=False, has_output=operation == "chat")
-    return Reading(usage=found.usage, usage_raw=dict(usage), reason_unread=found.reason)
+    return reading_of(counts, usage, has_output=operation == "chat")
 
 
 def _first(usage: Mapping[str, Any], names: tuple[str, ...]) -> int | None:

@@ -19,7 +19,7 @@ from outlay.providers.registry import canonical_provider, reader_for
 from outlay_collector.billing import Report
 from outlay_collector.dialects.base import SHARED_KEYS, count, first, text
 from outlay_collector.dialects.carried import agreeing, json_object, json_value
-from outlay_collector.dialects.counts import Counts, read_counts
+from outlay_collector.dialects.counts import Counts, reading_of
 from outlay_collector.dialects.genai import Customs, GenAI, counted, operation_of, provider_of, read_call
 from outlay_collector.dialects.makers import provider_of_model
 from outlay_collector.dialects.report import Said, report_of
@@ -135,5 +135,4 @@ def _counted(span: Span, operation: str) -> Reading:
         values["cache_write_5m"] = values["cache_write"] - values["cache_write_1h"]
         if values["cache_write_5m"] < 0:
             values["cache_write_5m"] = values["cache_write_1h"] = None
-    found = read_counts(Counts(**values), exclusive=False, has_output=operation == "chat")
-    return Reading(usage=found.usage, usage_raw=dict(raw) or None, reason_unread=found.reason)
+    return reading_of(Counts(**values), raw, has_output=operation == "chat")

@@ -20,7 +20,7 @@ from outlay.providers.registry import reader_for
 from outlay_collector.billing import LONGEST_CALL_NS, Report
 from outlay_collector.dialects.base import SHARED_KEYS, count, first, text
 from outlay_collector.dialects.carried import agreeing, json_object, printed_completion
-from outlay_collector.dialects.counts import Counts, read_counts
+from outlay_collector.dialects.counts import Counts, reading_of
 from outlay_collector.dialects.haystack import meta_of, read_meta
 from outlay_collector.dialects.makers import PROVIDERS, operation_on_bedrock, provider_named
 from outlay_collector.dialects.report import Said, report_of
@@ -183,8 +183,7 @@ def _reading(span: Span, provider: str, response: Mapping[str, Any], *, has_outp
         counts = replace(counts, **cached)
     if beside := _has_the_cache_beside(span):
         counts = replace(counts, total=None)
-    found = read_counts(counts, exclusive=beside, has_output=has_output)
-    counted = Reading(usage=found.usage, usage_raw=raw or None, reason_unread=found.reason)
+    counted = reading_of(counts, raw, exclusive=beside, has_output=has_output)
     if span.origin.scope_name == _OF_HAYSTACK:
         told = read_meta(provider, response)
         return counted if told.usage is None else told

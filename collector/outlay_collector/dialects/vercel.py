@@ -17,7 +17,7 @@ from outlay.providers.foreign import mapping
 from outlay_collector.billing import Report
 from outlay_collector.dialects.base import SHARED_KEYS, count, first, milliseconds, text
 from outlay_collector.dialects.carried import json_object, read_usage_object
-from outlay_collector.dialects.counts import Counts, read_counts
+from outlay_collector.dialects.counts import Counts, reading_of
 from outlay_collector.dialects.genai import finish_reasons
 from outlay_collector.dialects.makers import provider_by_ai_sdk
 from outlay_collector.dialects.report import Said, report_of
@@ -112,9 +112,8 @@ def _reading(span: Span, provider: str, operation: str, metadata: Mapping[str, A
     for unit, value in _from_metadata(metadata).items():
         counts[unit] = value if counts.get(unit) is None else counts[unit]
     exclusive = provider in _LEAVE_CACHE_OUT and _BROKEN_DOWN not in attributes
-    found = read_counts(Counts(**counts), exclusive=exclusive, has_output=operation == "chat")
     raw = {name: value for names in _COUNTS.values() for name in names if (value := count(attributes.get(name)))}
-    reading = Reading(usage=found.usage, usage_raw=raw or None, reason_unread=found.reason)
+    reading = reading_of(Counts(**counts), raw, exclusive=exclusive, has_output=operation == "chat")
     model = text(first(attributes, (*_SERVED, *_ASKED)))
     theirs = read_usage_object(provider, model, _usage_object(metadata))
     return reading if theirs.usage is None else theirs

@@ -17,6 +17,14 @@ OPENAI_USAGE: Final = {
     "prompt_tokens_details": {"cached_tokens": 200},
     "completion_tokens_details": {"reasoning_tokens": 40},
 }
+RESPONSES_USAGE: Final = {
+    "input_tokens": 1000,
+    "output_tokens": 100,
+    "total_tokens": 1100,
+    "input_tokens_details": {"cached_tokens": 200},
+    "output_tokens_details": {"reasoning_tokens": 40},
+}
+"""The same, as the Responses API counts it."""
 ANTHROPIC_USAGE: Final = {
     "input_tokens": 12,
     "cache_read_input_tokens": 800,
