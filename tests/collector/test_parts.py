@@ -42,7 +42,7 @@ def answers(engine: Engine, name: str) -> list[list[UsageRow]]:
     """Of one who calls much, of one who does not, of both, of the greatest and of all; by bucket too."""
     found = []
     for start, end in WINDOWS:
-        for who in (["1299"], ["1298"], ["7", "900"], []):
+        for who in (["1299"], ["99"], ["7", "900"], []):
             filters = {name: [f"{name}-{each}" for each in who]} if who else {}
             for edges in (None, [start, start + 4 * MINUTE_NS, end]):
                 asked = UsageQuery(from_ns=start, to_ns=end, edges=edges, group_by=(name,), filters=filters)
