@@ -90,3 +90,5 @@ def test_ctrl_c_ends_the_collector_cleanly(outlay_process: CollectorProcess) -> 
 def test_commands_say_what_to_do_without_a_collector_or_a_database(tmp_path: Path) -> None:
     assert "outlay up" in refused("spend", "--endpoint", "http://127.0.0.1:9", folder=tmp_path)
     assert "no such file" in refused("spend", "--db", "sqlite:///nowhere.db", folder=tmp_path)
+    for command in ("spend", "up", "demo", "db stats"):
+        assert "--db: url" in refused(*command.split(), "--db", "outlay.db", folder=tmp_path), "a path, no URL"

@@ -15,7 +15,7 @@ import httpx2
 import typer
 
 from outlay_collector.cli import CommandError
-from outlay_collector.cli.options import spread
+from outlay_collector.cli.options import database_url, spread
 
 DEFAULT_ENDPOINT: Final = "http://127.0.0.1:4318"
 TIMEOUT_S: Final = 60.0
@@ -31,7 +31,8 @@ ApiKeyOption = Annotated[
     typer.Option("--api-key", envvar="OUTLAY_API_KEY", show_envvar=True, help="A key of that collector, scope read."),
 ]
 DbOption = Annotated[
-    str | None, typer.Option("--db", help="Read this database instead of a collector: sqlite:///outlay.db")
+    str | None,
+    typer.Option("--db", callback=database_url, help="Read this database instead of a collector: sqlite:///outlay.db"),
 ]
 
 

@@ -15,7 +15,7 @@ from sqlalchemy import Engine, func, select, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from outlay_collector.cli import CommandError
-from outlay_collector.cli.options import ConfigOption
+from outlay_collector.cli.options import ConfigOption, database_url
 from outlay_collector.cli.output import JsonOption, console, count, table, write_json
 from outlay_collector.periods import rfc3339
 from outlay_collector.retention import prune as remove_old
@@ -32,7 +32,10 @@ from outlay_collector.store.verifying import verify as find_differences
 app = typer.Typer(add_completion=False, no_args_is_help=True)
 
 DbOption = Annotated[
-    str | None, typer.Option("--db", help="The database; the one of outlay.toml if not given.", show_default=False)
+    str | None,
+    typer.Option(
+        "--db", callback=database_url, help="The database; the one of outlay.toml if not given.", show_default=False
+    ),
 ]
 _TABLES: Final = ("calls", "reports", "rollups", "rollup_periods")
 

@@ -28,6 +28,7 @@ from outlay_collector.app import create_app
 from outlay_collector.cli import CommandError
 from outlay_collector.cli.connection import connect
 from outlay_collector.cli.house import House, house, stop_on_signal
+from outlay_collector.cli.options import database_url
 from outlay_collector.cli.output import JsonOption, console, write_json
 from outlay_collector.cli.spend import read_spend, show_spend
 from outlay_collector.cli.up import DASHBOARD_PORT, with_options
@@ -60,7 +61,8 @@ def demo(
     days: Annotated[int, typer.Option("--days", min=1, max=365, help="How long that past is.")] = 30,
     once: Annotated[bool, typer.Option("--once", help="End when the data is in; no dashboard.")] = False,
     db: Annotated[
-        str | None, typer.Option("--db", help="The database; .outlay/demo.db, made anew, if not given.")
+        str | None,
+        typer.Option("--db", callback=database_url, help="The database; .outlay/demo.db, made anew, if not given."),
     ] = None,
     seed: Annotated[int | None, typer.Option("--seed", help="The same seed gives the same calls.")] = None,
     usage_log: Annotated[

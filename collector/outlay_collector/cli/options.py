@@ -17,6 +17,15 @@ from outlay_collector.cli import CommandError
 ConfigOption = Annotated[Path | None, typer.Option("--config", help="outlay.toml in this folder if not given.")]
 
 
+def database_url(url: str | None) -> str | None:
+    """The callback of `--db`: what names no database is refused before anything is started. Raises `ConfigError`."""
+    if url is not None:
+        from outlay_collector.store.engine import parsed_url  # most commands ask a collector
+
+        parsed_url(url, source="--db")
+    return url
+
+
 def read_length(option: str, text: str) -> timedelta:
     """What an option such as `--for 2h` says. Raises `CommandError`."""
     from outlay_alerts.duration import read_duration  # and pydantic with it, which few commands need

@@ -11,7 +11,7 @@ import typer
 from outlay_collector.app import create_app
 from outlay_collector.cli import CommandError
 from outlay_collector.cli.house import GrpcDoor, house, stop_on_signal
-from outlay_collector.cli.options import ConfigOption
+from outlay_collector.cli.options import ConfigOption, database_url
 from outlay_collector.cli.output import console
 from outlay_collector.dashboard_process import is_installed
 from outlay_collector.garbage import collect_garbage_seldom
@@ -28,7 +28,9 @@ app = typer.Typer(add_completion=False)
 def up(
     *,
     config: ConfigOption = None,
-    db: Annotated[str | None, typer.Option("--db", help="The database: sqlite:///outlay.db")] = None,
+    db: Annotated[
+        str | None, typer.Option("--db", callback=database_url, help="The database: sqlite:///outlay.db")
+    ] = None,
     host: Annotated[str | None, typer.Option("--host", help="The collector's address.")] = None,
     port: Annotated[int | None, typer.Option("--port", min=0, max=65535, help="The collector's port; 0: any.")] = None,
     grpc_port: Annotated[

@@ -51,17 +51,23 @@ def open_engine(url: str, *, source: str = "store", synchronous: Synchronous = "
     `synchronous` is SQLite's own: Postgres has a setting of its own for it, which its URL can name.
     Raises `ConfigError` naming `source` where the URL cannot be used; the value stays out: it may hold a password.
     """
+    parsed = parsed_url(url, source)
+    if parsed.drivername == "sqlite":
+        return _open_sqlite(parsed, source, synchronous)
+    if synchronous != "full":
+        raise ConfigError(source, "synchronous", synchronous, _OF_POSTGRES)
+    return _open_postgres(parsed, source)
+
+
+def parsed_url(url: str, source: str) -> URL:
+    """The parts of a URL that `open_engine` can open. Raises as that does."""
     try:
         parsed = make_url(url)
     except ArgumentError:
         raise ConfigError(source, "url", "...", _EXPECTED) from None
-    if parsed.drivername == "sqlite":
-        return _open_sqlite(parsed, source, synchronous)
-    if parsed.drivername in _POSTGRES_NAMES:
-        if synchronous != "full":
-            raise ConfigError(source, "synchronous", synchronous, _OF_POSTGRES)
-        return _open_postgres(parsed, source)
-    raise ConfigError(source, "url", f"{parsed.drivername}://...", _EXPECTED)
+    if parsed.drivername != "sqlite" and parsed.drivername not in _POSTGRES_NAMES:
+        raise ConfigError(source, "url", f"{parsed.drivername}://...", _EXPECTED)
+    return parsed
 
 
 def is_missing(url: str) -> bool:
