@@ -16,8 +16,8 @@ from month import Times, callers, templates
 from outlay.model import Call
 from outlay_collector.billing import Report, Source
 from outlay_collector.rolling import sum_up_all
+from outlay_collector.store.grains import LENGTHS_NS
 from outlay_collector.store.inserting import insert_rows
-from outlay_collector.store.rollups import LENGTHS_NS
 from outlay_collector.store.rows import COLUMNS
 from outlay_collector.store.schema import REPORTS
 from outlay_collector.store.writing import rows_of

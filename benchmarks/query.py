@@ -37,8 +37,8 @@ from outlay_collector.rolling import grow_all
 from outlay_collector.settings import Settings, Store
 from outlay_collector.store.definitions import put_definition
 from outlay_collector.store.engine import open_engine
+from outlay_collector.store.grains import DAY_NS
 from outlay_collector.store.migrate import migrate
-from outlay_collector.store.rollups import DAY_NS
 from outlay_collector.store.sql import SqlStore
 from questions import Question, questions
 from sqlalchemy import Engine

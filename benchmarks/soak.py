@@ -32,7 +32,7 @@ from typing import Any, Final
 import httpx2
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from outlay_collector.store.engine import open_engine
-from outlay_collector.store.rollups import HOUR_NS
+from outlay_collector.store.grains import HOUR_NS
 from processes import cpu_of, rss
 from traffic import body_of, calls
 

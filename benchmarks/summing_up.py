@@ -7,7 +7,8 @@ import time
 from outlay_collector.rolling import sum_up_all
 from outlay_collector.store.engine import open_engine, reading
 from outlay_collector.store.fetching import read_blocks
-from outlay_collector.store.rollups import DAY_NS, MEASURES, mark_stale
+from outlay_collector.store.grains import DAY_NS, whole
+from outlay_collector.store.rollups import MEASURES, mark_stale
 from outlay_collector.store.schema import CALLS
 from sqlalchemy import Connection, Engine, func, select
 
@@ -39,5 +40,5 @@ def _check(engine: Engine) -> None:
 
 def _in_days(connection: Connection) -> int:
     """How many calls the sums of all days hold, by no dimension."""
-    days = read_blocks(connection, 0, DAY_NS, 0, 2**63 - 1)
+    days = read_blocks(connection, 0, whole(DAY_NS), 0, 2**63 - 1)
     return sum(int(day.figures.measures[MEASURES.index("calls")].sum()) for _, day in days)

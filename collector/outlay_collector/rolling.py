@@ -13,8 +13,8 @@ from sqlalchemy import Engine
 
 from outlay_collector.background import repeated
 from outlay_collector.store.claiming import Period, claim_open, claim_stale
+from outlay_collector.store.grains import DAY_NS, LENGTHS_NS
 from outlay_collector.store.growing import FEWEST_NEW, grow
-from outlay_collector.store.rollups import DAY_NS, LENGTHS_NS
 from outlay_collector.store.summing import FEWEST, Fewest, forget_details, sum_up
 
 EVERY_S: Final = 15.0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from outlay_collector.store.rollups import LENGTHS_NS
+from outlay_collector.store.grains import LENGTHS_NS
 from outlay_collector.store.summing import Fewest
 
 EVERY = dict.fromkeys(LENGTHS_NS, 1)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from outlay_collector.rolling import sum_up_all
-from outlay_collector.store.rollups import HOUR_NS
+from outlay_collector.store.grains import HOUR_NS
 from outlay_collector.store.sql import SqlStore
 from outlay_collector.store.verifying import verify
 from sqlalchemy import Engine, text
@@ -38,7 +38,7 @@ def contents(engine: Engine) -> dict[str, list[Any]]:
     found = {}
     with engine.connect() as connection:
         for table in TABLES:
-            rows = connection.execute(text(f"SELECT * FROM {table} ORDER BY 1, 2, 3, 4"))
+            rows = connection.execute(text(f"SELECT * FROM {table} ORDER BY 1, 2, 3, 4, 5, 6"))
             found[table] = [
                 {
                     key: bytes(v) if isinstance(v, memoryview) else v

@@ -13,7 +13,7 @@ from outlay_collector.app import create_app
 from outlay_collector.retention import prune, would_prune
 from outlay_collector.settings import ContentSection, Retention, Settings, Store
 from outlay_collector.store.contents import CONTENTS
-from outlay_collector.store.rollups import DAY_NS
+from outlay_collector.store.grains import DAY_NS
 from sqlalchemy import Engine, func, select
 
 from tests.collector.sending import BOTH_BACKENDS, NOW_NS, Sent, chat, send

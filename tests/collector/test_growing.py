@@ -14,9 +14,10 @@ from outlay_collector.ingest import read_batch
 from outlay_collector.periods import INTERVALS, edges, to_ns
 from outlay_collector.rolling import grow_all, sum_up_all
 from outlay_collector.store.claiming import claim_open
+from outlay_collector.store.grains import HOUR_NS, MINUTE_NS, MINUTES, QUARTER_NS, whole
 from outlay_collector.store.growing import grow
 from outlay_collector.store.query import UsageQuery
-from outlay_collector.store.rollups import HOUR_NS, MINUTE_NS, PERIODS, QUARTER_NS, Kept
+from outlay_collector.store.rollups import PERIODS, Kept
 from outlay_collector.store.segments import Listed, Segment, plan
 from outlay_collector.store.sql import SqlStore
 from outlay_collector.store.summing import FEWEST, Fewest
@@ -176,7 +177,7 @@ def test_a_quarter_that_is_over_goes_on_from_what_it_held_and_holds_it_when_a_ca
     by_user = store.usage(UsageQuery(from_ns=BEGIN, to_ns=OVER, group_by=("user",)))
     assert [(row.group, row.calls) for row in by_user] == [(("ann",), 3), (("ben",), 1)]
     assert verify(engine) == []
-    add_to_rollups(engine, "calls", 1, QUARTER_NS)
+    add_to_rollups(engine, "calls", 1, whole(QUARTER_NS))
     assert {line.partition(":")[0] for line in verify(engine)} == {"quarter 2026-11-14T00"}
 
 
@@ -205,12 +206,12 @@ def test_a_window_that_ends_after_what_is_held_reads_it_and_one_that_ends_before
     def periods(wanted: Mapping[int, object]) -> dict[int, dict[int, Listed]]:
         return {length: listed if length == QUARTER_NS else {quarter: Listed(0)} for length in wanted}
 
-    assert plan([(0, quarter, until)], Kept.ONE, Kept.MINUTES, periods) == [
-        Segment(0, QUARTER_NS, quarter, quarter + QUARTER_NS),
+    assert plan([(0, quarter, until)], Kept.ONE, {MINUTES: Kept.MINUTES}, periods) == [
+        Segment(0, whole(QUARTER_NS), quarter, quarter + QUARTER_NS),
         Segment(0, None, quarter, until, 40),
     ]
-    assert plan([(0, quarter, quarter + 2 * MINUTE_NS)], Kept.ONE, Kept.MINUTES, periods) == [
-        Segment(0, MINUTE_NS, quarter, quarter + 2 * MINUTE_NS),
+    assert plan([(0, quarter, quarter + 2 * MINUTE_NS)], Kept.ONE, {MINUTES: Kept.MINUTES}, periods) == [
+        Segment(0, MINUTES, quarter, quarter + 2 * MINUTE_NS),
         Segment(0, None, quarter, quarter + 2 * MINUTE_NS, 40),
     ]
-    assert plan([(0, quarter, until)], Kept.ALL, None, periods) == [Segment(0, None, quarter, until)]
+    assert plan([(0, quarter, until)], Kept.ALL, {}, periods) == [Segment(0, None, quarter, until)]

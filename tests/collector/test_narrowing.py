@@ -12,8 +12,8 @@ from outlay.prices import PriceBook
 from outlay_collector.ingest import read_batch
 from outlay_collector.periods import to_ns
 from outlay_collector.rolling import sum_up_all
+from outlay_collector.store.grains import DAY_NS, HOUR_NS
 from outlay_collector.store.query import CallsQuery
-from outlay_collector.store.rollups import DAY_NS, HOUR_NS
 from outlay_collector.store.sql import SqlStore
 from outlay_collector.store.summing import Fewest
 from sqlalchemy import Connection, Engine, delete, event

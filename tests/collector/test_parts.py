@@ -10,8 +10,9 @@ from outlay_collector.ingest import read_batch
 from outlay_collector.periods import to_ns
 from outlay_collector.rolling import sum_up_all
 from outlay_collector.store.engine import reading
+from outlay_collector.store.grains import DAY_NS, HOUR_NS, MINUTE_NS
 from outlay_collector.store.query import UsageQuery, UsageRow
-from outlay_collector.store.rollups import DAY_NS, HOUR_NS, MINUTE_NS, NAMES, ROLLUPS
+from outlay_collector.store.rollups import NAMES, ROLLUPS
 from outlay_collector.store.sql import SqlStore
 from sqlalchemy import Engine, select
 

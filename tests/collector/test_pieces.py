@@ -12,7 +12,8 @@ from outlay_collector.periods import to_ns
 from outlay_collector.store import columns
 from outlay_collector.store.claiming import claim_stale
 from outlay_collector.store.engine import reading
-from outlay_collector.store.rollups import DAY_NS, HOUR_NS, LENGTHS_NS, QUARTER_NS, Kept
+from outlay_collector.store.grains import DAY_NS, HOUR_NS, LENGTHS_NS, QUARTER_NS
+from outlay_collector.store.rollups import Kept
 from outlay_collector.store.sql import SqlStore
 from outlay_collector.store.summing import sum_up
 from outlay_collector.store.sums import Names, Summed, of_calls

@@ -8,9 +8,9 @@ from contextlib import contextmanager
 from outlay.prices import PriceBook
 from outlay_collector.ingest import read_batch
 from outlay_collector.rolling import sum_up_all
+from outlay_collector.store.grains import DAY_NS, HOUR_NS
 from outlay_collector.store.query import UsageQuery
-from outlay_collector.store.remembered import Kind, PackedColumn, Remembered
-from outlay_collector.store.rollups import DAY_NS, HOUR_NS
+from outlay_collector.store.remembered import HalfBlock, Kind, Remembered
 from outlay_collector.store.sql import SqlStore
 from sqlalchemy import Engine, event
 
@@ -22,18 +22,18 @@ YESTERDAY = NOW_NS - NOW_NS % DAY_NS - DAY_NS
 EVER = UsageQuery(from_ns=YESTERDAY, to_ns=YESTERDAY + DAY_NS, group_by=("user",))
 
 
-def block(start: int, part: int, size: int = 10) -> PackedColumn:
-    return (HOUR_NS, start, part, 1, bytes(size))
+def block(start: int, part: int, size: int = 10) -> HalfBlock:
+    return HalfBlock(HOUR_NS, HOUR_NS, start, part, 1, bytes(size))
 
 
 def found(remembered: Remembered, start: int, edition: int, parts: Sequence[int] | None) -> Sequence[int] | None:
     """The parts; None where the period must be read."""
-    blocks, missing = remembered.find(USERS, [((HOUR_NS, start), edition)], parts)
-    return None if missing else [each[2] for each in blocks]
+    blocks, missing = remembered.find(USERS, [((HOUR_NS, HOUR_NS, start), edition)], parts)
+    return None if missing else [each.part for each in blocks]
 
 
-def keep(remembered: Remembered, start: int, edition: int, parts: Sequence[int] | None, *read: PackedColumn) -> None:
-    remembered.keep(USERS, [((HOUR_NS, start), edition)], parts, read)
+def keep(remembered: Remembered, start: int, edition: int, parts: Sequence[int] | None, *read: HalfBlock) -> None:
+    remembered.keep(USERS, [((HOUR_NS, HOUR_NS, start), edition)], parts, read)
 
 
 def test_a_block_is_known_by_its_edition() -> None:

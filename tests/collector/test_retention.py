@@ -19,8 +19,9 @@ from outlay_collector.settings import Retention, read_settings
 from outlay_collector.store.alert_tables import ALERTS, DELIVERIES, TRANSITIONS
 from outlay_collector.store.budgets import LEASES, SETTLEMENTS
 from outlay_collector.store.definitions import put_definition
+from outlay_collector.store.grains import DAY_NS, whole
 from outlay_collector.store.query import UsageQuery, UsageRow
-from outlay_collector.store.rollups import DAY_NS, PERIODS
+from outlay_collector.store.rollups import PERIODS
 from outlay_collector.store.schema import CALLS, REPORTS
 from outlay_collector.store.sql import SqlStore
 from outlay_collector.store.verifying import verify
@@ -185,7 +186,7 @@ def test_what_comes_for_a_day_whose_sums_are_gone_is_let_go(ledger: Engine) -> N
 
 def test_verify_says_where_a_day_without_calls_is_not_its_quarters(ledger: Engine) -> None:
     prune(ledger, RETENTION, NOW_NS)
-    add_to_rollups(ledger, "cost_nano_usd", 1, DAY_NS)
+    add_to_rollups(ledger, "cost_nano_usd", 1, whole(DAY_NS))
     assert any("not the sum of its quarters" in line for line in verify(ledger))
 
 

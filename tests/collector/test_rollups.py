@@ -12,15 +12,9 @@ from outlay_collector.ingest import read_batch
 from outlay_collector.periods import INTERVALS, Interval, edges, to_ns
 from outlay_collector.rolling import sum_up_all
 from outlay_collector.store.claiming import claim_stale
+from outlay_collector.store.grains import DAY_NS, HOUR_NS, LENGTHS_NS, MINUTE_NS, whole
 from outlay_collector.store.query import UsageQuery
-from outlay_collector.store.rollups import (
-    DAY_NS,
-    HOUR_NS,
-    LENGTHS_NS,
-    MINUTE_NS,
-    PERIODS,
-    ROLLUPS,
-)
+from outlay_collector.store.rollups import PERIODS, ROLLUPS, Half
 from outlay_collector.store.schema import CALLS
 from outlay_collector.store.sql import SqlStore
 from outlay_collector.store.summing import Fewest, forget_details, sum_up
@@ -152,7 +146,7 @@ def test_verify_names_the_period_that_is_wrong(engine: Engine) -> None:
     SqlStore(engine).write(reports(Sent(attributes=chat(), started_at_ns=BEGIN)), NOW_NS)  # type: ignore[arg-type]
     sum_up_all(engine, LATER, fewest=ANY)
     assert verify(engine) == []
-    add_to_rollups(engine, "cost_nano_usd", 1, HOUR_NS)
+    add_to_rollups(engine, "cost_nano_usd", 1, whole(HOUR_NS))
     found = verify(engine)
     assert {line.partition(":")[0] for line in found} == {"hour 2026-11-14T00"}
     assert "cost_nano_usd" in found[0]
@@ -187,7 +181,7 @@ def test_a_call_that_comes_while_its_hour_is_summed_up_is_not_lost(engine: Engin
 def test_minutes_are_kept_for_the_last_days_only(engine: Engine) -> None:
     SqlStore(engine).write(reports(Sent(attributes=chat(), started_at_ns=BEGIN)), NOW_NS)  # type: ignore[arg-type]
     sum_up_all(engine, BEGIN + DAY_NS, fewest=ANY)
-    minutes = select(func.count()).select_from(ROLLUPS).where(ROLLUPS.c.length_ns == MINUTE_NS)
+    minutes = select(func.count()).where(ROLLUPS.c.length_ns == MINUTE_NS, ROLLUPS.c.half == Half.FIGURES)
     with engine.connect() as connection:
         assert connection.execute(minutes).scalar() == 9
     assert forget_details(engine, BEGIN + 2 * DAY_NS) == 0

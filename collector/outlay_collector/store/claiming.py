@@ -15,7 +15,8 @@ from typing import Any, Final
 from sqlalchemy import BigInteger, ColumnElement, Connection, Engine, and_, bindparam, or_, select, text, update
 
 from outlay_collector.store.engine import reading
-from outlay_collector.store.rollups import DAY_NS, LENGTHS_NS, PERIODS, QUARTER_NS, Kept, hold_periods
+from outlay_collector.store.grains import DAY_NS, LENGTHS_NS, QUARTER_NS
+from outlay_collector.store.rollups import PERIODS, Kept, hold_periods
 
 Period = tuple[int, int]
 """Its length and start."""

@@ -12,7 +12,8 @@ from sqlalchemy import Connection, Engine
 
 from outlay_collector.store.claiming import Claim, Period, are_enough, counted
 from outlay_collector.store.engine import reading
-from outlay_collector.store.rollups import QUARTER_NS, Kept
+from outlay_collector.store.grains import QUARTER_NS
+from outlay_collector.store.rollups import Kept
 from outlay_collector.store.summing import FEWEST, Fewest, Found, keep_ours, wanted
 from outlay_collector.store.sums import NOTHING_HELD, Held, Names, Summed, held_by, of_calls
 

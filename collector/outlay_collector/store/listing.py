@@ -9,9 +9,9 @@ from typing import Any, Final
 from sqlalchemy import ColumnElement, Connection, Select, and_, bindparam, func, literal_column, or_, select, text
 
 from outlay_collector.store.dimensions import Asked, asked_by, matches, values_of
+from outlay_collector.store.grains import QUARTER_NS
 from outlay_collector.store.narrowing import Counted, is_of_failed, newest_ranges
 from outlay_collector.store.query import CallsQuery, StoredCall, StoredReport
-from outlay_collector.store.rollups import QUARTER_NS
 from outlay_collector.store.schema import CALLS, REPORTS
 from outlay_collector.store.segments import Range, Segment
 from outlay_collector.store.within import Shape, places_of, select_within, shape_of

@@ -15,22 +15,12 @@ from typing import Final
 from sqlalchemy import Connection
 
 from outlay_collector.store.blocks import summed
+from outlay_collector.store.grains import DAY_NS, HOUR_NS, QUARTER_NS, SIX_HOURS_NS
 from outlay_collector.store.query import CallsQuery, Filters
-from outlay_collector.store.reading import listing_of, seek_by_key, wanted_ids
+from outlay_collector.store.reading import planned, seek_by_key, wanted_ids
 from outlay_collector.store.rolled import read_counts
-from outlay_collector.store.rollups import (
-    DAY_NS,
-    DIMENSIONS,
-    HOUR_NS,
-    MEASURES,
-    QUARTER_NS,
-    SIX_HOURS_NS,
-    USER,
-    grouping_for,
-    kind_of,
-    minutes_of,
-)
-from outlay_collector.store.segments import Range, plan
+from outlay_collector.store.rollups import DIMENSIONS, MEASURES, USER, grouping_for
+from outlay_collector.store.segments import Range
 
 _UNPRICED: Final = "unpriced"
 _FAILED: Final = "error"
@@ -103,10 +93,9 @@ class _Search:
         assert self._grouping is not None
         ordered = sorted(ranges)
         buckets = [(place, start, end) for place, (start, end) in enumerate(ordered)]
-        listing = listing_of(self._connection)
-        segments = plan(buckets, kind_of(self._grouping), minutes_of(self._grouping), listing)
-        unknown = {segment.bucket for segment in segments if segment.length_ns is None}
-        rolled = [segment for segment in segments if segment.length_ns is not None and segment.bucket not in unknown]
+        segments = planned(self._connection, buckets, self._grouping, self._wanted)
+        unknown = {segment.bucket for segment in segments if segment.grain is None}
+        rolled = [segment for segment in segments if segment.grain and segment.bucket not in unknown]
         known = [0] * len(ordered)
         if rolled and self._wanted is not None:
             found = read_counts(self._connection, self._grouping, rolled, self._wanted)

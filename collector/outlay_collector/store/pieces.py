@@ -8,21 +8,33 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator
+from itertools import takewhile
+from typing import NamedTuple
 
 from outlay_collector.store.blocks import Block, cut, joined, regrouped
 from outlay_collector.store.fetching import Packed, unpacked
+from outlay_collector.store.grains import Grain
 from outlay_collector.store.packing import encode_durations, encode_figures
-from outlay_collector.store.rollups import is_cut, parts_of
+from outlay_collector.store.rollups import SERIES_PARTS, is_cut, parts_of
 
-Row = tuple[int, int, int, int, int, bytes, bytes]
-"""Of `rollups`."""
+
+class Row(NamedTuple):
+    """Of `rollups`, both halves."""
+
+    grouping: int
+    grain: Grain
+    start_ns: int
+    part: int
+    groups: int
+    figures: bytes
+    durations: bytes
 
 
 class Pieces:
-    """Of one grouping and length of period."""
+    """Of one grouping and grain; of series that are cut, the first parts."""
 
-    def __init__(self, grouping: int, length_ns: int) -> None:
-        self._grouping, self._length_ns = grouping, length_ns
+    def __init__(self, grouping: int, grain: Grain) -> None:
+        self._grouping, self._grain = grouping, grain
         self._packed: defaultdict[int, list[Packed]] = defaultdict(list)
 
     def add(self, block: Block) -> None:
@@ -35,17 +47,18 @@ class Pieces:
     def rows(self, start_ns: int) -> Iterator[Row]:
         """Each part is let go once it is put together."""
         for part in sorted(self._packed):
-            yield self._grouping, self._length_ns, start_ns, part, *self._together(self._packed.pop(part))
+            yield Row(self._grouping, self._grain, start_ns, part, *self._together(self._packed.pop(part)))
 
     def _together(self, pieces: list[Packed]) -> Packed:
         if len(pieces) == 1:
             return pieces[0]
-        block = joined([unpacked(self._grouping, self._length_ns, each) for each in pieces])
+        block = joined([unpacked(self._grouping, self._grain, each) for each in pieces])
         return _packed(regrouped(block, block.figures.ids))
 
     def _parts_of(self, block: Block) -> Iterator[tuple[int, Block]]:
-        if is_cut(self._grouping, self._length_ns):
-            yield from cut(block, parts_of(block.figures.ids[0]))
+        if is_cut(self._grouping, self._grain):
+            parts = cut(block, parts_of(block.figures.ids[0]))
+            yield from parts if not self._grain.is_series else takewhile(lambda each: each[0] < SERIES_PARTS, parts)
         else:
             yield 0, block
 

@@ -17,20 +17,13 @@ from outlay_collector.store.budgets import LEASES, SETTLEMENTS
 from outlay_collector.store.closing import close_day, finish_day
 from outlay_collector.store.contents import CONTENTS
 from outlay_collector.store.engine import reading
+from outlay_collector.store.grains import DAY_NS, GRAINS, LENGTHS_NS, WEEK_NS
 from outlay_collector.store.limits import LIMITS, forget_limits
 from outlay_collector.store.refusals import REFUSALS
-from outlay_collector.store.rollups import (
-    DAY_NS,
-    LENGTHS_NS,
-    MINUTE_NS,
-    PERIODS,
-    ROLLUPS,
-    WEEK_NS,
-    hold_periods,
-)
+from outlay_collector.store.rollups import PERIODS, ROLLUPS, hold_periods
 from outlay_collector.store.schema import CALLS, REPORTS, STEPS
 from outlay_collector.store.steps import count_steps, prune_steps
-from outlay_collector.store.summing import REMOVE
+from outlay_collector.store.summing import REMOVE, begun
 
 BATCH: Final = 1_000
 
@@ -125,12 +118,13 @@ def _forget_day(connection: Connection, day_ns: int) -> int:
     """Remove the sums of a day, of its parts and of its week, whose other days tell what they have themselves. Returns
     how many rows they were."""
     removed = 0
-    for length_ns in (MINUTE_NS, *LENGTHS_NS):
-        first, end = day_ns - day_ns % length_ns, day_ns + DAY_NS
-        removed += connection.execute(REMOVE, {"length": length_ns, "start": first, "end": end}).rowcount
+    end = day_ns + DAY_NS
+    for grain in GRAINS:
+        removed += connection.execute(REMOVE, begun(grain, day_ns - day_ns % grain.of_ns, end)).rowcount
+    for length_ns in LENGTHS_NS:
         if length_ns != DAY_NS:
-            periods = and_(PERIODS.c.length_ns == length_ns, PERIODS.c.start_ns.between(first, end - 1))
-            connection.execute(delete(PERIODS).where(periods))
+            within = PERIODS.c.start_ns.between(day_ns - day_ns % length_ns, end - 1)
+            connection.execute(delete(PERIODS).where(PERIODS.c.length_ns == length_ns, within))
     day = and_(PERIODS.c.length_ns == DAY_NS, PERIODS.c.start_ns == day_ns)
     connection.execute(update(PERIODS).where(day).values(kept=0, edition=randbits(62)))
     return removed

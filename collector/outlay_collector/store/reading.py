@@ -7,7 +7,7 @@ another number here.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 from typing import Any, Final
 
@@ -19,7 +19,7 @@ from outlay_collector.store.blocks import Durations, Figures, Numbers, added_up,
 from outlay_collector.store.names import NOBODY, highest_id, ids_of, names_of
 from outlay_collector.store.query import Filters, Percentiles, UsageQuery, UsageRow
 from outlay_collector.store.rolled import Rolled, Wanted, read_durations, read_figures
-from outlay_collector.store.rollups import ALWAYS_KNOWN, GROUPINGS, MEASURES, grouping_for, kind_of, minutes_of
+from outlay_collector.store.rollups import ALWAYS_KNOWN, GROUPINGS, MEASURES, grouping_for, kind_of, series_with
 from outlay_collector.store.segments import Listed, Listing, Range, Segment, of_calls, plan
 from outlay_collector.store.unrolled import Unrolled
 
@@ -32,10 +32,20 @@ def read_usage(connection: Connection, query: UsageQuery) -> list[UsageRow]:
 
     Where the query has a limit, only its first groups: the greatest by the sum over all buckets.
     """
-    return _Answer(connection, query, _segments(connection, query)).rows()
+    grouping = grouping_of(query)
+    wanted = wanted_ids(connection, query.filters) if grouping is not None else None
+    return _Answer(connection, query, _segments(connection, query, wanted), wanted).rows()
 
 
-def listing_of(connection: Connection) -> Listing:
+def planned(
+    connection: Connection, buckets: Iterable[tuple[int, int, int]], grouping: int, wanted: Wanted | None
+) -> list[Segment]:
+    """Where the calls of those buckets, each its place, start and end, are read from. `wanted`: the ids that are asked
+    for."""
+    return plan(buckets, kind_of(grouping), series_with(grouping, wanted or {}), _listing_of(connection))
+
+
+def _listing_of(connection: Connection) -> Listing:
     """Which periods there are, and what of them may be read."""
 
     def listing(wanted: Mapping[int, Sequence[Range]]) -> Mapping[int, Mapping[int, Listed]]:
@@ -76,11 +86,13 @@ def wanted_ids(connection: Connection, filters: Filters) -> Wanted | None:
 class _Answer:
     """Groups of rolled rows and of calls. Both are added up by id: a name no rollup has gets one for the occasion."""
 
-    def __init__(self, connection: Connection, query: UsageQuery, segments: Sequence[Segment]) -> None:
+    def __init__(
+        self, connection: Connection, query: UsageQuery, segments: Sequence[Segment], wanted: Wanted | None
+    ) -> None:
         self._connection, self._query = connection, query
         seek_by_key(connection)
-        self._rolled = self._read_rolled([segment for segment in segments if segment.length_ns is not None])
-        self._calls = Unrolled(connection, query, [segment for segment in segments if segment.length_ns is None])
+        self._rolled = self._read_rolled([segment for segment in segments if segment.grain], wanted)
+        self._calls = Unrolled(connection, query, [segment for segment in segments if not segment.grain])
         self._names: dict[int, str | None] = {NOBODY: None}
         self._group()
 
@@ -108,10 +120,9 @@ class _Answer:
             for n in _order(buckets, named_groups, rank)
         ]
 
-    def _read_rolled(self, segments: Sequence[Segment]) -> Rolled | None:
+    def _read_rolled(self, segments: Sequence[Segment], wanted: Wanted | None) -> Rolled | None:
         grouping = grouping_of(self._query)
-        wanted = wanted_ids(self._connection, self._query.filters) if segments and grouping is not None else None
-        if grouping is None or wanted is None:
+        if grouping is None or wanted is None or not segments:
             return None
         return read_figures(self._connection, grouping, segments, wanted)
 
@@ -217,7 +228,7 @@ def grouping_of(query: UsageQuery) -> int | None:
     return grouping_for({*query.group_by, *query.filters})
 
 
-def _segments(connection: Connection, query: UsageQuery) -> list[Segment]:
+def _segments(connection: Connection, query: UsageQuery, wanted: Wanted | None) -> list[Segment]:
     edges = (query.from_ns, query.to_ns) if query.edges is None else query.edges
     buckets = [
         (n, max(start, query.from_ns), min(end, query.to_ns))
@@ -227,7 +238,7 @@ def _segments(connection: Connection, query: UsageQuery) -> list[Segment]:
     grouping = grouping_of(query)
     if grouping is None:
         return of_calls(buckets)
-    return plan(buckets, kind_of(grouping), minutes_of(grouping), listing_of(connection))
+    return planned(connection, buckets, grouping, wanted)
 
 
 def _order(buckets: Numbers, groups: Sequence[tuple[str | None, ...]], rank: Numbers) -> list[int]:

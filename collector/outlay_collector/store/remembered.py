@@ -11,18 +11,42 @@ from collections import OrderedDict, defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from threading import Lock
-from typing import Final
+from typing import Final, NamedTuple
+
+from outlay_collector.store.grains import Grain
 
 MOST_BYTES: Final = 32 * 1_000_000
 _OF_A_BLOCK: Final = 250
 """Bytes that Python takes for each beside its own."""
 
-PackedColumn = tuple[int, int, int, int, bytes]
-"""Of a row of `rollups`: length, start, part, number of groups, figures or histograms."""
-Period = tuple[int, int]
-"""Length of the blocks and start."""
+
+class HalfBlock(NamedTuple):
+    """Half a block, or the beginning of its figures, as `rollups` has it."""
+
+    length_ns: int
+    of_ns: int
+    start_ns: int
+    part: int
+    groups: int
+    said: bytes
+
+    @property
+    def period(self) -> Period:
+        return self[:3]
+
+    @property
+    def key(self) -> tuple[int, int, int, int]:
+        return self[:4]
+
+    @property
+    def grain(self) -> Grain:
+        return Grain(self.length_ns, self.of_ns)
+
+
+Period = tuple[int, int, int]
+"""Both lengths of the grain (`rollups.Grain`) and the start."""
 Kind = tuple[int, str]
-"""Grouping and column."""
+"""Grouping and what of its blocks."""
 
 
 @dataclass(slots=True)
@@ -31,16 +55,16 @@ class _Entry:
 
     edition: int
     parts: set[int] | None = field(default_factory=set)
-    blocks: dict[int, PackedColumn] = field(default_factory=dict)
+    blocks: dict[int, HalfBlock] = field(default_factory=dict)
 
     @property
     def size(self) -> int:
-        return sum(len(block[4]) + _OF_A_BLOCK for block in self.blocks.values())
+        return sum(len(block.said) + _OF_A_BLOCK for block in self.blocks.values())
 
     def has(self, parts: Collection[int] | None) -> bool:
         return self.parts is None or (parts is not None and self.parts.issuperset(parts))
 
-    def of(self, parts: Collection[int] | None) -> Iterable[PackedColumn]:
+    def of(self, parts: Collection[int] | None) -> Iterable[HalfBlock]:
         if parts is None:
             return self.blocks.values()
         return [self.blocks[part] for part in parts if part in self.blocks]
@@ -56,9 +80,9 @@ class Remembered:
 
     def find(
         self, kind: Kind, editions: Iterable[tuple[Period, int]], parts: Collection[int] | None
-    ) -> tuple[list[PackedColumn], set[Period]]:
+    ) -> tuple[list[HalfBlock], set[Period]]:
         """What is known of those periods, and the periods that must be read. `parts`: of those; None: of all."""
-        found: list[PackedColumn] = []
+        found: list[HalfBlock] = []
         missing = set()
         with self._lock:
             for period, edition in editions:
@@ -75,15 +99,15 @@ class Remembered:
         kind: Kind,
         editions: Iterable[tuple[Period, int]],
         parts: Collection[int] | None,
-        read: Sequence[PackedColumn],
+        read: Sequence[HalfBlock],
     ) -> None:
         """What was read of those periods, which is all there is of them. Not where it is so much that little else would
         be left."""
-        if sum(len(block[4]) for block in read) > self._most_bytes // 2:
+        if sum(len(block.said) for block in read) > self._most_bytes // 2:
             return
-        blocks: defaultdict[Period, dict[int, PackedColumn]] = defaultdict(dict)
+        blocks: defaultdict[Period, dict[int, HalfBlock]] = defaultdict(dict)
         for block in read:
-            blocks[block[0], block[1]][block[2]] = block
+            blocks[block.period][block.part] = block
         with self._lock:
             for period, edition in editions:
                 self._add((kind, period), edition, parts, blocks[period])
@@ -92,7 +116,7 @@ class Remembered:
                 self._bytes -= entry.size
 
     def _add(
-        self, key: tuple[Kind, Period], edition: int, parts: Collection[int] | None, blocks: dict[int, PackedColumn]
+        self, key: tuple[Kind, Period], edition: int, parts: Collection[int] | None, blocks: dict[int, HalfBlock]
     ) -> None:
         entry = self._entries.pop(key, None)
         if entry is not None:

@@ -18,19 +18,13 @@ from sqlalchemy import ColumnElement, Connection, Label, Select, bindparam, case
 
 from outlay_collector.periods import to_ns
 from outlay_collector.store.blocks import grouped, summed
+from outlay_collector.store.grains import DAY_NS
 from outlay_collector.store.names import names_of
-from outlay_collector.store.reading import listing_of, seek_by_key, wanted_ids
-from outlay_collector.store.rolled import read_figures
-from outlay_collector.store.rollups import (
-    DAY_NS,
-    GROUPINGS,
-    MEASURES,
-    grouping_for,
-    kind_of,
-    minutes_of,
-)
+from outlay_collector.store.reading import planned, seek_by_key, wanted_ids
+from outlay_collector.store.rolled import Wanted, read_figures
+from outlay_collector.store.rollups import GROUPINGS, MEASURES, grouping_for
 from outlay_collector.store.schema import CALLS
-from outlay_collector.store.segments import Segment, of_calls, plan
+from outlay_collector.store.segments import Segment, of_calls
 from outlay_collector.store.within import Shape, places_of, select_within, shape_of
 
 _ROLLED_UP: Final = frozenset({"service", "environment", "provider", "operation", "feature", "tenant", "user"})
@@ -48,12 +42,13 @@ def reported(
     """What the calls of each window cost, by scope. Windows must end alike, the longest first: each is the end of the
     one before, so that nothing is read twice."""
     starts, end = [bounds(window)[0] for window in windows], bounds(windows[0])[1]
-    segments = _segments(connection, budget, starts, end, now_ns)
+    wanted = _wanted(connection, budget, scope)
+    segments = _segments(connection, budget, starts, end, now_ns, wanted)
     seek_by_key(connection)
     found: list[defaultdict[Scope, int]] = [defaultdict(int) for _ in windows]
-    rolled = [segment for segment in segments if segment.length_ns is not None]
-    calls = [segment for segment in segments if segment.length_ns is None]
-    for some in (_sums(connection, budget, calls, scope), _rolled(connection, budget, rolled, scope)):
+    rolled = [segment for segment in segments if segment.grain]
+    calls = [segment for segment in segments if not segment.grain]
+    for some in (_sums(connection, budget, calls, scope), _rolled(connection, budget, rolled, wanted)):
         for bucket, each, amount in some:
             for window in found[: bucket + 1]:
                 window[each] += amount
@@ -108,7 +103,12 @@ def reached_a_provider() -> ColumnElement[bool]:
 
 
 def _segments(
-    connection: Connection, budget: Budget, starts: Sequence[int], end: int | None, now_ns: int
+    connection: Connection,
+    budget: Budget,
+    starts: Sequence[int],
+    end: int | None,
+    now_ns: int,
+    wanted: Wanted | None,
 ) -> list[Segment]:
     """From each start to the next and from the last to the end, each read from one table. A window without end has one
     part more: what calls say that began after tomorrow, by a clock that is ahead."""
@@ -120,7 +120,17 @@ def _segments(
     grouping = _grouping(budget)
     if grouping is None:
         return [*of_calls(buckets), *rest]
-    return [*plan(buckets, kind_of(grouping), minutes_of(grouping), listing_of(connection)), *rest]
+    return [*planned(connection, buckets, grouping, wanted), *rest]
+
+
+def _wanted(connection: Connection, budget: Budget, scope: Scope | None) -> Wanted | None:
+    """The ids of the names that count; None where no rollup can have them."""
+    if _grouping(budget) is None:
+        return None
+    said = {name: list(values) for name, values in budget.match.items()}
+    for name, value in zip(budget.per, scope or (), strict=False):
+        said[name] = [value] if value in said.get(name, [value]) else []
+    return wanted_ids(connection, said)
 
 
 def _sums(
@@ -147,15 +157,11 @@ def _sums_of(shape: Shape, counted: Counted, one_scope: bool) -> Select[Any]:
 
 
 def _rolled(
-    connection: Connection, budget: Budget, segments: Sequence[Segment], scope: Scope | None
+    connection: Connection, budget: Budget, segments: Sequence[Segment], wanted: Wanted | None
 ) -> Iterator[_Amount]:
     """Of segments that are read from rollups. An answer of the response cache cost nothing: no need to leave it out."""
     grouping = _grouping(budget)
-    said = {name: list(values) for name, values in budget.match.items()}
-    for name, value in zip(budget.per, scope or (), strict=False):
-        said[name] = [value] if value in said.get(name, [value]) else []
-    wanted = wanted_ids(connection, said) if segments else None
-    if grouping is None or wanted is None:
+    if grouping is None or wanted is None or not segments:
         return
     rolled = read_figures(connection, grouping, segments, wanted)
     if rolled is None:

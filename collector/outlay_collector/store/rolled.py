@@ -9,27 +9,22 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import groupby
 from typing import Final
 
 import numpy as np
 from sqlalchemy import Connection
 
 from outlay_collector.store.blocks import Durations, Figures, Mask, Numbers
-from outlay_collector.store.fetching import by_start, fetch
+from outlay_collector.store.fetching import by_grain, fetch
 from outlay_collector.store.gathering import Gathered, Rows, gathered_durations
+from outlay_collector.store.grains import Grain
 from outlay_collector.store.packing import decode_counts, decode_durations, decode_figures
-from outlay_collector.store.remembered import PackedColumn
-from outlay_collector.store.rollups import (
-    ALWAYS_KNOWN,
-    GROUPINGS,
-    MINUTE_NS,
-    parts_with,
-)
+from outlay_collector.store.remembered import HalfBlock
+from outlay_collector.store.rollups import ALWAYS_KNOWN, GROUPINGS, parts_with
 from outlay_collector.store.segments import Segment
 
-_Key = tuple[int, int, int]
-"""Length, start and part."""
+_Key = tuple[int, int, int, int]
+"""Of half a block: both lengths of its grain, start and part."""
 Wanted = Mapping[str, Sequence[int]]
 """Dimension to the ids it may have, any of them."""
 
@@ -67,9 +62,9 @@ def read_figures(connection: Connection, grouping: int, segments: Sequence[Segme
     reading = _Reading(grouping, segments, wanted)
     at_once = _read_at_once(grouping, wanted, blocks)
     reading.gather(at_once)
-    for block in [block for block in blocks if block[0] == MINUTE_NS or not at_once]:
-        dimensions = len(GROUPINGS[grouping]) + (block[0] == MINUTE_NS)
-        reading.add(block, decode_figures(block[4], dimensions, block[3]))
+    for block in [block for block in blocks if block.grain.is_series or not at_once]:
+        dimensions = len(GROUPINGS[grouping]) + block.grain.is_series
+        reading.add(block, decode_figures(block.said, dimensions, block.groups))
     return reading.rolled()
 
 
@@ -81,7 +76,7 @@ def read_counts(connection: Connection, grouping: int, segments: Sequence[Segmen
         return read_figures(connection, grouping, segments, wanted)
     reading = _Reading(grouping, segments, wanted)
     for block in fetch(connection, grouping, segments, parts_with(grouping, wanted), "counts"):
-        counts = decode_counts(block[4], dimensions, block[3])
+        counts = decode_counts(block.said, dimensions, block.groups)
         if counts is None:
             return read_figures(connection, grouping, segments, wanted)
         reading.add(block, counts)
@@ -94,31 +89,29 @@ class _Reading:
     def __init__(self, grouping: int, segments: Sequence[Segment], wanted: Wanted) -> None:
         self._grouping, self._segments, self._wanted = grouping, segments, wanted
         self._filters = [_Filter(GROUPINGS[grouping].index(name), ids) for name, ids in wanted.items()]
-        by_length = groupby(by_start(segments), lambda segment: segment.length_ns)
-        self._places = {length: _Places(list(some)) for length, some in by_length}
+        self._places = {grain: _Places(grain, some) for grain, some in by_grain(segments)}
         self._rows: list[tuple[_Key, int, Numbers | None]] = []
         self._parts: list[Figures] = []
         self._buckets: list[Numbers] = []
 
-    def add(self, block: PackedColumn, figures: Figures) -> None:
-        length_ns, start_ns, part, groups, _ = block
-        minutes = figures.ids.pop(0) if length_ns == MINUTE_NS else None
-        bucket, mask = self._places[length_ns].of(start_ns, minutes)
-        chosen = _chosen(figures, mask, self._filters, ordered=minutes is None)
-        self._rows.append(((length_ns, start_ns, part), groups, chosen))
+    def add(self, block: HalfBlock, figures: Figures) -> None:
+        within = figures.ids.pop() if block.grain.is_series else None
+        bucket, mask = self._places[block.grain].of(block.start_ns, within)
+        chosen = _chosen(figures, mask, self._filters)
+        self._rows.append((block.key, block.groups, chosen))
         self._parts.append(figures if chosen is None else figures.only(chosen))
-        self._buckets.append(_each(bucket, groups) if chosen is None else _each(bucket, groups)[chosen])
+        self._buckets.append(_each(bucket, block.groups) if chosen is None else _each(bucket, block.groups)[chosen])
 
-    def gather(self, blocks: Sequence[PackedColumn]) -> None:
-        """Of blocks that have no minutes, without a step of Python for each."""
+    def gather(self, blocks: Sequence[HalfBlock]) -> None:
+        """Of blocks that are no series, without a step of Python for each."""
         if not blocks:
             return
-        said, groups = [block[4] for block in blocks], [block[3] for block in blocks]
+        said, groups = [block.said for block in blocks], [block.groups for block in blocks]
         gathered = Gathered(said, len(GROUPINGS[self._grouping]), groups)
         chosen = gathered.rows_with(*self._wanted.values()) if self._wanted else gathered.all_rows()
-        buckets = np.array([self._places[length_ns].of(start_ns, None)[0] for length_ns, start_ns, *_ in blocks])
+        buckets = np.array([self._places[block.grain].of(block.start_ns, None)[0] for block in blocks])
         for block, mine in zip(blocks, chosen.of_each(len(blocks)), strict=True):
-            self._rows.append((block[:3], block[3], mine))
+            self._rows.append((block.key, block.groups, mine))
         self._parts.append(gathered.figures(chosen))
         self._buckets.append(buckets[chosen.blocks])
 
@@ -128,12 +121,12 @@ class _Reading:
         return Rolled(self._grouping, self._segments, self._rows, np.concatenate(self._buckets), self._parts)
 
 
-def _read_at_once(grouping: int, wanted: Wanted, blocks: Sequence[PackedColumn]) -> Sequence[PackedColumn]:
+def _read_at_once(grouping: int, wanted: Wanted, blocks: Sequence[HalfBlock]) -> Sequence[HalfBlock]:
     """Those of which a few rows are wanted: by their first column, or all of few; none, where that saves nothing."""
-    several = [block for block in blocks if block[0] != MINUTE_NS]
+    several = [block for block in blocks if not block.grain.is_series]
     if len(several) < _SEVERAL or len(wanted) > 1 or (wanted and len(GROUPINGS[grouping]) > 1):
         return ()
-    return several if wanted or sum(block[3] for block in several) <= _SMALL * len(several) else ()
+    return several if wanted or sum(block.groups for block in several) <= _SMALL * len(several) else ()
 
 
 class _Filter:
@@ -155,9 +148,9 @@ class _Filter:
         return np.concatenate([np.arange(*each) for each in zip(firsts, ends, strict=True)] or [firsts])
 
 
-def _chosen(figures: Figures, mask: Mask | None, filters: Sequence[_Filter], *, ordered: bool) -> Numbers | None:
-    """The rows that are wanted, rising; None: all. `ordered`: by their first column."""
-    if mask is None and ordered and [each.place for each in filters] == [0]:
+def _chosen(figures: Figures, mask: Mask | None, filters: Sequence[_Filter]) -> Numbers | None:
+    """The rows that are wanted, rising; None: all. They stand by their first column."""
+    if mask is None and [each.place for each in filters] == [0]:
         rows = filters[0].rows(figures.ids[0])
         return None if len(rows) == len(figures) else rows
     for each in filters:
@@ -175,9 +168,9 @@ def read_durations(connection: Connection, rolled: Rolled, groups: Numbers) -> t
         if len(shown := np.flatnonzero(mine >= 0)):
             only = shown if chosen is None else chosen[shown]
             wanted[key] = mine[shown], rows, only if len(only) < rows else None
-    parts = {part for _, _, part in wanted}
+    parts = {part for *_, part in wanted}
     blocks = fetch(connection, rolled.grouping, rolled.segments, parts, "durations")
-    shown_blocks = [(block[4], *wanted[key]) for block in blocks if (key := (*block[:3],)) in wanted]
+    shown_blocks = [(block.said, *wanted[block.key]) for block in blocks if block.key in wanted]
     if len(shown_blocks) >= _SEVERAL and sum(block[2] for block in shown_blocks) <= _NOT_LARGE * len(shown_blocks):
         return _durations_at_once(shown_blocks)
     for said, mine, rows, only_ in shown_blocks:
@@ -210,23 +203,23 @@ NO_DURATIONS: Final = Durations(np.zeros(0, np.int64), np.zeros(0, np.uint8), np
 
 
 class _Places:
-    """Which bucket a period is in; all of one length."""
+    """Which bucket a period is in; all of one grain."""
 
-    def __init__(self, segments: Sequence[Segment]) -> None:
+    def __init__(self, grain: Grain, segments: Sequence[Segment]) -> None:
+        self._grain, self._segments = grain, segments
         self._starts = [segment.start_ns for segment in segments]
-        self._segments = segments
         self._at, self._ends, self._buckets = (
             np.array(each, np.int64) for each in zip(*((s.start_ns, s.end_ns, s.bucket) for s in segments), strict=True)
         )
 
-    def of(self, start_ns: int, minutes: Numbers | None) -> tuple[int | Numbers, Mask | None]:
-        """The bucket of a block or, by its minutes, of each row, and which of the rows are in one."""
-        if minutes is None:
+    def of(self, start_ns: int, within: Numbers | None) -> tuple[int | Numbers, Mask | None]:
+        """The bucket of a block or, by their places in the series, of its rows, and which of these are in one."""
+        if within is None:
             return self._segments[bisect_right(self._starts, start_ns) - 1].bucket, None
-        times = start_ns + minutes.astype(np.int64) * MINUTE_NS
+        times = start_ns + within.astype(np.int64) * self._grain.length_ns
         places = np.searchsorted(self._at, times, "right") - 1
-        within = (places >= 0) & (times < self._ends[places])
-        return self._buckets[places], None if within.all() else within
+        is_in_one = (places >= 0) & (times < self._ends[places])
+        return self._buckets[places], None if is_in_one.all() else is_in_one
 
 
 def _each(bucket: int | Numbers, rows: int) -> Numbers:

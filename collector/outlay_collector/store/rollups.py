@@ -7,13 +7,15 @@ with the writer. A period that is not listed has no calls.
 
 What a period is summed up by grows with its calls, so that sums stay few beside them: `store.summing` decides, `kept`
 says what there is, and what is not there is read from shorter periods and in the end from calls. All groups of a period
-are one row (`store.blocks`). The last days have their minutes as well. Sessions, traces and tags are never summed up.
+are one row (`store.blocks`). The last days have their minutes as well, those of a quarter in one row; and what a day's
+hours and quarters have is in one row besides, for zones whose days are none of UTC's. Sessions, traces and tags are
+never summed up.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from enum import IntFlag
+from enum import IntEnum, IntFlag
 from functools import cache
 from itertools import chain
 from typing import Any, Final
@@ -38,16 +40,9 @@ from sqlalchemy import (
 )
 from sqlmodel import Field, SQLModel
 
+from outlay_collector.store.grains import HOURS, LENGTHS_NS, MINUTES, QUARTER_NS, QUARTERS, Grain
 from outlay_collector.store.schema import CALLS, BigId
 
-MINUTE_NS: Final = 60 * 1_000_000_000
-QUARTER_NS: Final = 15 * MINUTE_NS
-HOUR_NS: Final = 4 * QUARTER_NS
-SIX_HOURS_NS: Final = 6 * HOUR_NS
-DAY_NS: Final = 24 * HOUR_NS
-WEEK_NS: Final = 7 * DAY_NS
-LENGTHS_NS: Final = (QUARTER_NS, HOUR_NS, SIX_HOURS_NS, DAY_NS, WEEK_NS)
-"""Of the periods that are listed. Minutes belong to their quarter."""
 DIMENSIONS: Final = ("service", "environment", "provider", "model", "operation", "feature", "tenant", "status")
 USER: Final = "user"
 GROUPINGS: Final[tuple[tuple[str, ...], ...]] = ((), *((name,) for name in DIMENSIONS), DIMENSIONS, (USER,))
@@ -56,6 +51,8 @@ _CUT: Final = (("tenant",), (USER,))
 """Groupings of dimensions that may have any number of values."""
 _FIRST_PARTS: Final = np.array([128, 1_024])
 _PART_IDS: Final = 4_096
+SERIES_PARTS: Final = 2
+"""Of a day's hours and quarters only those are there which call most: of a grouping that is cut, so many parts."""
 
 
 class Kept(IntFlag):
@@ -72,6 +69,17 @@ class Kept(IntFlag):
     """And by each alone."""
     FINAL = 32
     """Everything that can be kept, so that the calls may go."""
+    HOURS = 64
+    """A day's hours, by no dimension and by each alone; by user, if the day itself has been."""
+    QUARTERS = 128
+    """And its quarters."""
+
+
+class Half(IntEnum):
+    """Of a block. Each is a row: who ranks sixty thousand users reads their figures and no histogram."""
+
+    FIGURES = 0
+    DURATIONS = 1
 
 
 _LIST: Final = text(
@@ -110,23 +118,25 @@ class PeriodRow(SQLModel, table=True):
 
 
 class RollupRow(SQLModel, table=True):
-    """The groups of one period and grouping, as `store.blocks` packs them: a row is read whole or not at all, and
-    tenants and users, of whom there may be more than anybody wants to read, are cut into parts by their ids.
-
-    The minutes of a quarter are one block, whose first dimension is the minute, 0 to 14.
+    """Half a block: the groups of one period, or series, and grouping, as `store.packing` packs them. It is read whole
+    or not at all, and tenants and users, of whom there may be more than anybody wants to read, are cut into parts by
+    their ids.
     """
 
     __tablename__ = "rollups"
 
     grouping: int = Field(sa_column=Column(SmallInteger, primary_key=True, autoincrement=False))
+    half: int = Field(sa_column=Column(SmallInteger, primary_key=True, autoincrement=False))
+    """`Half`."""
     length_ns: int = Field(sa_column=Column(BigInteger, primary_key=True, autoincrement=False))
+    of_ns: int = Field(sa_column=Column(BigInteger, primary_key=True, autoincrement=False))
+    """With `length_ns` its `Grain`."""
     start_ns: int = Field(sa_column=Column(BigInteger, primary_key=True, autoincrement=False))
     part: int = Field(default=0, sa_column=Column(Integer, primary_key=True, autoincrement=False))
     """`parts_of` the id of a tenant or user; of all else there is one part, 0."""
     groups: int
     """How many there are."""
-    figures: bytes = Field(sa_type=LargeBinary)
-    durations: bytes = Field(sa_type=LargeBinary)
+    packed: bytes = Field(sa_type=LargeBinary)
 
 
 class NameRow(SQLModel, table=True):
@@ -193,17 +203,17 @@ def grouping_for(names: Collection[str]) -> int | None:
     return min(places, key=lambda place: len(GROUPINGS[place])) if places else None
 
 
-def is_cut(place: int, length_ns: int) -> bool:
+def is_cut(place: int, grain: Grain) -> bool:
     """Whether blocks of that grouping are cut into parts."""
-    return GROUPINGS[place] in _CUT and length_ns != MINUTE_NS
+    return GROUPINGS[place] in _CUT and grain != MINUTES
 
 
 def parts_with(place: int, wanted: Mapping[str, Collection[int]]) -> Collection[int] | None:
-    """The parts of that grouping that have those ids of a dimension, and that of its minutes; None: any may."""
+    """The parts of that grouping that have those ids of a dimension; None: any may."""
     if GROUPINGS[place] not in _CUT or not wanted:
         return None
     (ids,) = wanted.values()
-    return {*parts_of(np.array([*ids])).tolist(), *((0,) if minutes_of(place) else ())}
+    return set(parts_of(np.array([*ids])).tolist())
 
 
 def parts_of(ids: NDArray[Any]) -> NDArray[np.int64]:
@@ -217,11 +227,29 @@ def kind_of(place: int) -> Kept:
     return Kept.USERS if GROUPINGS[place] == (USER,) else _KIND_OF_SIZE[len(GROUPINGS[place])]
 
 
-def minutes_of(place: int) -> Kept | None:
-    """The same of a quarter's minutes; None where these are never summed up by it."""
-    if kind_of(place) is not Kept.ONE:
-        return None
-    return Kept.MINUTES_ONE if GROUPINGS[place] else Kept.MINUTES
+def series_of(place: int) -> Mapping[Grain, Kept]:
+    """The series that there may be of this grouping, each with all that its period must have kept for it."""
+    kind = kind_of(place)
+    if kind is Kept.ALL:
+        return {}
+    of_a_day = {HOURS: kind | Kept.HOURS, QUARTERS: kind | Kept.QUARTERS}
+    if kind is Kept.USERS:
+        return of_a_day
+    return {MINUTES: Kept.MINUTES_ONE if GROUPINGS[place] else Kept.MINUTES, **of_a_day}
+
+
+def groupings_in(grain: Grain, kept: Kept) -> list[int]:
+    """By which there is that series of a period that has kept that."""
+    places = range(len(GROUPINGS))
+    return [place for place in places if (needed := series_of(place).get(grain)) and kept & needed == needed]
+
+
+def series_with(place: int, wanted: Mapping[str, Collection[int]]) -> Mapping[Grain, Kept]:
+    """Those of them that have all calls with those ids."""
+    parts, series = parts_with(place, wanted), series_of(place)
+    if GROUPINGS[place] not in _CUT or (parts is not None and max(parts) < SERIES_PARTS):
+        return series
+    return {grain: kept for grain, kept in series.items() if not is_cut(place, grain)}
 
 
 def mark_stale(connection: Connection, times_ns: Iterable[int], first_changed: int | None = 0) -> None:

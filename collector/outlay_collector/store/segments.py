@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
-from outlay_collector.store.rollups import LENGTHS_NS, MINUTE_NS, QUARTER_NS, Kept
+from outlay_collector.store.grains import DAY_NS, LENGTHS_NS, MINUTES, QUARTER_NS, Grain, whole
+from outlay_collector.store.rollups import Kept
 
 Range = tuple[int, int]
 
@@ -26,15 +28,19 @@ Listing = Callable[[Mapping[int, Sequence[Range]]], Mapping[int, Mapping[int, Li
 """Given lengths and where in time for each: the periods there that have calls, by length and start."""
 _NOT_LISTED: Final = Listed(0)
 _MOST_RANGES: Final = 256
+_SHARE: Final = 8
+"""A series is read where a share of it is wanted: for less, the rows of the periods themselves are."""
+Series = Mapping[Grain, Kept]
+"""What may be read, and all that its period must have kept for it."""
 
 
 @dataclass(slots=True)
 class Segment:
-    """A part of one bucket. `length_ns`: of the rollups that hold it; None where only the calls do. `after_id`: of
-    these only the ones with a higher id."""
+    """A part of one bucket. `grain`: of the rollups that hold it; None where only the calls do. `after_id`: of these
+    only the ones with a higher id."""
 
     bucket: int
-    length_ns: int | None
+    grain: Grain | None
     start_ns: int
     end_ns: int
     after_id: int = 0
@@ -45,28 +51,60 @@ def of_calls(buckets: Iterable[tuple[int, int, int]]) -> list[Segment]:
     return [Segment(bucket, None, start, end) for bucket, start, end in buckets]
 
 
-def plan(buckets: Iterable[tuple[int, int, int]], kept: Kept, minutes: Kept | None, listing: Listing) -> list[Segment]:
+def plan(buckets: Iterable[tuple[int, int, int]], kept: Kept, series: Series, listing: Listing) -> list[Segment]:
     """Segments that cover all calls of the buckets once, in rising order; stretches without calls are in none or any.
 
-    `kept` is what a period must have to be read, `minutes` what a quarter must have for its minutes to be.
+    `kept` is what a period must have to be read.
     """
     found: list[Segment] = []
     rest = [Segment(bucket, None, start, end) for bucket, start, end in buckets]
     longest = max((piece.end_ns - piece.start_ns for piece in rest), default=0)
-    lengths = [length for length in reversed(LENGTHS_NS) if length == QUARTER_NS or length <= longest]
+    of_a_day = [grain for grain in series if grain.of_ns == DAY_NS and grain.length_ns <= longest]
+    lengths = [
+        length
+        for length in reversed(LENGTHS_NS)
+        if length == QUARTER_NS or length <= longest or (length == DAY_NS and of_a_day)
+    ]
     periods = _Periods(listing, rest, lengths)
     for length_ns in lengths:
         listed = periods.of(length_ns, _ranges(rest))
         starts, split = sorted(listed), []
         for piece in rest:
             whole = list(_split(piece, length_ns, starts, listed, kept))
-            found += [part for part in whole if part.length_ns]
-            split += [part for part in whole if not part.length_ns]
+            found += [part for part in whole if part.grain]
+            split += [part for part in whole if not part.grain]
         rest = split
+        if length_ns == DAY_NS:
+            for grain in of_a_day:
+                in_series, rest = _in_series(rest, grain, {day for day in starts if _has(listed[day], series[grain])})
+                found += in_series
+    minutes = series.get(MINUTES)
     for piece in rest:
         quarter = piece.start_ns - piece.start_ns % QUARTER_NS
         found += _of_quarter(piece, quarter, periods.of(QUARTER_NS, ()).get(quarter, _NOT_LISTED), kept, minutes)
     return _joined(found)
+
+
+def _has(listed: Listed, kept: Kept) -> bool:
+    return listed.kept & kept == kept
+
+
+def _in_series(pieces: Sequence[Segment], grain: Grain, there: Collection[int]) -> tuple[list[Segment], list[Segment]]:
+    """What of the pieces, none of which is of two periods, those series have, and what is left. `there`: when the
+    periods begin of which there is one."""
+    by_period: defaultdict[int, list[Segment]] = defaultdict(list)
+    for piece in pieces:
+        by_period[piece.start_ns - piece.start_ns % grain.of_ns].append(piece)
+    found, rest = [], []
+    for start_ns, mine in by_period.items():
+        parts = [part for piece in mine for part in _cut(piece, grain)] if start_ns in there else mine
+        covered_ns = sum(part.end_ns - part.start_ns for part in parts if part.grain)
+        if covered_ns * _SHARE < grain.of_ns:
+            rest += mine
+            continue
+        found += [part for part in parts if part.grain]
+        rest += [part for part in parts if not part.grain]
+    return found, rest
 
 
 class _Periods:
@@ -109,13 +147,13 @@ def _split(
         if start >= piece.end_ns:
             break
         begin, end = max(start, piece.start_ns), min(start + length_ns, piece.end_ns)
-        length = length_ns if end - begin == length_ns and listed[start].kept & kept else None
-        if last is not None and last.length_ns and length:
+        grain = whole(length_ns) if end - begin == length_ns and listed[start].kept & kept else None
+        if last is not None and last.grain and grain:
             last.end_ns = end  # between the two there is no call
             continue
         if last is not None:
             yield last
-        last = Segment(piece.bucket, length, begin, end)
+        last = Segment(piece.bucket, grain, begin, end)
     if last is not None:
         yield last
 
@@ -124,25 +162,25 @@ def _of_quarter(piece: Segment, quarter: int, listed: Listed, kept: Kept, minute
     """A part of a quarter that cannot be read whole, or that is not whole."""
     if listed.held & kept and piece.start_ns == quarter and piece.end_ns >= listed.held_until_ns:
         rest = Segment(piece.bucket, None, piece.start_ns, piece.end_ns, listed.held_id)
-        return Segment(piece.bucket, QUARTER_NS, quarter, quarter + QUARTER_NS), rest
+        return Segment(piece.bucket, whole(QUARTER_NS), quarter, quarter + QUARTER_NS), rest
     if minutes is None or not (listed.kept | listed.held) & minutes:
         return (piece,)
-    parts = list(_by_minutes(piece))
-    summed = [part for part in parts if part.length_ns and listed.held_id]
+    parts = list(_cut(piece, MINUTES))
+    summed = [part for part in parts if part.grain and listed.held_id]
     return *parts, *(Segment(part.bucket, None, part.start_ns, part.end_ns, listed.held_id) for part in summed)
 
 
-def _by_minutes(piece: Segment) -> Iterator[Segment]:
-    """A part of a quarter: its whole minutes, and what is left of it."""
-    first = -(-piece.start_ns // MINUTE_NS) * MINUTE_NS
-    last = piece.end_ns - piece.end_ns % MINUTE_NS
+def _cut(piece: Segment, grain: Grain) -> Iterator[Segment]:
+    """The whole periods of a piece, and what is left of it."""
+    first = -(-piece.start_ns // grain.length_ns) * grain.length_ns
+    last = piece.end_ns - piece.end_ns % grain.length_ns
     if first >= last:
         yield piece
         return
-    edges = ((None, piece.start_ns, first), (MINUTE_NS, first, last), (None, last, piece.end_ns))
-    for length, start, end in edges:
+    edges = ((None, piece.start_ns, first), (grain, first, last), (None, last, piece.end_ns))
+    for its, start, end in edges:
         if start < end:
-            yield Segment(piece.bucket, length, start, end)
+            yield Segment(piece.bucket, its, start, end)
 
 
 def _ranges(pieces: Sequence[Segment]) -> list[Range]:
@@ -168,5 +206,5 @@ def _joined(segments: Iterable[Segment]) -> list[Segment]:
     return joined
 
 
-def _key(segment: Segment) -> tuple[int, int | None, int]:
-    return segment.bucket, segment.length_ns, segment.after_id
+def _key(segment: Segment) -> tuple[int, Grain | None, int]:
+    return segment.bucket, segment.grain, segment.after_id

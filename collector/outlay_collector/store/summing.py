@@ -8,7 +8,7 @@ written in between, which the writer says by taking the claim away.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from secrets import randbits
 from typing import Any, Final, NamedTuple
@@ -17,35 +17,38 @@ from sqlalchemy import Connection, Engine, and_, select, text, update
 
 from outlay_collector.store.claiming import Claim, Period, last_id
 from outlay_collector.store.engine import reading
-from outlay_collector.store.inserting import insert_rows
-from outlay_collector.store.rollups import (
+from outlay_collector.store.grains import (
     DAY_NS,
-    GROUPINGS,
+    GRAINS,
     HOUR_NS,
+    HOURS,
     MINUTE_NS,
-    PERIODS,
+    MINUTES,
     QUARTER_NS,
+    QUARTERS,
     SIX_HOURS_NS,
     WEEK_NS,
-    Kept,
-    hold_periods,
-    kind_of,
+    Grain,
+    whole,
 )
-from outlay_collector.store.sums import NOTHING_HELD, Names, Summed, held_by, of_calls, of_parts, this
+from outlay_collector.store.inserting import insert_rows
+from outlay_collector.store.pieces import Row
+from outlay_collector.store.rollups import GROUPINGS, PERIODS, Half, Kept, hold_periods, kind_of
+from outlay_collector.store.sums import NOTHING_HELD, Names, Summed, held_by, of_calls, of_day, of_parts, this
 
 DETAILS_FOR_NS: Final = 3 * DAY_NS
 """How long quarters have their minutes, and their sums by all dimensions together."""
 _MADE_OF_PARTS: Final = (SIX_HOURS_NS, WEEK_NS)
 REMOVE: Final = text(
-    f"DELETE FROM rollups WHERE grouping IN ({', '.join(map(str, range(len(GROUPINGS))))}) "
-    "AND length_ns = :length AND start_ns >= :start AND start_ns < :end"
+    f"DELETE FROM rollups WHERE grouping IN ({', '.join(map(str, range(len(GROUPINGS))))}) AND half IN (0, 1) "
+    "AND length_ns = :length AND of_ns = :of AND start_ns >= :start AND start_ns < :end"
 )
-"""The rollups of periods that begin then, by every grouping: those are named so that the key is of use."""
+"""The rollups of a grain that begin then, by every grouping: those are named so that the key is of use."""
 _DETAILS: Final = Kept.MINUTES | Kept.MINUTES_ONE | Kept.ALL
 _LARGE: Final = [place for place in range(len(GROUPINGS)) if kind_of(place) & _DETAILS]
 _REMOVE_LARGE: Final = text(
-    f"DELETE FROM rollups WHERE grouping IN ({', '.join(map(str, _LARGE))}) "
-    "AND length_ns = :length AND start_ns >= :start AND start_ns < :end"
+    f"DELETE FROM rollups WHERE grouping IN ({', '.join(map(str, _LARGE))}) AND half IN (0, 1) "
+    "AND length_ns = :length AND of_ns = :of AND start_ns >= :start AND start_ns < :end"
 )
 _CLAIMED: Final = text(
     "SELECT start_ns FROM rollup_periods "
@@ -56,7 +59,8 @@ _SETTLE: Final = text(
     "held_until_ns = :held_until_ns WHERE length_ns = :length AND start_ns = :start"
 )
 _COUNT: Final = text("SELECT count(*) FROM calls WHERE started_at_ns >= :start AND started_at_ns < :end")
-_COLUMNS: Final = ("grouping", "length_ns", "start_ns", "part", "groups", "figures", "durations")
+_COLUMNS: Final = ("grouping", "half", "length_ns", "of_ns", "start_ns", "part", "groups", "packed")
+_OF_DAYS: Final = ((HOURS, Kept.HOURS), (QUARTERS, Kept.QUARTERS))
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,8 +141,16 @@ def keep_ours(engine: Engine, found: Sequence[Found], claim: Claim) -> int:
 def _keep(connection: Connection, found: Sequence[Found]) -> None:
     """In place of what was kept of them."""
     connection.execute(_SETTLE, [_settled(each) for each in found])
-    connection.execute(REMOVE, [_begun(*period) for each in found for period in _with_minutes(each.period)])
-    insert_rows(connection, "rollups", _COLUMNS, (row for each in found for row in each.summed))
+    connection.execute(REMOVE, [begun(grain, each.period[1]) for each in found for grain in _grains(each.period[0])])
+    insert_rows(connection, "rollups", _COLUMNS, _halves([row for each in found for row in each.summed]))
+
+
+def _halves(rows: Sequence[Row]) -> Iterator[tuple[Any, ...]]:
+    """As they stand in the table, where those that are read together are neighbours."""
+    ordered = sorted(rows, key=lambda row: row[:4])
+    for half in Half:
+        for grouping, grain, start_ns, part, groups, *packed in ordered:
+            yield grouping, int(half), *grain, start_ns, part, groups, packed[half]
 
 
 def _found(period: Period, kept: Kept, summed: Summed, until_id: int) -> Found:
@@ -153,13 +165,15 @@ def _settled(found: Found) -> dict[str, Any]:
     return {"length": found.period[0], "start": found.period[1], **said}
 
 
-def _with_minutes(period: Period) -> Sequence[Period]:
-    return (period, (MINUTE_NS, period[1])) if period[0] == QUARTER_NS else (period,)
+def _grains(length_ns: int) -> Iterator[Grain]:
+    """Of the rows of a period: its own and its series."""
+    return (grain for grain in GRAINS if grain.of_ns == length_ns)
 
 
-def _begun(length_ns: int, start_ns: int) -> dict[str, int]:
-    """To be removed: what begins then."""
-    return {"length": length_ns, "start": start_ns, "end": start_ns + 1}
+def begun(grain: Grain, start_ns: int, end_ns: int | None = None) -> dict[str, int]:
+    """To be removed: what begins from then on and before the end, or just then."""
+    end = start_ns + 1 if end_ns is None else end_ns
+    return {"length": grain.length_ns, "of": grain.of_ns, "start": start_ns, "end": end}
 
 
 def forget_details(engine: Engine, now_ns: int) -> int:
@@ -175,8 +189,8 @@ def forget_details(engine: Engine, now_ns: int) -> int:
             hold_periods(connection)
             left = update(PERIODS).where(this((QUARTER_NS, start_ns)), PERIODS.c.kept == kept)
             if connection.execute(left.values(kept=kept & ~bits)).rowcount:
-                connection.execute(REMOVE, _begun(MINUTE_NS, start_ns))
-                connection.execute(_REMOVE_LARGE, _begun(QUARTER_NS, start_ns))
+                connection.execute(REMOVE, begun(MINUTES, start_ns))
+                connection.execute(_REMOVE_LARGE, begun(whole(QUARTER_NS), start_ns))
     return len(quarters)
 
 
@@ -191,6 +205,33 @@ def _sums(
     kept = wanted(period, calls, now_ns, final, fewest)
     if not kept:
         return kept, []
+    found = _of_period(connection, names, period, kept, final, fewest)
+    return (
+        found
+        if found is None or length_ns != DAY_NS
+        else _with_series(connection, names, start_ns, calls, found, fewest)
+    )
+
+
+def _with_series(
+    connection: Connection, names: Names, day_ns: int, calls: int, found: tuple[Kept, Summed], fewest: Fewest
+) -> tuple[Kept, Summed] | None:
+    """Of a day: its hours and quarters too, where these have enough calls each."""
+    kept, summed = found[0], list(found[1])
+    for grain, kind in _OF_DAYS:
+        if calls >= fewest.alone[grain.length_ns] * (DAY_NS // grain.length_ns):
+            kept |= kind
+            series = of_day(connection, names, day_ns, grain, kept)
+            if series is None:
+                return None
+            summed += series
+    return kept, summed
+
+
+def _of_period(
+    connection: Connection, names: Names, period: Period, kept: Kept, final: bool, fewest: Fewest
+) -> tuple[Kept, Summed] | None:
+    length_ns, _ = period
     if length_ns != QUARTER_NS:
         parts = of_parts(connection, period)
         if parts is None or parts[0] & kept == kept:

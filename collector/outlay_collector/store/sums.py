@@ -4,32 +4,30 @@ quarter that holds some of its calls goes on from there."""
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import groupby
 from typing import Final, NamedTuple
 
+import numpy as np
 from sqlalchemy import ColumnElement, Connection, Engine, and_, text
 
-from outlay_collector.store.blocks import Block, regrouped
+from outlay_collector.store.blocks import Block, joined, regrouped
 from outlay_collector.store.claiming import Period
 from outlay_collector.store.columns import ANY_CALLS, CallIds, Columns, read_columns
-from outlay_collector.store.fetching import read_packed
+from outlay_collector.store.fetching import Packed, read_packed, unpacked
+from outlay_collector.store.grains import DAY_NS, HOUR_NS, MINUTES, QUARTER_NS, SIX_HOURS_NS, WEEK_NS, Grain, whole
 from outlay_collector.store.names import add_names, ids_of
 from outlay_collector.store.packing import decode_figures
 from outlay_collector.store.pieces import Pieces, Row
 from outlay_collector.store.rollups import (
-    DAY_NS,
     DIMENSIONS,
     GROUPINGS,
-    HOUR_NS,
-    MINUTE_NS,
     PERIODS,
-    QUARTER_NS,
-    SIX_HOURS_NS,
+    SERIES_PARTS,
     USER,
-    WEEK_NS,
     Kept,
+    groupings_in,
     kind_of,
-    minutes_of,
 )
 
 Summed = Sequence[Row]
@@ -53,7 +51,8 @@ _HELD: Final = text(
     "SELECT kept, held_id, held_until_ns FROM rollup_periods WHERE length_ns = :length AND start_ns = :start"
 )
 _STATES: Final = text(
-    "SELECT stale, kept FROM rollup_periods WHERE length_ns = :length AND start_ns >= :start AND start_ns < :end"
+    "SELECT start_ns, stale, kept FROM rollup_periods "
+    "WHERE length_ns = :length AND start_ns >= :start AND start_ns < :end"
 )
 _NAMES_KNOWN: Final = 50_000
 """More are not remembered: a period may have any number of users."""
@@ -113,40 +112,41 @@ def of_calls(
     length_ns, start_ns = period
     pieces = {key: Pieces(*key) for key in _wanted(kept, length_ns)}
     if held.until_id:
-        for length in {length for _, length in pieces}:
-            places = [place for place, of in pieces if of == length]
-            for place, _, part, packed in read_packed(connection, places, length, start_ns, start_ns + 1):
-                pieces[place, length].add_packed(part, packed)
+        for grain in {grain for _, grain in pieces}:
+            places = [place for place, of in pieces if of == grain]
+            for place, _, part, packed in read_packed(connection, places, grain, start_ns, start_ns + 1):
+                pieces[place, grain].add_packed(part, packed)
     until_ns = held.until_ns
     for calls in read_columns(connection, start_ns, start_ns + length_ns, names, CallIds(held.until_id, until_id)):
-        _add(pieces, calls, period)
+        _add(pieces, calls, start_ns)
         until_ns = max(until_ns, int(calls.started_at_ns.max()) + 1)
     if not until_ns:
         return kept, [], 0
     summed = {key: list(some.rows(start_ns)) for key, some in pieces.items()}
-    if kept & Kept.USERS and _users(summed[_USERS, length_ns]) * a_user > _calls(summed[_NO_DIMENSION, length_ns]):
+    users, everything = (_USERS, whole(length_ns)), (_NO_DIMENSION, whole(length_ns))
+    if kept & Kept.USERS and _users(summed[users]) * a_user > _calls(summed[everything]):
         kept &= ~Kept.USERS
-        del summed[_USERS, length_ns]
+        del summed[users]
     return kept, [row for rows in summed.values() for row in rows], until_ns
 
 
-def _wanted(kept: Kept, length_ns: int) -> Iterator[tuple[int, int]]:
-    """The groupings of a period, and of its minutes, each with the length."""
+def _wanted(kept: Kept, length_ns: int) -> Iterator[tuple[int, Grain]]:
+    """The groupings of a period, and of a quarter's minutes."""
     for place in range(len(GROUPINGS)):
         if kept & kind_of(place):
-            yield place, length_ns
-        if (minutes := minutes_of(place)) and kept & minutes:
-            yield place, MINUTE_NS
+            yield place, whole(length_ns)
+    for place in groupings_in(MINUTES, kept):
+        yield place, MINUTES
 
 
-def _add(pieces: Mapping[tuple[int, int], Pieces], calls: Columns, period: Period) -> None:
+def _add(pieces: Mapping[tuple[int, Grain], Pieces], calls: Columns, start_ns: int) -> None:
+    """`start_ns`: of the period that any series is of."""
     full = _by(calls, _ALL_THERE_IS, DIMENSIONS)
-    minute = (calls.started_at_ns - period[1]) // MINUTE_NS
-    for (place, length_ns), some in pieces.items():
+    for (place, grain), some in pieces.items():
         names = GROUPINGS[place]
-        if length_ns == MINUTE_NS:
+        if grain.is_series:
             ids = [calls.figures.ids[_ALL_THERE_IS.index(name)] for name in names]
-            some.add(regrouped(calls, [minute, *ids]))
+            some.add(regrouped(calls, [*ids, (calls.started_at_ns - start_ns) // grain.length_ns]))
         elif place == _USERS:
             some.add(_by(calls, _ALL_THERE_IS, names))
         else:
@@ -154,12 +154,12 @@ def _add(pieces: Mapping[tuple[int, int], Pieces], calls: Columns, period: Perio
 
 
 def _users(rows: Sequence[Row]) -> int:
-    return sum(groups for _, _, _, _, groups, _, _ in rows)
+    return sum(row.groups for row in rows)
 
 
 def _calls(rows: Sequence[Row]) -> int:
     """By the rows of no dimension."""
-    return sum(int(decode_figures(figures, 0, groups).measures[0].sum()) for _, _, _, _, groups, figures, _ in rows)
+    return sum(int(decode_figures(row.figures, 0, row.groups).measures[0].sum()) for row in rows)
 
 
 def of_parts(connection: Connection, period: Period) -> tuple[Kept, Summed] | None:
@@ -174,13 +174,39 @@ def of_parts(connection: Connection, period: Period) -> tuple[Kept, Summed] | No
         kept &= Kept(state.kept)
     places = [place for place in range(len(GROUPINGS)) if kept & kind_of(place)]
     summed: list[Row] = []
-    packed = read_packed(connection, places, part_ns, start_ns, end_ns)
+    packed = read_packed(connection, places, whole(part_ns), start_ns, end_ns)
     for place, blocks in groupby(packed, lambda each: each[0]):
-        pieces = Pieces(place, length_ns)
+        pieces = Pieces(place, whole(length_ns))
         for _, _, part, block in blocks:
             pieces.add_packed(part, block)
         summed += pieces.rows(start_ns)
     return kept, summed
+
+
+def of_day(connection: Connection, names: Names, day_ns: int, grain: Grain, kept: Kept) -> Summed | None:
+    """A series of a day that has kept that: of the rows of its periods and, where there are none, of their calls. None
+    where one of them is stale."""
+    listed = connection.execute(_STATES, {"length": grain.length_ns, "start": day_ns, "end": day_ns + DAY_NS}).all()
+    if any(period.stale for period in listed):
+        return None
+    pieces = {place: Pieces(place, grain) for place in groupings_in(grain, kept)}
+    packed = read_packed(connection, pieces, whole(grain.length_ns), day_ns, day_ns + DAY_NS, SERIES_PARTS)
+    for place, blocks in groupby(packed, lambda each: each[0]):
+        of_all = joined([_placed(place, start_ns - day_ns, grain, one) for _, start_ns, _, one in blocks])
+        pieces[place].add(regrouped(of_all, of_all.figures.ids))
+    for period in listed:
+        left = {(place, grain): some for place, some in pieces.items() if not period.kept & kind_of(place)}
+        if left:
+            for calls in read_columns(connection, period.start_ns, period.start_ns + grain.length_ns, names):
+                _add(left, calls, day_ns)
+    return [row for some in pieces.values() for row in some.rows(day_ns)]
+
+
+def _placed(grouping: int, after_ns: int, grain: Grain, packed: Packed) -> Block:
+    """A period's block as a series has it."""
+    block = unpacked(grouping, whole(grain.length_ns), packed)
+    place = np.full(len(block.figures), after_ns // grain.length_ns)
+    return replace(block, figures=replace(block.figures, ids=[*block.figures.ids, place]))
 
 
 def _by(block: Block, has: Sequence[str], wanted: Sequence[str]) -> Block:

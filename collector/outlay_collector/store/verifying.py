@@ -16,22 +16,31 @@ from sqlalchemy import ColumnElement, Connection, Engine, func, select
 from outlay_collector.periods import rfc3339
 from outlay_collector.store.blocks import Figures, regrouped
 from outlay_collector.store.engine import reading
-from outlay_collector.store.fetching import read_blocks
-from outlay_collector.store.rollups import (
-    ALWAYS_KNOWN,
+from outlay_collector.store.fetching import ALL_PARTS, read_blocks
+from outlay_collector.store.grains import (
     DAY_NS,
-    GROUPINGS,
+    GRAINS,
     HOUR_NS,
     LENGTHS_NS,
-    MEASURES,
     MINUTE_NS,
-    PERIODS,
+    MINUTES,
     QUARTER_NS,
     SIX_HOURS_NS,
     WEEK_NS,
+    Grain,
+    whole,
+)
+from outlay_collector.store.rollups import (
+    ALWAYS_KNOWN,
+    GROUPINGS,
+    MEASURES,
+    PERIODS,
+    SERIES_PARTS,
+    Kept,
+    groupings_in,
+    is_cut,
     kind_of,
     measures_of_calls,
-    minutes_of,
 )
 from outlay_collector.store.schema import CALLS
 
@@ -49,27 +58,28 @@ def verify(engine: Engine) -> list[str]:
     """What is wrong, a line each, by length and time; empty where all is right."""
     with reading(engine) as connection:
         closed, quarters = _closed_days(connection), _quarters(connection)
-        found = [
-            line
-            for length_ns in LENGTHS_NS
-            for line in _differences(connection, length_ns, _by_period(quarters, length_ns), closed)
-        ]
+        found = [line for length_ns in LENGTHS_NS for line in _differences(connection, length_ns, quarters, closed)]
         return [*found, *_held_differences(connection), *_closed_differences(connection)]
 
 
-def _differences(connection: Connection, length_ns: int, truth: Mapping[int, _Sums], closed: set[int]) -> Iterator[str]:
-    """Of the periods whose calls are all there; `truth` is what these come to."""
+def _differences(
+    connection: Connection, length_ns: int, quarters: Mapping[int, _Sums], closed: set[int]
+) -> Iterator[str]:
+    """Of the periods whose calls are all there; `quarters` is what these come to."""
+    truth = _by_period(quarters, length_ns)
     wanted = select(PERIODS.c.start_ns, PERIODS.c.stale, PERIODS.c.closed, PERIODS.c.kept)
     listed = {row.start_ns: row for row in connection.execute(wanted.where(PERIODS.c.length_ns == length_ns))}
     for begin in sorted(truth.keys() - listed.keys()):
         yield f"{_NAMES[length_ns]} {rfc3339(begin)}: it has calls but is not listed"
     fresh = {begin: row.kept for begin, row in listed.items() if not (row.stale or _is_closed(row, length_ns, closed))}
     for place in range(len(GROUPINGS)):
-        theirs = _rollups(connection, length_ns, place)
+        theirs = _rollups(connection, whole(length_ns), place)
         for begin in sorted(begin for begin, kept in fresh.items() if kept & kind_of(place)):
             yield from _wrong(length_ns, begin, truth.get(begin, _NOTHING), theirs.get(begin))
-    if length_ns == QUARTER_NS:
-        yield from _wrong_minutes(connection, {begin: kept for begin, kept in fresh.items() if kept})
+    for grain, place in product(GRAINS, range(len(GROUPINGS))):
+        if grain.is_series and grain.of_ns == length_ns:
+            periods = {begin for begin, kept in fresh.items() if place in groupings_in(grain, Kept(kept))}
+            yield from _wrong_series(connection, grain, place, periods, quarters)
 
 
 def _held_differences(connection: Connection) -> Iterator[str]:
@@ -82,22 +92,28 @@ def _held_differences(connection: Connection) -> Iterator[str]:
         truth = _truth(connection, QUARTER_NS, *within, held_id).get(begin, _NOTHING)
         for place in range(len(GROUPINGS)):
             if kept & kind_of(place):
-                theirs = _rollups(connection, QUARTER_NS, place, within).get(begin)
+                theirs = _rollups(connection, whole(QUARTER_NS), place, within).get(begin)
                 yield from _wrong(QUARTER_NS, begin, truth, theirs)
 
 
-def _wrong_minutes(connection: Connection, fresh: Mapping[int, int]) -> Iterator[str]:
-    """Of the quarters that have minutes."""
-    for place in range(len(GROUPINGS)):
-        kind = minutes_of(place)
-        quarters = {begin for begin, kept in fresh.items() if kind is not None and kept & kind}
-        if not quarters:
-            continue
-        theirs = _rollups(connection, MINUTE_NS, place)
-        truth = _truth(connection, MINUTE_NS, min(quarters), max(quarters) + QUARTER_NS)
-        for begin in sorted(truth.keys() | theirs.keys()):
-            if begin - begin % QUARTER_NS in quarters:
-                yield from _wrong(MINUTE_NS, begin, truth.get(begin, _NOTHING), theirs.get(begin))
+def _wrong_series(
+    connection: Connection, grain: Grain, place: int, periods: set[int], quarters: Mapping[int, _Sums]
+) -> Iterator[str]:
+    """Of the periods that have that series. One that is cut has not all calls, but all that the same parts of the rows
+    have that it was made of."""
+    if not periods:
+        return
+    within = min(periods), max(periods) + grain.of_ns
+    theirs = _rollups(connection, grain, place)
+    truth = _by_period(quarters, grain.length_ns)
+    if is_cut(place, grain):
+        truth = _rollups(connection, whole(grain.length_ns), place, within, SERIES_PARTS)
+        theirs = {begin: sums for begin, sums in theirs.items() if begin in truth}
+    elif grain == MINUTES:
+        truth = _truth(connection, MINUTE_NS, *within)
+    for begin in sorted(truth.keys() | theirs.keys()):
+        if begin - begin % grain.of_ns in periods:
+            yield from _wrong(grain.length_ns, begin, truth.get(begin, _NOTHING), theirs.get(begin))
 
 
 def _wrong(length_ns: int, begin: int, calls: _Sums, rollup: _Sums | None) -> Iterator[str]:
@@ -145,15 +161,16 @@ def _by_period(quarters: Mapping[int, _Sums], length_ns: int) -> Mapping[int, _S
     return found
 
 
-def _rollups(connection: Connection, length_ns: int, place: int, within: tuple[int, int] = _EVER) -> dict[int, _Sums]:
+def _rollups(
+    connection: Connection, grain: Grain, place: int, within: tuple[int, int] = _EVER, parts: int = ALL_PARTS
+) -> dict[int, _Sums]:
     """What one grouping comes to, by period; `counted` is the calls of its histograms."""
     found: dict[int, _Sums] = {}
-    for start_ns, block in read_blocks(connection, place, length_ns, *within):
-        minutes = block.figures.ids[:1] if length_ns == MINUTE_NS else []
-        sums = regrouped(block, minutes)
+    for start_ns, block in read_blocks(connection, place, grain, *within, parts):
+        sums = regrouped(block, block.figures.ids[-1:] if grain.is_series else [])
         counted = np.bincount(sums.latency.groups, sums.latency.calls, len(sums.figures))
         for row in range(len(sums.figures)):
-            begin = start_ns + sum(int(column[row]) for column in sums.figures.ids) * MINUTE_NS
+            begin = start_ns + sum(int(column[row]) for column in sums.figures.ids) * grain.length_ns
             found[begin] = {**_sums_of(sums.figures, row), "counted": int(counted[row])}
     return found
 
@@ -207,11 +224,11 @@ def _closed_differences(connection: Connection) -> Iterator[str]:
     seen: defaultdict[int, set[tuple[int, int]]] = defaultdict(set)
     for length_ns, place in product(_CLOSABLE_NS, range(len(GROUPINGS))):
         within = min(closed), max(closed) + DAY_NS
-        days = _added_up(_rollups(connection, length_ns, place, within))
+        days = _added_up(_rollups(connection, whole(length_ns), place, within))
         for begin, sums in days.items():
             told[begin].add(sums)
             seen[begin].add((length_ns, place))
-    whole = set(product(_CLOSABLE_NS, range(len(GROUPINGS))))
+    everything = set(product(_CLOSABLE_NS, range(len(GROUPINGS))))
     for begin in sorted(closed):
-        if len(told[begin]) > 1 or not whole <= seen[begin]:
+        if len(told[begin]) > 1 or not everything <= seen[begin]:
             yield f"day {rfc3339(begin)}: it is not the sum of its quarters, and its calls were removed"

@@ -25,16 +25,17 @@ def upgrade() -> None:
     op.create_table(
         "rollups",
         sa.Column("grouping", sa.SmallInteger, primary_key=True, autoincrement=False),
+        sa.Column("half", sa.SmallInteger, primary_key=True, autoincrement=False),
         sa.Column("length_ns", sa.BigInteger, primary_key=True, autoincrement=False),
+        sa.Column("of_ns", sa.BigInteger, primary_key=True, autoincrement=False),
         sa.Column("start_ns", sa.BigInteger, primary_key=True, autoincrement=False),
         sa.Column("part", sa.Integer, primary_key=True, autoincrement=False),
         sa.Column("groups", sa.Integer, nullable=False),
-        sa.Column("figures", sa.LargeBinary, nullable=False),
-        sa.Column("durations", sa.LargeBinary, nullable=False),
+        sa.Column("packed", sa.LargeBinary, nullable=False),
     )
     if op.get_bind().dialect.name == "postgresql":
-        for column in ("figures", "durations"):  # packed as they are; to compress them takes longer than to read them
-            op.execute(f"ALTER TABLE rollups ALTER COLUMN {column} SET STORAGE EXTERNAL")
+        # Packed as it is: to compress it takes longer than to read it
+        op.execute("ALTER TABLE rollups ALTER COLUMN packed SET STORAGE EXTERNAL")
         op.execute("ALTER TABLE rollups SET (toast_tuple_target = 8160)")  # what fits a page is read with its row
     op.create_table(
         "rollup_names",
