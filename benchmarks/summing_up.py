@@ -8,7 +8,8 @@ from outlay_collector.rolling import sum_up_all
 from outlay_collector.store.engine import open_engine, reading
 from outlay_collector.store.fetching import read_blocks
 from outlay_collector.store.grains import DAY_NS, whole
-from outlay_collector.store.rollups import MEASURES, mark_stale
+from outlay_collector.store.marking import mark_stale
+from outlay_collector.store.rollups import MEASURES
 from outlay_collector.store.schema import CALLS
 from sqlalchemy import Connection, Engine, func, select
 

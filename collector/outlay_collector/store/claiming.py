@@ -16,7 +16,8 @@ from sqlalchemy import BigInteger, ColumnElement, Connection, Engine, and_, bind
 
 from outlay_collector.store.engine import reading
 from outlay_collector.store.grains import DAY_NS, LENGTHS_NS, QUARTER_NS
-from outlay_collector.store.rollups import PERIODS, Kept, hold_periods
+from outlay_collector.store.marking import hold_periods
+from outlay_collector.store.rollups import PERIODS, Kept
 
 Period = tuple[int, int]
 """Its length and start."""

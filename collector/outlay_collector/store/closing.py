@@ -17,7 +17,8 @@ from outlay_collector.billing import Report
 from outlay_collector.response_ids import key_with_provider
 from outlay_collector.store.claiming import claim_day, unfinished
 from outlay_collector.store.grains import DAY_NS, LENGTHS_NS
-from outlay_collector.store.rollups import PERIODS, hold_periods, share_periods
+from outlay_collector.store.marking import hold_periods, share_periods
+from outlay_collector.store.rollups import PERIODS
 from outlay_collector.store.schema import CALLS, REPORTS
 from outlay_collector.store.summing import sum_up, sum_up_within
 

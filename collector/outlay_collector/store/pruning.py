@@ -19,8 +19,9 @@ from outlay_collector.store.contents import CONTENTS
 from outlay_collector.store.engine import reading
 from outlay_collector.store.grains import DAY_NS, GRAINS, LENGTHS_NS, WEEK_NS
 from outlay_collector.store.limits import LIMITS, forget_limits
+from outlay_collector.store.marking import hold_periods
 from outlay_collector.store.refusals import REFUSALS
-from outlay_collector.store.rollups import PERIODS, ROLLUPS, hold_periods
+from outlay_collector.store.rollups import PERIODS, ROLLUPS
 from outlay_collector.store.schema import CALLS, REPORTS, STEPS
 from outlay_collector.store.steps import count_steps, prune_steps
 from outlay_collector.store.summing import REMOVE, begun

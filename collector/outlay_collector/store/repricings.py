@@ -13,7 +13,7 @@ from typing import Any, Final
 from sqlalchemy import BigInteger, Column, Connection, ForeignKey, Row, bindparam, insert, select, update
 from sqlmodel import Field, SQLModel
 
-from outlay_collector.store.rollups import mark_stale
+from outlay_collector.store.marking import mark_stale
 from outlay_collector.store.schema import CALLS, REPORTS, BigId
 
 PAGE: Final = 500

@@ -32,8 +32,9 @@ from outlay_collector.store.grains import (
     whole,
 )
 from outlay_collector.store.inserting import insert_rows
+from outlay_collector.store.marking import hold_periods
 from outlay_collector.store.pieces import Row
-from outlay_collector.store.rollups import GROUPINGS, PERIODS, Half, Kept, hold_periods, kind_of
+from outlay_collector.store.rollups import GROUPINGS, PERIODS, Half, Kept, kind_of
 from outlay_collector.store.sums import NOTHING_HELD, Names, Summed, held_by, of_calls, of_day, of_parts, this
 
 DETAILS_FOR_NS: Final = 3 * DAY_NS

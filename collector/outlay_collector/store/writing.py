@@ -18,8 +18,8 @@ from outlay_collector.store.engine import json_text
 from outlay_collector.store.grouping import Group, Grouping
 from outlay_collector.store.ids import take_ids
 from outlay_collector.store.inserting import insert_rows
+from outlay_collector.store.marking import mark_stale
 from outlay_collector.store.neighbours import Neighbours
-from outlay_collector.store.rollups import mark_stale
 from outlay_collector.store.rows import COLUMNS, columns_of, row_of
 from outlay_collector.store.schema import CALLS, REPORTS
 
