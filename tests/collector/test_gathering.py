@@ -10,14 +10,13 @@ from hypothesis import strategies as st
 from outlay_collector.store.blocks import Block, Durations, Figures
 from outlay_collector.store.gathering import Gathered, Rows, gathered_durations
 from outlay_collector.store.packing import (
-    COUNTS,
-    decode_counts,
     decode_durations,
-    decode_figures,
+    decode_ranked,
+    decode_rest,
     encode_durations,
     encode_figures,
 )
-from outlay_collector.store.rollups import ALWAYS_KNOWN, MEASURES
+from outlay_collector.store.rollups import ALWAYS_KNOWN, MEASURES, RANKED
 
 UNSURE = len(MEASURES) - ALWAYS_KNOWN
 HIGHEST = st.sampled_from([0, 200, 60_000, 4_000_000_000, 2**61])
@@ -64,18 +63,22 @@ def listed(some: Figures) -> list[list[int | bool]]:
 @settings(max_examples=150, deadline=None)
 def test_gathered_rows_are_those_of_each_block(some: list[Block], other_ids: set[int], data: st.DataObject) -> None:
     groups = [len(block.figures) for block in some]
-    said = [encode_figures(block.figures) for block in some]
+    said, rest = zip(*(encode_figures(block.figures) for block in some), strict=True)
     there = sorted({id_ for block in some for id_ in block.figures.ids[0].tolist()})
     ids = sorted(other_ids | set(data.draw(st.lists(st.sampled_from(there), max_size=5))))
-    gathered = Gathered(said, 1, groups)
+    gathered = Gathered(said, 1, range(RANKED), groups)
     rows = data.draw(st.sampled_from([gathered.all_rows(), gathered.rows_with(ids)]))
     each = rows.of_each(len(some))
-    decoded = [decode_figures(*block) for block in zip(said, [1] * len(some), groups, strict=True)]
+    decoded = [decode_ranked(*block) for block in zip(said, [1] * len(some), groups, strict=True)]
     if len(rows) < sum(groups):
         assert [d.ids[0][places].tolist() for d, places in zip(decoded, each, strict=True)] == [
             [id_ for id_ in d.ids[0].tolist() if id_ in ids] for d in decoded
         ]
     parts = [listed(d.only(places)) for d, places in zip(decoded, each, strict=True)]
+    assert listed(gathered.figures(rows)) == [list(chain(*columns)) for columns in zip(*parts, strict=True)]
+    others = [decode_rest(*block) for block in zip(rest, groups, strict=True)]
+    parts = [listed(d.only(places)) for d, places in zip(others, each, strict=True)]
+    gathered = Gathered(rest, 0, range(RANKED, len(MEASURES)), groups)
     assert listed(gathered.figures(rows)) == [list(chain(*columns)) for columns in zip(*parts, strict=True)]
 
 
@@ -98,12 +101,12 @@ def test_gathered_histograms_are_those_of_each_block(some: list[Block], data: st
         assert list(zip(found.groups.tolist(), found.bins.tolist(), found.calls.tolist(), strict=True)) == wanted
 
 
-@given(figures(), st.data())
+@given(figures())
 @settings(max_examples=150, deadline=None)
-def test_counts_are_read_from_the_beginning_of_figures_or_not_at_all(some: Figures, data: st.DataObject) -> None:
-    said = encode_figures(some)
-    counts = decode_counts(said, 1, len(some))
-    assert counts is not None
-    assert listed(counts) == [column.tolist() for column in (*some.ids, *some.measures[:COUNTS])]
-    cut = decode_counts(said[: data.draw(st.integers(0, len(said)))], 1, len(some))
-    assert cut is None or listed(cut) == listed(counts)
+def test_figures_are_what_was_encoded_in_two_sections(some: Figures) -> None:
+    ranked, rest = encode_figures(some)
+    said = listed(some)
+    first, unsure = 1 + RANKED, 1 + len(MEASURES)
+    masks = RANKED - ALWAYS_KNOWN
+    assert listed(decode_ranked(ranked, 1, len(some))) == [*said[:first], *said[unsure : unsure + masks]]
+    assert listed(decode_rest(rest, len(some))) == [*said[first:unsure], *said[unsure + masks :]]

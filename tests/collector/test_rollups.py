@@ -14,7 +14,7 @@ from outlay_collector.rolling import sum_up_all
 from outlay_collector.store.claiming import claim_stale
 from outlay_collector.store.grains import DAY_NS, HOUR_NS, LENGTHS_NS, MINUTE_NS, whole
 from outlay_collector.store.query import UsageQuery
-from outlay_collector.store.rollups import PERIODS, ROLLUPS, Half
+from outlay_collector.store.rollups import PERIODS, ROLLUPS, Section
 from outlay_collector.store.schema import CALLS
 from outlay_collector.store.sql import SqlStore
 from outlay_collector.store.summing import Fewest, forget_details, sum_up
@@ -181,7 +181,7 @@ def test_a_call_that_comes_while_its_hour_is_summed_up_is_not_lost(engine: Engin
 def test_minutes_are_kept_for_the_last_days_only(engine: Engine) -> None:
     SqlStore(engine).write(reports(Sent(attributes=chat(), started_at_ns=BEGIN)), NOW_NS)  # type: ignore[arg-type]
     sum_up_all(engine, BEGIN + DAY_NS, fewest=ANY)
-    minutes = select(func.count()).where(ROLLUPS.c.length_ns == MINUTE_NS, ROLLUPS.c.half == Half.FIGURES)
+    minutes = select(func.count()).where(ROLLUPS.c.length_ns == MINUTE_NS, ROLLUPS.c.section == Section.RANKED)
     with engine.connect() as connection:
         assert connection.execute(minutes).scalar() == 9
     assert forget_details(engine, BEGIN + 2 * DAY_NS) == 0

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from itertools import groupby
-from typing import Any, Final, Literal, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from sqlalchemy import Connection, bindparam, text
 
-from outlay_collector.store.blocks import Block, joined
+from outlay_collector.store.blocks import Block, Figures, joined
 from outlay_collector.store.engine import remembered_by
 from outlay_collector.store.grains import Grain
-from outlay_collector.store.packing import beginning, decode_durations, decode_figures
-from outlay_collector.store.remembered import HalfBlock, Period
-from outlay_collector.store.rollups import GROUPINGS, Half, is_cut
+from outlay_collector.store.packing import decode_durations, decode_ranked, decode_rest
+from outlay_collector.store.remembered import Packed, Period
+from outlay_collector.store.rollups import GROUPINGS, Section, is_cut
 from outlay_collector.store.segments import Segment
 
 _PAGE: Final = 100
@@ -33,10 +33,9 @@ def fetch(
     grouping: int,
     segments: Sequence[Segment],
     parts: Collection[int] | None,
-    what: Literal["figures", "counts", "durations"],
-) -> Sequence[HalfBlock]:
-    """That of the blocks of segments, which must be of rollups; of those parts, where some are named. Counts are the
-    beginning of the figures."""
+    section: Section,
+) -> Sequence[Packed]:
+    """That of the blocks of segments, which must be of rollups; of those parts, where some are named."""
     spans = list(_spans(segments))
     if not spans or (parts is not None and not parts):
         return ()
@@ -44,13 +43,13 @@ def fetch(
         parts = {0, *parts}
     remembered = remembered_by(connection)
     if remembered is None:
-        return _read(connection, grouping, spans, parts, what)
+        return _read(connection, grouping, spans, parts, section)
     listed = _listed(connection, spans)
-    found, missing = remembered.find((grouping, what), [(each.period, each.edition) for each in listed], parts)
+    found, missing = remembered.find((grouping, section), [(each.period, each.edition) for each in listed], parts)
     if missing:
-        read = _read(connection, grouping, _spans_of(listed, missing), parts, what)
+        read = _read(connection, grouping, _spans_of(listed, missing), parts, section)
         editions = [(each.period, each.edition) for each in listed if each.period in missing]
-        remembered.keep((grouping, what), editions, parts, read)
+        remembered.keep((grouping, section), editions, parts, read)
         found += read
     return found
 
@@ -109,56 +108,47 @@ def _spans_of(listed: Sequence[_Listed], missing: Collection[Period]) -> Sequenc
 
 
 def _read(
-    connection: Connection, grouping: int, spans: Sequence[_Span], parts: Collection[int] | None, what: str
-) -> Sequence[HalfBlock]:
+    connection: Connection, grouping: int, spans: Sequence[_Span], parts: Collection[int] | None, section: Section
+) -> Sequence[Packed]:
     ranges = ", ".join(str((*span.grain, span.start_ns, span.end_ns)) for span in spans)
-    half = Half.DURATIONS if what == "durations" else Half.FIGURES
     some = "" if parts is None else f" AND part IN ({', '.join(map(str, parts))})"
     within = (
-        f"grouping = {grouping} AND half = {half:d} AND length_ns = column1 AND of_ns = column2 "
+        f"grouping = {grouping} AND section = {section:d} AND length_ns = column1 AND of_ns = column2 "
         f"AND start_ns >= column3 AND start_ns < column4{some}"
     )
-    size = "{} + {} * groups".format(*beginning(len(GROUPINGS[grouping])))
-    blocks = "length_ns, of_ns, start_ns, part, groups,"
+    blocks = f"SELECT {', '.join(Packed._fields)} FROM"
     if connection.dialect.name != "postgresql":
-        said = f"{size} AS size, rollups.rowid" if what == "counts" else "packed"
-        statement = f"SELECT {blocks} {said} FROM (VALUES {ranges}) AS ranges CROSS JOIN rollups WHERE {within}"
-        rows = connection.exec_driver_sql(statement)
-        return _beginnings(connection, rows.all()) if what == "counts" else [HalfBlock(*row) for row in rows]
-    said = f"substr(packed, 1, {size}) AS said" if what == "counts" else "packed"
+        statement = f"{blocks} (VALUES {ranges}) AS ranges CROSS JOIN rollups WHERE {within}"
+        return [Packed(*row) for row in connection.exec_driver_sql(statement)]
     # Range by range: it would rather read all blocks of the grouping and have each range look for its own among them
-    found = f"(SELECT {blocks} {said} FROM rollups WHERE {within} OFFSET 0) AS found"
+    found = f"({blocks} rollups WHERE {within} OFFSET 0) AS found"
     return _all(connection, f"SELECT found.* FROM (VALUES {ranges}) AS ranges CROSS JOIN LATERAL {found}")
 
 
-def _beginnings(connection: Connection, rows: Iterable[Any]) -> Sequence[HalfBlock]:
-    """The blocks of rows that end with how much of them is wanted and where they are. SQLite's `substr` reads them to
-    their end, page by page, three times as much as is wanted."""
-    driver: Any = connection.connection.driver_connection
-    found = []
-    for *block, size, row in rows:
-        with driver.blobopen("rollups", "packed", row, readonly=True) as packed:
-            found.append(HalfBlock(*(*block, packed.read(size))))
-    return found
-
-
-def _all(connection: Connection, statement: str) -> Sequence[HalfBlock]:
+def _all(connection: Connection, statement: str) -> Sequence[Packed]:
     """Straight to the driver, for Postgres to answer in its own form, as text bytes are twice as long, and row by row:
     tens of megabytes are not held twice."""
     driver: Any = connection.connection.driver_connection
     with driver.cursor(binary=True) as cursor:
-        return [HalfBlock(*row) for row in cursor.stream(statement)]
+        return [Packed(*row) for row in cursor.stream(statement)]
 
 
-Packed = tuple[int, bytes, bytes]
-"""How many groups, their figures and their histograms."""
+class PackedBlock(NamedTuple):
+    """How many groups there are, and all sections."""
+
+    groups: int
+    ranked: bytes
+    rest: bytes
+    durations: bytes
 
 
+_BLOCK: Final = ("grouping", "length_ns", "of_ns", "start_ns", "part")
+_SAME: Final = " AND ".join(f"{{0}}.{name} = f.{name}" for name in _BLOCK)
 _PACKED: Final = text(
-    "SELECT f.grouping, f.start_ns, f.part, f.groups, f.packed, d.packed FROM rollups AS f "
-    "JOIN rollups AS d ON d.grouping = f.grouping AND d.half = 1 AND d.length_ns = f.length_ns AND d.of_ns = f.of_ns "
-    "AND d.start_ns = f.start_ns AND d.part = f.part "
-    "WHERE f.grouping IN :groupings AND f.half = 0 AND f.length_ns = :length AND f.of_ns = :of "
+    "SELECT f.grouping, f.start_ns, f.part, f.groups, f.packed, r.packed, d.packed FROM rollups AS f "
+    f"JOIN rollups AS r ON r.section = {Section.REST:d} AND {_SAME.format('r')} "
+    f"JOIN rollups AS d ON d.section = {Section.DURATIONS:d} AND {_SAME.format('d')} "
+    f"WHERE f.grouping IN :groupings AND f.section = {Section.RANKED:d} AND f.length_ns = :length AND f.of_ns = :of "
     "AND f.start_ns >= :start AND f.start_ns < :end AND f.part < :parts ORDER BY f.grouping, f.start_ns, f.part"
 ).bindparams(bindparam("groupings", expanding=True))
 ALL_PARTS: Final = 2**31 - 1
@@ -171,13 +161,13 @@ def read_packed(
     from_ns: int,
     to_ns: int,
     parts: int = ALL_PARTS,
-) -> Iterator[tuple[int, int, int, Packed]]:
+) -> Iterator[tuple[int, int, int, PackedBlock]]:
     """The blocks of one grain that begin then, each with its grouping, start and part, in the order of these; of the
     first so many parts."""
     here = {"groupings": list(groupings), "length": grain.length_ns, "of": grain.of_ns, "start": from_ns, "end": to_ns}
     rows = connection.execute(_PACKED, here | {"parts": parts}, execution_options={"yield_per": _PAGE})
-    for grouping, start_ns, part, groups, figures, durations in rows:
-        yield grouping, start_ns, part, (groups, figures, durations)
+    for grouping, start_ns, part, *packed in rows:
+        yield grouping, start_ns, part, PackedBlock(*packed)
 
 
 def read_blocks(
@@ -189,7 +179,8 @@ def read_blocks(
         yield start_ns, joined([unpacked(grouping, grain, packed) for *_, packed in some])
 
 
-def unpacked(grouping: int, grain: Grain, packed: Packed) -> Block:
-    groups, figures, durations = packed
-    dimensions = len(GROUPINGS[grouping]) + grain.is_series
-    return Block(decode_figures(figures, dimensions, groups), *decode_durations(durations, groups))
+def unpacked(grouping: int, grain: Grain, packed: PackedBlock) -> Block:
+    rows, dimensions = packed.groups, len(GROUPINGS[grouping]) + grain.is_series
+    ranked, rest = decode_ranked(packed.ranked, dimensions, rows), decode_rest(packed.rest, rows)
+    figures = Figures(ranked.ids, [*ranked.measures, *rest.measures], [*ranked.known, *rest.known])
+    return Block(figures, *decode_durations(packed.durations, rows))

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import accumulate
+from itertools import accumulate, chain, repeat
 
 import numpy as np
 
 from outlay_collector.store.blocks import Durations, Figures, Mask, Numbers
 from outlay_collector.store.packing import PARTLY_KNOWN, UNKNOWN
-from outlay_collector.store.rollups import ALWAYS_KNOWN, MEASURES
+from outlay_collector.store.rollups import ALWAYS_KNOWN
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,16 +44,16 @@ class _Column:
 
 
 class Gathered:
-    """The figures of blocks, so many dimensions and groups each."""
+    """Those measures of blocks, by their place, after so many dimensions; of so many groups each."""
 
-    def __init__(self, said: Sequence[bytes], dimensions: int, groups: Sequence[int]) -> None:
+    def __init__(self, said: Sequence[bytes], dimensions: int, measures: range, groups: Sequence[int]) -> None:
         self._said, at = _end_to_end(said)
         self._groups = np.array(groups, np.int64)
         self._dimensions = dimensions
         self._columns: list[_Column] = []
-        for place in range(dimensions + len(MEASURES)):
+        for place in chain(repeat(0, dimensions), measures):
             kind, mask_at = None, at
-            if place >= dimensions + ALWAYS_KNOWN:
+            if place >= ALWAYS_KNOWN:
                 kind, mask_at = self._said[at], at + 1
                 at = mask_at + np.where(kind == PARTLY_KNOWN, -(-self._groups // 8), 0)
             width = self._said[at].astype(np.int64)

@@ -18,7 +18,7 @@ from outlay_collector.store.blocks import summed
 from outlay_collector.store.grains import DAY_NS, HOUR_NS, QUARTER_NS, SIX_HOURS_NS
 from outlay_collector.store.query import CallsQuery, Filters
 from outlay_collector.store.reading import planned, seek_by_key, wanted_ids
-from outlay_collector.store.rolled import read_counts
+from outlay_collector.store.rolled import read_ranked
 from outlay_collector.store.rollups import DIMENSIONS, MEASURES, USER, grouping_for
 from outlay_collector.store.segments import Range
 
@@ -98,7 +98,7 @@ class _Search:
         rolled = [segment for segment in segments if segment.grain and segment.bucket not in unknown]
         known = [0] * len(ordered)
         if rolled and self._wanted is not None:
-            found = read_counts(self._connection, self._grouping, rolled, self._wanted)
+            found = read_ranked(self._connection, self._grouping, rolled, self._wanted)
             if found is not None:
                 known = summed(found.buckets, found.measure(self._measure), len(ordered)).tolist()
         there = {segment.bucket for segment in segments}

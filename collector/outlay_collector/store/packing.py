@@ -8,12 +8,13 @@ then the calls in each. Here blocks are read one by one; `store.gathering` reads
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import chain, repeat
 from typing import Any, Final
 
 import numpy as np
 
 from outlay_collector.store.blocks import Block, Durations, Figures, Mask, Numbers
-from outlay_collector.store.rollups import ALWAYS_KNOWN, MEASURES
+from outlay_collector.store.rollups import ALWAYS_KNOWN, MEASURES, RANKED
 
 _WIDTHS: Final = ((1 << 8, 1), (1 << 16, 2), (1 << 32, 4))
 _TYPES: Final[dict[int, np.dtype[Any]]] = {
@@ -22,8 +23,6 @@ _TYPES: Final[dict[int, np.dtype[Any]]] = {
     4: np.dtype("<u4"),
     8: np.dtype("<i8"),
 }
-COUNTS: Final = 4
-"""So many of `MEASURES`, the first, count calls and are always known."""
 PARTLY_KNOWN: Final = 16
 """The byte before a column of which some values are unknown; their bits come before its own."""
 UNKNOWN: Final = 32
@@ -34,41 +33,35 @@ _ONES: Final = np.ones(_ROOM, np.uint8)
 """Columns of a block are these, where all values are alike: nobody writes into a block."""
 
 
-def encode_figures(figures: Figures) -> bytes:
-    """Ids, then `MEASURES`."""
+def encode_figures(figures: Figures) -> tuple[bytes, bytes]:
+    """The two sections: ids and the first measures, and the other ones."""
     packed = _columns([*figures.ids, *figures.measures], len(figures))
     unsure, known = len(packed) - len(figures.known), figures.known
     number = np.concatenate(known).reshape(len(known), -1).sum(axis=1).tolist()
-    return b"".join((*packed[:unsure], *map(_maybe_known, packed[unsure:], known, number)))
+    said = [*packed[:unsure], *map(_maybe_known, packed[unsure:], known, number)]
+    ranked = len(figures.ids) + RANKED
+    return b"".join(said[:ranked]), b"".join(said[ranked:])
 
 
-def decode_figures(said: bytes, dimensions: int, rows: int) -> Figures:
-    """What was encoded, of so many dimensions and groups. The arrays are views of the bytes."""
+def decode_ranked(said: bytes, dimensions: int, rows: int) -> Figures:
+    """What was encoded first, of so many dimensions and groups. The arrays are views of the bytes."""
+    return _decoded(said, dimensions, range(RANKED), rows)
+
+
+def decode_rest(said: bytes, rows: int) -> Figures:
+    """What was encoded second: no ids, and the measures from `RANKED` on."""
+    return _decoded(said, 0, range(RANKED, len(MEASURES)), rows)
+
+
+def _decoded(said: bytes, dimensions: int, measures: range, rows: int) -> Figures:
     at, columns, known = 0, [], []
-    for place in range(dimensions + len(MEASURES)):
-        mask = None
-        if place >= dimensions + ALWAYS_KNOWN:
+    for place in chain(repeat(0, dimensions), measures):
+        if place >= ALWAYS_KNOWN:
             mask, at = _mask(said, at, rows)
             known.append(mask)
         column, at = _values(said, at, rows)
         columns.append(column)
     return Figures(columns[:dimensions], columns[dimensions:], known)
-
-
-def beginning(dimensions: int) -> tuple[int, int]:
-    """How many bytes of figures, and how many more a group, hold what `decode_counts` reads, unless it is wide."""
-    return dimensions + COUNTS, dimensions + 2 * COUNTS
-
-
-def decode_counts(said: bytes, dimensions: int, rows: int) -> Figures | None:
-    """Ids and the first `COUNTS` measures, from the beginning of what was encoded; None where it ends before them."""
-    at, columns = 0, []
-    for _ in range(dimensions + COUNTS):
-        if at >= len(said) or at + 1 + said[at] * rows > len(said):
-            return None
-        column, at = _values(said, at, rows)
-        columns.append(column)
-    return Figures(columns[:dimensions], columns[dimensions:], [])
 
 
 def encode_durations(block: Block) -> bytes:

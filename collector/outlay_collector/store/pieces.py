@@ -12,22 +12,20 @@ from itertools import takewhile
 from typing import NamedTuple
 
 from outlay_collector.store.blocks import Block, cut, joined, regrouped
-from outlay_collector.store.fetching import Packed, unpacked
+from outlay_collector.store.fetching import PackedBlock, unpacked
 from outlay_collector.store.grains import Grain
 from outlay_collector.store.packing import encode_durations, encode_figures
 from outlay_collector.store.rollups import SERIES_PARTS, is_cut, parts_of
 
 
 class Row(NamedTuple):
-    """Of `rollups`, both halves."""
+    """A block of `rollups`, all its sections."""
 
     grouping: int
     grain: Grain
     start_ns: int
     part: int
-    groups: int
-    figures: bytes
-    durations: bytes
+    packed: PackedBlock
 
 
 class Pieces:
@@ -35,21 +33,21 @@ class Pieces:
 
     def __init__(self, grouping: int, grain: Grain) -> None:
         self._grouping, self._grain = grouping, grain
-        self._packed: defaultdict[int, list[Packed]] = defaultdict(list)
+        self._packed: defaultdict[int, list[PackedBlock]] = defaultdict(list)
 
     def add(self, block: Block) -> None:
         for part, some in self._parts_of(block):
             self.add_packed(part, _packed(some))
 
-    def add_packed(self, part: int, packed: Packed) -> None:
+    def add_packed(self, part: int, packed: PackedBlock) -> None:
         self._packed[part].append(packed)
 
     def rows(self, start_ns: int) -> Iterator[Row]:
         """Each part is let go once it is put together."""
         for part in sorted(self._packed):
-            yield Row(self._grouping, self._grain, start_ns, part, *self._together(self._packed.pop(part)))
+            yield Row(self._grouping, self._grain, start_ns, part, self._together(self._packed.pop(part)))
 
-    def _together(self, pieces: list[Packed]) -> Packed:
+    def _together(self, pieces: list[PackedBlock]) -> PackedBlock:
         if len(pieces) == 1:
             return pieces[0]
         block = joined([unpacked(self._grouping, self._grain, each) for each in pieces])
@@ -63,5 +61,5 @@ class Pieces:
             yield 0, block
 
 
-def _packed(block: Block) -> Packed:
-    return len(block.figures), encode_figures(block.figures), encode_durations(block)
+def _packed(block: Block) -> PackedBlock:
+    return PackedBlock(len(block.figures), *encode_figures(block.figures), encode_durations(block))

@@ -18,8 +18,8 @@ from outlay_collector.store.bins import percentiles_of_groups
 from outlay_collector.store.blocks import Durations, Figures, Numbers, added_up, grouped, joined_figures, summed
 from outlay_collector.store.names import NOBODY, highest_id, ids_of, names_of
 from outlay_collector.store.query import Filters, Percentiles, UsageQuery, UsageRow
-from outlay_collector.store.rolled import Rolled, Wanted, read_durations, read_figures
-from outlay_collector.store.rollups import ALWAYS_KNOWN, GROUPINGS, MEASURES, grouping_for, kind_of, series_with
+from outlay_collector.store.rolled import Rolled, Wanted, read_durations, read_ranked, read_rest
+from outlay_collector.store.rollups import ALWAYS_KNOWN, GROUPINGS, MEASURES, RANKED, grouping_for, kind_of, series_with
 from outlay_collector.store.segments import Listed, Listing, Range, Segment, of_calls, plan
 from outlay_collector.store.unrolled import Unrolled
 
@@ -124,33 +124,28 @@ class _Answer:
         grouping = grouping_of(self._query)
         if grouping is None or wanted is None or not segments:
             return None
-        return read_figures(self._connection, grouping, segments, wanted)
+        return read_ranked(self._connection, grouping, segments, wanted)
 
     def _group(self) -> None:
         """The groups there are, each with its bucket and ids, and of which group each row is."""
-        parts, buckets = [], []
+        self._unrolled = self._calls.figures(self._named_ids())
+        rows = [[self._calls.buckets], *([column] for column in self._unrolled.ids)]
         if self._rolled is not None:
             places = [GROUPINGS[self._rolled.grouping].index(name) for name in self._query.group_by]
-            for part in self._rolled.parts:
-                parts.append(Figures([part.ids[place] for place in places], part.measures, part.known))
-            buckets.append(self._rolled.buckets)
-        parts.append(self._calls.figures(self._named_ids()))
-        buckets.append(self._calls.buckets)
-        ids = [np.concatenate(columns) for columns in zip(*(part.ids for part in parts), strict=True)]
-        rows = [np.concatenate(buckets), *ids]
-        self._parts = parts
-        self._groups, (self._buckets, *self._ids) = grouped(rows, len(rows[0]))
+            rolled = [self._rolled.buckets, *map(self._rolled.ids, places)]
+            rows = [[one, *other] for one, other in zip(rolled, rows, strict=True)]
+        columns = [np.concatenate(each) for each in rows]
+        self._groups, (self._buckets, *self._ids) = grouped(columns, len(columns[0]))
 
     def _figures(self, groups: Numbers, ids: list[Numbers], number: int) -> Figures:
         """The sums of the rows by those groups; -1: of no interest."""
-        rows = np.flatnonzero(groups >= 0)
-        if len(rows) == len(groups):
-            return added_up(joined_figures(self._parts), groups, ids, number)
-        parts, ends = [], np.cumsum([len(part) for part in self._parts])
-        for part, end, some in zip(self._parts, ends, np.split(rows, np.searchsorted(rows, ends[:-1])), strict=True):
-            if len(some):
-                parts.append(part.only(some - (end - len(part))))
-        return added_up(joined_figures(parts), groups[rows], ids, number)
+        rolled = len(groups) - len(self._calls)
+        parts = [_of_interest(self._unrolled, groups[rolled:])]
+        if self._rolled is not None and (groups[:rolled] >= 0).any():
+            ranked = _of_interest(joined_figures(self._rolled.parts), groups[:rolled])
+            rest = read_rest(self._connection, self._rolled, groups[:rolled])
+            parts.insert(0, Figures([], [*ranked.measures, *rest.measures], [*ranked.known, *rest.known]))
+        return added_up(joined_figures(parts), groups[groups >= 0], ids, number)
 
     def _named_ids(self) -> dict[str, int]:
         """Of the names that calls have."""
@@ -177,8 +172,7 @@ class _Answer:
             return everything, np.zeros(len(everything), np.int64)
         group, values = grouped(ids, len(everything))
         number = len(values[0]) if values else min(1, len(everything))
-        measure = np.concatenate([part.measures[MEASURES.index(query.order)] for part in self._parts])
-        totals = summed(group[self._groups], measure, number)
+        totals = summed(group[self._groups], self._measure(MEASURES.index(query.order)), number)
         candidates = np.arange(number)
         if query.limit is not None and query.limit < number:
             least = np.partition(totals, number - query.limit)[number - query.limit]
@@ -191,6 +185,17 @@ class _Answer:
         ranks[candidates[first[: query.limit]]] = np.arange(len(first[: query.limit]))
         shown = np.flatnonzero(ranks[group] >= 0)
         return shown, ranks[group[shown]]
+
+    def _measure(self, place: int) -> Numbers:
+        """Of every row."""
+        mine = self._unrolled.measures[place]
+        if self._rolled is None:
+            return mine
+        if place < RANKED:
+            return np.concatenate([self._rolled.measure(place), mine])
+        all_rows = np.zeros(len(self._rolled.buckets), np.int64)
+        rest = read_rest(self._connection, self._rolled, all_rows)
+        return np.concatenate([rest.measures[place - RANKED], mine])
 
     def _name(self, columns: Sequence[Numbers]) -> None:
         ids = {id_ for column in columns for id_ in np.unique(column).tolist()} - self._names.keys()
@@ -214,6 +219,12 @@ class _Answer:
             return {}
         ids = np.unique(self._ids[0][shown]).tolist()
         return {query.group_by[0]: [self._names[id_] or "" for id_ in ids]} if len(ids) <= _MOST_NAMED else {}
+
+
+def _of_interest(figures: Figures, groups: Numbers) -> Figures:
+    """The measures of the rows to whom a group is given that is not below zero."""
+    measures = Figures([], figures.measures, figures.known)
+    return measures if (groups >= 0).all() else measures.only(np.flatnonzero(groups >= 0))
 
 
 def seek_by_key(connection: Connection) -> None:

@@ -20,15 +20,15 @@ _OF_A_BLOCK: Final = 250
 """Bytes that Python takes for each beside its own."""
 
 
-class HalfBlock(NamedTuple):
-    """Half a block, or the beginning of its figures, as `rollups` has it."""
+class Packed(NamedTuple):
+    """A section of a block, as `rollups` has it."""
 
     length_ns: int
     of_ns: int
     start_ns: int
     part: int
     groups: int
-    said: bytes
+    packed: bytes
 
     @property
     def period(self) -> Period:
@@ -45,8 +45,8 @@ class HalfBlock(NamedTuple):
 
 Period = tuple[int, int, int]
 """Both lengths of the grain (`rollups.Grain`) and the start."""
-Kind = tuple[int, str]
-"""Grouping and what of its blocks."""
+Kind = tuple[int, int]
+"""Grouping and section."""
 
 
 @dataclass(slots=True)
@@ -55,16 +55,16 @@ class _Entry:
 
     edition: int
     parts: set[int] | None = field(default_factory=set)
-    blocks: dict[int, HalfBlock] = field(default_factory=dict)
+    blocks: dict[int, Packed] = field(default_factory=dict)
 
     @property
     def size(self) -> int:
-        return sum(len(block.said) + _OF_A_BLOCK for block in self.blocks.values())
+        return sum(len(block.packed) + _OF_A_BLOCK for block in self.blocks.values())
 
     def has(self, parts: Collection[int] | None) -> bool:
         return self.parts is None or (parts is not None and self.parts.issuperset(parts))
 
-    def of(self, parts: Collection[int] | None) -> Iterable[HalfBlock]:
+    def of(self, parts: Collection[int] | None) -> Iterable[Packed]:
         if parts is None:
             return self.blocks.values()
         return [self.blocks[part] for part in parts if part in self.blocks]
@@ -80,9 +80,9 @@ class Remembered:
 
     def find(
         self, kind: Kind, editions: Iterable[tuple[Period, int]], parts: Collection[int] | None
-    ) -> tuple[list[HalfBlock], set[Period]]:
+    ) -> tuple[list[Packed], set[Period]]:
         """What is known of those periods, and the periods that must be read. `parts`: of those; None: of all."""
-        found: list[HalfBlock] = []
+        found: list[Packed] = []
         missing = set()
         with self._lock:
             for period, edition in editions:
@@ -99,13 +99,13 @@ class Remembered:
         kind: Kind,
         editions: Iterable[tuple[Period, int]],
         parts: Collection[int] | None,
-        read: Sequence[HalfBlock],
+        read: Sequence[Packed],
     ) -> None:
         """What was read of those periods, which is all there is of them. Not where it is so much that little else would
         be left."""
-        if sum(len(block.said) for block in read) > self._most_bytes // 2:
+        if sum(len(block.packed) for block in read) > self._most_bytes // 2:
             return
-        blocks: defaultdict[Period, dict[int, HalfBlock]] = defaultdict(dict)
+        blocks: defaultdict[Period, dict[int, Packed]] = defaultdict(dict)
         for block in read:
             blocks[block.period][block.part] = block
         with self._lock:
@@ -116,7 +116,7 @@ class Remembered:
                 self._bytes -= entry.size
 
     def _add(
-        self, key: tuple[Kind, Period], edition: int, parts: Collection[int] | None, blocks: dict[int, HalfBlock]
+        self, key: tuple[Kind, Period], edition: int, parts: Collection[int] | None, blocks: dict[int, Packed]
     ) -> None:
         entry = self._entries.pop(key, None)
         if entry is not None:

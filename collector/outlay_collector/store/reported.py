@@ -21,7 +21,7 @@ from outlay_collector.store.blocks import grouped, summed
 from outlay_collector.store.grains import DAY_NS
 from outlay_collector.store.names import names_of
 from outlay_collector.store.reading import planned, seek_by_key, wanted_ids
-from outlay_collector.store.rolled import Wanted, read_figures
+from outlay_collector.store.rolled import Wanted, read_ranked
 from outlay_collector.store.rollups import GROUPINGS, MEASURES, grouping_for
 from outlay_collector.store.schema import CALLS
 from outlay_collector.store.segments import Segment, of_calls
@@ -163,7 +163,7 @@ def _rolled(
     grouping = _grouping(budget)
     if grouping is None or wanted is None or not segments:
         return
-    rolled = read_figures(connection, grouping, segments, wanted)
+    rolled = read_ranked(connection, grouping, segments, wanted)
     if rolled is None:
         return
     known = rolled.known(_COST)

@@ -1,7 +1,7 @@
 """Reads blocks: which groups of which buckets they hold, as rows that can be added up.
 
-Figures and histograms are read one after the other, because a question that shows a few groups of many needs all
-figures, and the histograms of those few.
+Their sections are read one after the other, because a question that shows a few groups of many needs what all are
+ranked by, and the other measures and histograms of those few.
 """
 
 from __future__ import annotations
@@ -9,22 +9,22 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 from sqlalchemy import Connection
 
-from outlay_collector.store.blocks import Durations, Figures, Mask, Numbers
+from outlay_collector.store.blocks import Durations, Figures, Mask, Numbers, joined_figures
 from outlay_collector.store.fetching import by_grain, fetch
 from outlay_collector.store.gathering import Gathered, Rows, gathered_durations
 from outlay_collector.store.grains import Grain
-from outlay_collector.store.packing import decode_counts, decode_durations, decode_figures
-from outlay_collector.store.remembered import HalfBlock
-from outlay_collector.store.rollups import ALWAYS_KNOWN, GROUPINGS, parts_with
+from outlay_collector.store.packing import decode_durations, decode_ranked, decode_rest
+from outlay_collector.store.remembered import Packed
+from outlay_collector.store.rollups import ALWAYS_KNOWN, GROUPINGS, MEASURES, RANKED, Section, parts_with
 from outlay_collector.store.segments import Segment
 
 _Key = tuple[int, int, int, int]
-"""Of half a block: both lengths of its grain, start and part."""
+"""Of a block: both lengths of its grain, start and part."""
 Wanted = Mapping[str, Sequence[int]]
 """Dimension to the ids it may have, any of them."""
 
@@ -37,7 +37,7 @@ _NOT_LARGE: Final = 1_024
 @dataclass(frozen=True, slots=True)
 class Rolled:
     """The rows of some blocks. `rows`: for each block its key, how many groups it has and, where not all are wanted,
-    which; `parts`: the figures of those that are."""
+    which; `parts`: the ids and first measures of those that are."""
 
     grouping: int
     segments: Sequence[Segment]
@@ -46,6 +46,7 @@ class Rolled:
     parts: Sequence[Figures]
 
     def measure(self, place: int) -> Numbers:
+        """One of the first."""
         return np.concatenate([part.measures[place] for part in self.parts])
 
     def known(self, place: int) -> Mask:
@@ -55,31 +56,35 @@ class Rolled:
     def ids(self, place: int) -> Numbers:
         return np.concatenate([part.ids[place] for part in self.parts])
 
+    def shown(self, groups: Numbers) -> Mapping[_Key, _Shown]:
+        """By its key, of each block that has any, the rows to whom a group is given that is not below zero."""
+        at, found = 0, {}
+        for key, rows, chosen in self.rows:
+            number = rows if chosen is None else len(chosen)
+            mine, at = groups[at : at + number], at + number
+            if len(some := np.flatnonzero(mine >= 0)):
+                only = some if chosen is None else chosen[some]
+                found[key] = _Shown(mine[some], rows, only if len(only) < rows else None)
+        return found
 
-def read_figures(connection: Connection, grouping: int, segments: Sequence[Segment], wanted: Wanted) -> Rolled | None:
+
+class _Shown(NamedTuple):
+    """Of a block: the group of each row that is shown, how many rows there are, and which are shown; None: all."""
+
+    groups: Numbers
+    rows: int
+    only: Numbers | None
+
+
+def read_ranked(connection: Connection, grouping: int, segments: Sequence[Segment], wanted: Wanted) -> Rolled | None:
     """All rows of those segments, which must be of rollups, that have the wanted ids. None where there are none."""
-    blocks = fetch(connection, grouping, segments, parts_with(grouping, wanted), "figures")
+    blocks = fetch(connection, grouping, segments, parts_with(grouping, wanted), Section.RANKED)
     reading = _Reading(grouping, segments, wanted)
     at_once = _read_at_once(grouping, wanted, blocks)
     reading.gather(at_once)
     for block in [block for block in blocks if block.grain.is_series or not at_once]:
         dimensions = len(GROUPINGS[grouping]) + block.grain.is_series
-        reading.add(block, decode_figures(block.said, dimensions, block.groups))
-    return reading.rolled()
-
-
-def read_counts(connection: Connection, grouping: int, segments: Sequence[Segment], wanted: Wanted) -> Rolled | None:
-    """The same with the measures that `decode_counts` knows, at least: of blocks by several dimensions, which are
-    large, nothing else is read."""
-    dimensions = len(GROUPINGS[grouping])
-    if dimensions <= 1:
-        return read_figures(connection, grouping, segments, wanted)
-    reading = _Reading(grouping, segments, wanted)
-    for block in fetch(connection, grouping, segments, parts_with(grouping, wanted), "counts"):
-        counts = decode_counts(block.said, dimensions, block.groups)
-        if counts is None:
-            return read_figures(connection, grouping, segments, wanted)
-        reading.add(block, counts)
+        reading.add(block, decode_ranked(block.packed, dimensions, block.groups))
     return reading.rolled()
 
 
@@ -94,7 +99,7 @@ class _Reading:
         self._parts: list[Figures] = []
         self._buckets: list[Numbers] = []
 
-    def add(self, block: HalfBlock, figures: Figures) -> None:
+    def add(self, block: Packed, figures: Figures) -> None:
         within = figures.ids.pop() if block.grain.is_series else None
         bucket, mask = self._places[block.grain].of(block.start_ns, within)
         chosen = _chosen(figures, mask, self._filters)
@@ -102,12 +107,12 @@ class _Reading:
         self._parts.append(figures if chosen is None else figures.only(chosen))
         self._buckets.append(_each(bucket, block.groups) if chosen is None else _each(bucket, block.groups)[chosen])
 
-    def gather(self, blocks: Sequence[HalfBlock]) -> None:
+    def gather(self, blocks: Sequence[Packed]) -> None:
         """Of blocks that are no series, without a step of Python for each."""
         if not blocks:
             return
-        said, groups = [block.said for block in blocks], [block.groups for block in blocks]
-        gathered = Gathered(said, len(GROUPINGS[self._grouping]), groups)
+        said, groups = [block.packed for block in blocks], [block.groups for block in blocks]
+        gathered = Gathered(said, len(GROUPINGS[self._grouping]), range(RANKED), groups)
         chosen = gathered.rows_with(*self._wanted.values()) if self._wanted else gathered.all_rows()
         buckets = np.array([self._places[block.grain].of(block.start_ns, None)[0] for block in blocks])
         for block, mine in zip(blocks, chosen.of_each(len(blocks)), strict=True):
@@ -121,7 +126,7 @@ class _Reading:
         return Rolled(self._grouping, self._segments, self._rows, np.concatenate(self._buckets), self._parts)
 
 
-def _read_at_once(grouping: int, wanted: Wanted, blocks: Sequence[HalfBlock]) -> Sequence[HalfBlock]:
+def _read_at_once(grouping: int, wanted: Wanted, blocks: Sequence[Packed]) -> Sequence[Packed]:
     """Those of which a few rows are wanted: by their first column, or all of few; none, where that saves nothing."""
     several = [block for block in blocks if not block.grain.is_series]
     if len(several) < _SEVERAL or len(wanted) > 1 or (wanted and len(GROUPINGS[grouping]) > 1):
@@ -158,34 +163,54 @@ def _chosen(figures: Figures, mask: Mask | None, filters: Sequence[_Filter]) -> 
     return None if mask is None or mask.all() else np.flatnonzero(mask)
 
 
+def read_rest(connection: Connection, rolled: Rolled, groups: Numbers) -> Figures:
+    """The measures from `RANKED` on of the rows to whom a group is given that is not below zero, in their order."""
+    blocks = _blocks_of(connection, rolled, groups, Section.REST)
+    if _are_small(blocks):
+        said, shown = zip(*blocks, strict=True)
+        gathered = Gathered(said, 0, range(RANKED, len(MEASURES)), [each.rows for each in shown])
+        return gathered.figures(_rows_of(shown))
+    parts = [(decode_rest(said, each.rows), each.only) for said, each in blocks]
+    return joined_figures([part if only is None else part.only(only) for part, only in parts])
+
+
 def read_durations(connection: Connection, rolled: Rolled, groups: Numbers) -> tuple[Durations, Durations]:
     """Latency and time to first token of the rows, by the groups given for each of them; -1: of no interest."""
+    blocks = _blocks_of(connection, rolled, groups, Section.DURATIONS)
+    if _are_small(blocks):
+        return _durations_at_once(blocks)
     found: tuple[list[Durations], list[Durations]] = ([], [])
-    at, wanted = 0, {}
-    for key, rows, chosen in rolled.rows:
-        number = rows if chosen is None else len(chosen)
-        mine, at = groups[at : at + number], at + number
-        if len(shown := np.flatnonzero(mine >= 0)):
-            only = shown if chosen is None else chosen[shown]
-            wanted[key] = mine[shown], rows, only if len(only) < rows else None
-    parts = {part for *_, part in wanted}
-    blocks = fetch(connection, rolled.grouping, rolled.segments, parts, "durations")
-    shown_blocks = [(block.said, *wanted[block.key]) for block in blocks if block.key in wanted]
-    if len(shown_blocks) >= _SEVERAL and sum(block[2] for block in shown_blocks) <= _NOT_LARGE * len(shown_blocks):
-        return _durations_at_once(shown_blocks)
-    for said, mine, rows, only_ in shown_blocks:
-        for into, part in zip(found, decode_durations(said, rows, only_), strict=True):
+    for said, (mine, rows, only) in blocks:
+        for into, part in zip(found, decode_durations(said, rows, only), strict=True):
             into.append(Durations(mine[part.groups], part.bins, part.calls))
     return _joined(found[0]), _joined(found[1])
 
 
-def _durations_at_once(blocks: Sequence[tuple[bytes, Numbers, int, Numbers | None]]) -> tuple[Durations, Durations]:
-    """Of blocks with the groups of the rows that are shown, how many rows there are and which are shown."""
-    said, mine, groups, only = zip(*blocks, strict=True)
-    places = [np.arange(rows) if some is None else some for rows, some in zip(groups, only, strict=True)]
-    rows = Rows(np.repeat(np.arange(len(said)), [len(some) for some in places]), np.concatenate(places))
-    group = np.concatenate(mine)
-    latency, ttft = gathered_durations(said, groups, rows)
+def _blocks_of(
+    connection: Connection, rolled: Rolled, groups: Numbers, section: Section
+) -> Sequence[tuple[bytes, _Shown]]:
+    """That section of the blocks that have rows to show, in the order of these."""
+    shown = rolled.shown(groups)
+    parts = {part for *_, part in shown}
+    fetched = fetch(connection, rolled.grouping, rolled.segments, parts, section)
+    packed = {block.key: block.packed for block in fetched}
+    return [(packed[key], each) for key, each in shown.items()]
+
+
+def _are_small(blocks: Sequence[tuple[bytes, _Shown]]) -> bool:
+    """So that reading all at once saves more than it takes."""
+    return len(blocks) >= _SEVERAL and sum(each.rows for _, each in blocks) <= _NOT_LARGE * len(blocks)
+
+
+def _rows_of(shown: Sequence[_Shown]) -> Rows:
+    places = [np.arange(each.rows) if each.only is None else each.only for each in shown]
+    return Rows(np.repeat(np.arange(len(places)), [len(some) for some in places]), np.concatenate(places))
+
+
+def _durations_at_once(blocks: Sequence[tuple[bytes, _Shown]]) -> tuple[Durations, Durations]:
+    said, shown = zip(*blocks, strict=True)
+    group = np.concatenate([each.groups for each in shown])
+    latency, ttft = gathered_durations(said, [each.rows for each in shown], _rows_of(shown))
     return (
         Durations(group[latency.groups], latency.bins, latency.calls),
         Durations(group[ttft.groups], ttft.bins, ttft.calls),

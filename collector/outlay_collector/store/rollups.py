@@ -7,9 +7,9 @@ with the writer. A period that is not listed has no calls.
 
 What a period is summed up by grows with its calls, so that sums stay few beside them: `store.summing` decides, `kept`
 says what there is, and what is not there is read from shorter periods and in the end from calls. All groups of a period
-are a row of figures and one of histograms (`store.blocks`). The last days have their minutes as well, a quarter's in
-one row; what the hours and quarters of a day have is in one row besides, for zones whose days and hours are none of
-UTC's. Sessions, traces and tags are never summed up.
+are three rows (`Section`), columns of figures and of histograms (`store.blocks`). The last days have their minutes as
+well, a quarter's in one block; what the hours and quarters of a day have is in one block besides, for zones whose days
+and hours are none of UTC's. Sessions, traces and tags are never summed up.
 """
 
 from __future__ import annotations
@@ -71,11 +71,15 @@ class Kept(IntFlag):
     """And its quarters."""
 
 
-class Half(IntEnum):
-    """Of a block. Each is a row: who ranks sixty thousand users reads their figures and no histogram."""
+class Section(IntEnum):
+    """Of a block. Each is a row: who ranks sixty thousand users reads no histogram, and all sums of no more than are
+    shown."""
 
-    FIGURES = 0
-    DURATIONS = 1
+    RANKED = 0
+    """The ids, and the measures that groups are looked for, ranked and budgeted by: the first `RANKED`."""
+    REST = 1
+    """The other measures."""
+    DURATIONS = 2
 
 
 _KIND_OF_SIZE: Final = {0: Kept.ONE, 1: Kept.ONE, len(DIMENSIONS): Kept.ALL}
@@ -109,16 +113,16 @@ class PeriodRow(SQLModel, table=True):
 
 
 class RollupRow(SQLModel, table=True):
-    """Half a block: the groups of one period, or series, and grouping, as `store.packing` packs them. It is read whole
-    or not at all, and tenants and users, of whom there may be more than anybody wants to read, are cut into parts by
-    their ids.
+    """A section of a block: the groups of one period, or series, and grouping, as `store.packing` packs them. It is
+    read whole or not at all, and tenants and users, of whom there may be more than anybody wants to read, are cut into
+    parts by their ids.
     """
 
     __tablename__ = "rollups"
 
     grouping: int = Field(sa_column=Column(SmallInteger, primary_key=True, autoincrement=False))
-    half: int = Field(sa_column=Column(SmallInteger, primary_key=True, autoincrement=False))
-    """`Half`."""
+    section: int = Field(sa_column=Column(SmallInteger, primary_key=True, autoincrement=False))
+    """`Section`."""
     length_ns: int = Field(sa_column=Column(BigInteger, primary_key=True, autoincrement=False))
     of_ns: int = Field(sa_column=Column(BigInteger, primary_key=True, autoincrement=False))
     """With `length_ns` its `Grain`."""
@@ -147,17 +151,19 @@ NAMES: Final = SQLModel.metadata.tables["rollup_names"]
 _SUMS: Final = (
     "rate_limited",
     "retries",
+    "cost_nano_usd",
     "input_tokens",
     "output_tokens",
     "cache_read_tokens",
     "cache_write_tokens",
     "reasoning_tokens",
-    "cost_nano_usd",
     "avoided_nano_usd",
 )
 MEASURES: Final = ("calls", "errors", "auth_failures", "unpriced_calls", *_SUMS)
 ALWAYS_KNOWN: Final = 6
 """So many of the measures, the first, are never NULL."""
+RANKED: Final = 7
+"""So many of them, the first, stand in the section of that name."""
 
 
 def _flag(condition: ColumnElement[bool]) -> ColumnElement[int]:

@@ -34,21 +34,21 @@ from outlay_collector.store.grains import (
 from outlay_collector.store.inserting import insert_rows
 from outlay_collector.store.marking import hold_periods
 from outlay_collector.store.pieces import Row
-from outlay_collector.store.rollups import GROUPINGS, PERIODS, Half, Kept, kind_of
+from outlay_collector.store.rollups import GROUPINGS, PERIODS, Kept, Section, kind_of
 from outlay_collector.store.sums import NOTHING_HELD, Names, Summed, held_by, of_calls, of_day, of_parts, this
 
 DETAILS_FOR_NS: Final = 3 * DAY_NS
 """How long quarters have their minutes, and their sums by all dimensions together."""
 _MADE_OF_PARTS: Final = (SIX_HOURS_NS, WEEK_NS)
 REMOVE: Final = text(
-    f"DELETE FROM rollups WHERE grouping IN ({', '.join(map(str, range(len(GROUPINGS))))}) AND half IN (0, 1) "
+    f"DELETE FROM rollups WHERE grouping IN ({', '.join(map(str, range(len(GROUPINGS))))}) AND section IN (0, 1, 2) "
     "AND length_ns = :length AND of_ns = :of AND start_ns >= :start AND start_ns < :end"
 )
 """The rollups of a grain that begin then, by every grouping: those are named so that the key is of use."""
 _DETAILS: Final = Kept.MINUTES | Kept.MINUTES_ONE | Kept.ALL
 _LARGE: Final = [place for place in range(len(GROUPINGS)) if kind_of(place) & _DETAILS]
 _REMOVE_LARGE: Final = text(
-    f"DELETE FROM rollups WHERE grouping IN ({', '.join(map(str, _LARGE))}) AND half IN (0, 1) "
+    f"DELETE FROM rollups WHERE grouping IN ({', '.join(map(str, _LARGE))}) AND section IN (0, 1, 2) "
     "AND length_ns = :length AND of_ns = :of AND start_ns >= :start AND start_ns < :end"
 )
 _CLAIMED: Final = text(
@@ -60,7 +60,7 @@ _SETTLE: Final = text(
     "held_until_ns = :held_until_ns WHERE length_ns = :length AND start_ns = :start"
 )
 _COUNT: Final = text("SELECT count(*) FROM calls WHERE started_at_ns >= :start AND started_at_ns < :end")
-_COLUMNS: Final = ("grouping", "half", "length_ns", "of_ns", "start_ns", "part", "groups", "packed")
+_COLUMNS: Final = ("grouping", "section", "length_ns", "of_ns", "start_ns", "part", "groups", "packed")
 _OF_DAYS: Final = ((HOURS, Kept.HOURS), (QUARTERS, Kept.QUARTERS))
 
 
@@ -143,15 +143,15 @@ def _keep(connection: Connection, found: Sequence[Found]) -> None:
     """In place of what was kept of them."""
     connection.execute(_SETTLE, [_settled(each) for each in found])
     connection.execute(REMOVE, [begun(grain, each.period[1]) for each in found for grain in _grains(each.period[0])])
-    insert_rows(connection, "rollups", _COLUMNS, _halves([row for each in found for row in each.summed]))
+    insert_rows(connection, "rollups", _COLUMNS, _sections([row for each in found for row in each.summed]))
 
 
-def _halves(rows: Sequence[Row]) -> Iterator[tuple[Any, ...]]:
+def _sections(rows: Sequence[Row]) -> Iterator[tuple[Any, ...]]:
     """As they stand in the table, where those that are read together are neighbours."""
     ordered = sorted(rows, key=lambda row: row[:4])
-    for half in Half:
-        for grouping, grain, start_ns, part, groups, *packed in ordered:
-            yield grouping, int(half), *grain, start_ns, part, groups, packed[half]
+    for section in Section:
+        for grouping, grain, start_ns, part, (groups, *packed) in ordered:
+            yield grouping, int(section), *grain, start_ns, part, groups, packed[section]
 
 
 def _found(period: Period, kept: Kept, summed: Summed, until_id: int) -> Found:

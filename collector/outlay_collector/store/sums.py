@@ -14,10 +14,10 @@ from sqlalchemy import ColumnElement, Connection, Engine, and_, text
 from outlay_collector.store.blocks import Block, joined, regrouped
 from outlay_collector.store.claiming import Period
 from outlay_collector.store.columns import ANY_CALLS, CallIds, Columns, read_columns
-from outlay_collector.store.fetching import Packed, read_packed, unpacked
+from outlay_collector.store.fetching import PackedBlock, read_packed, unpacked
 from outlay_collector.store.grains import DAY_NS, HOUR_NS, MINUTES, QUARTER_NS, SIX_HOURS_NS, WEEK_NS, Grain, whole
 from outlay_collector.store.names import add_names, ids_of
-from outlay_collector.store.packing import decode_figures
+from outlay_collector.store.packing import decode_ranked
 from outlay_collector.store.pieces import Pieces, Row
 from outlay_collector.store.rollups import (
     DIMENSIONS,
@@ -154,12 +154,12 @@ def _add(pieces: Mapping[tuple[int, Grain], Pieces], calls: Columns, start_ns: i
 
 
 def _users(rows: Sequence[Row]) -> int:
-    return sum(row.groups for row in rows)
+    return sum(row.packed.groups for row in rows)
 
 
 def _calls(rows: Sequence[Row]) -> int:
     """By the rows of no dimension."""
-    return sum(int(decode_figures(row.figures, 0, row.groups).measures[0].sum()) for row in rows)
+    return sum(int(decode_ranked(row.packed.ranked, 0, row.packed.groups).measures[0].sum()) for row in rows)
 
 
 def of_parts(connection: Connection, period: Period) -> tuple[Kept, Summed] | None:
@@ -202,7 +202,7 @@ def of_day(connection: Connection, names: Names, day_ns: int, grain: Grain, kept
     return [row for some in pieces.values() for row in some.rows(day_ns)]
 
 
-def _placed(grouping: int, after_ns: int, grain: Grain, packed: Packed) -> Block:
+def _placed(grouping: int, after_ns: int, grain: Grain, packed: PackedBlock) -> Block:
     """A period's block as a series has it."""
     block = unpacked(grouping, whole(grain.length_ns), packed)
     place = np.full(len(block.figures), after_ns // grain.length_ns)

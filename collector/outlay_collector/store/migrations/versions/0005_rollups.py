@@ -25,7 +25,7 @@ def upgrade() -> None:
     op.create_table(
         "rollups",
         sa.Column("grouping", sa.SmallInteger, primary_key=True, autoincrement=False),
-        sa.Column("half", sa.SmallInteger, primary_key=True, autoincrement=False),
+        sa.Column("section", sa.SmallInteger, primary_key=True, autoincrement=False),
         sa.Column("length_ns", sa.BigInteger, primary_key=True, autoincrement=False),
         sa.Column("of_ns", sa.BigInteger, primary_key=True, autoincrement=False),
         sa.Column("start_ns", sa.BigInteger, primary_key=True, autoincrement=False),
