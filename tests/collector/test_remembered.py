@@ -10,20 +10,21 @@ from outlay_collector.ingest import read_batch
 from outlay_collector.rolling import sum_up_all
 from outlay_collector.store.grains import DAY_NS, HOUR_NS
 from outlay_collector.store.query import UsageQuery
-from outlay_collector.store.remembered import HalfBlock, Kind, Remembered
+from outlay_collector.store.remembered import Kind, Packed, Remembered
+from outlay_collector.store.rollups import Section
 from outlay_collector.store.sql import SqlStore
 from sqlalchemy import Engine, event
 
 from tests.collector.fewest import ANY
 from tests.collector.sending import BOTH_BACKENDS, NOW_NS, Sent, body_of, chat
 
-USERS: Kind = (10, "figures")
+USERS: Kind = (10, Section.RANKED)
 YESTERDAY = NOW_NS - NOW_NS % DAY_NS - DAY_NS
 EVER = UsageQuery(from_ns=YESTERDAY, to_ns=YESTERDAY + DAY_NS, group_by=("user",))
 
 
-def block(start: int, part: int, size: int = 10) -> HalfBlock:
-    return HalfBlock(HOUR_NS, HOUR_NS, start, part, 1, bytes(size))
+def block(start: int, part: int, size: int = 10) -> Packed:
+    return Packed(HOUR_NS, HOUR_NS, start, part, 1, bytes(size))
 
 
 def found(remembered: Remembered, start: int, edition: int, parts: Sequence[int] | None) -> Sequence[int] | None:
@@ -32,7 +33,7 @@ def found(remembered: Remembered, start: int, edition: int, parts: Sequence[int]
     return None if missing else [each.part for each in blocks]
 
 
-def keep(remembered: Remembered, start: int, edition: int, parts: Sequence[int] | None, *read: HalfBlock) -> None:
+def keep(remembered: Remembered, start: int, edition: int, parts: Sequence[int] | None, *read: Packed) -> None:
     remembered.keep(USERS, [((HOUR_NS, HOUR_NS, start), edition)], parts, read)
 
 
@@ -99,7 +100,7 @@ def test_the_same_question_reads_no_block_again(engine: Engine) -> None:
     sum_up_all(engine, NOW_NS, fewest=ANY)
     with reads_of_rollups(engine) as first:
         answer = SqlStore(engine).usage(EVER)
-    assert len(first) == 2
+    assert len(first) == len(Section)
     with reads_of_rollups(engine) as second:
         assert SqlStore(engine).usage(EVER) == answer
     assert second == []

@@ -28,30 +28,30 @@ class _Span(NamedTuple):
     end_ns: int
 
 
-def fetch(
-    connection: Connection,
-    grouping: int,
-    segments: Sequence[Segment],
-    parts: Collection[int] | None,
-    section: Section,
-) -> Sequence[Packed]:
-    """That of the blocks of segments, which must be of rollups; of those parts, where some are named."""
-    spans = list(_spans(segments))
-    if not spans or (parts is not None and not parts):
-        return ()
-    if parts is not None and any(not is_cut(grouping, span.grain) for span in spans):
-        parts = {0, *parts}
-    remembered = remembered_by(connection)
-    if remembered is None:
-        return _read(connection, grouping, spans, parts, section)
-    listed = _listed(connection, spans)
-    found, missing = remembered.find((grouping, section), [(each.period, each.edition) for each in listed], parts)
-    if missing:
-        read = _read(connection, grouping, _spans_of(listed, missing), parts, section)
-        editions = [(each.period, each.edition) for each in listed if each.period in missing]
-        remembered.keep((grouping, section), editions, parts, read)
-        found += read
-    return found
+class Blocks:
+    """Those of a grouping and some segments, which must be of rollups."""
+
+    def __init__(self, connection: Connection, grouping: int, segments: Sequence[Segment]) -> None:
+        self._connection, self._grouping = connection, grouping
+        self._spans = list(_spans(segments))
+        self._remembered = remembered_by(connection)
+        self._listed = _listed(connection, self._spans) if self._remembered is not None and self._spans else ()
+
+    def fetch(self, section: Section, parts: Collection[int] | None) -> Sequence[Packed]:
+        """That of each, of those parts, where some are named."""
+        if not self._spans or (parts is not None and not parts):
+            return ()
+        if parts is not None and any(not is_cut(self._grouping, span.grain) for span in self._spans):
+            parts = {0, *parts}
+        if self._remembered is None:
+            return _read(self._connection, self._grouping, self._spans, parts, section)
+        kind, editions = (self._grouping, section), [(each.period, each.edition) for each in self._listed]
+        found, missing = self._remembered.find(kind, editions, parts)
+        if missing:
+            read = _read(self._connection, self._grouping, _spans_of(self._listed, missing), parts, section)
+            self._remembered.keep(kind, [each for each in editions if each[0] in missing], parts, read)
+            found += read
+        return found
 
 
 def by_grain(segments: Iterable[Segment]) -> Iterator[tuple[Grain, Sequence[Segment]]]:

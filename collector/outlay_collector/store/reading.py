@@ -143,7 +143,7 @@ class _Answer:
         parts = [_of_interest(self._unrolled, groups[rolled:])]
         if self._rolled is not None and (groups[:rolled] >= 0).any():
             ranked = _of_interest(joined_figures(self._rolled.parts), groups[:rolled])
-            rest = read_rest(self._connection, self._rolled, groups[:rolled])
+            rest = read_rest(self._rolled, groups[:rolled])
             parts.insert(0, Figures([], [*ranked.measures, *rest.measures], [*ranked.known, *rest.known]))
         return added_up(joined_figures(parts), groups[groups >= 0], ids, number)
 
@@ -194,7 +194,7 @@ class _Answer:
         if place < RANKED:
             return np.concatenate([self._rolled.measure(place), mine])
         all_rows = np.zeros(len(self._rolled.buckets), np.int64)
-        rest = read_rest(self._connection, self._rolled, all_rows)
+        rest = read_rest(self._rolled, all_rows)
         return np.concatenate([rest.measures[place - RANKED], mine])
 
     def _name(self, columns: Sequence[Numbers]) -> None:
@@ -208,7 +208,7 @@ class _Answer:
         rolled = len(groups) - len(self._calls)
         found = [self._calls.durations(groups[rolled:], self._only(shown))]
         if self._rolled is not None:
-            found.append(read_durations(self._connection, self._rolled, groups[:rolled]))
+            found.append(read_durations(self._rolled, groups[:rolled]))
         latency, ttft = zip(*found, strict=True)
         return latency, ttft
 

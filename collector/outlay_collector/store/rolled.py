@@ -15,7 +15,7 @@ import numpy as np
 from sqlalchemy import Connection
 
 from outlay_collector.store.blocks import Durations, Figures, Mask, Numbers, joined_figures
-from outlay_collector.store.fetching import by_grain, fetch
+from outlay_collector.store.fetching import Blocks, by_grain
 from outlay_collector.store.gathering import Gathered, Rows, gathered_durations
 from outlay_collector.store.grains import Grain
 from outlay_collector.store.packing import decode_durations, decode_ranked, decode_rest
@@ -40,7 +40,7 @@ class Rolled:
     which; `parts`: the ids and first measures of those that are."""
 
     grouping: int
-    segments: Sequence[Segment]
+    blocks: Blocks
     rows: Sequence[tuple[_Key, int, Numbers | None]]
     buckets: Numbers
     parts: Sequence[Figures]
@@ -78,21 +78,22 @@ class _Shown(NamedTuple):
 
 def read_ranked(connection: Connection, grouping: int, segments: Sequence[Segment], wanted: Wanted) -> Rolled | None:
     """All rows of those segments, which must be of rollups, that have the wanted ids. None where there are none."""
-    blocks = fetch(connection, grouping, segments, parts_with(grouping, wanted), Section.RANKED)
+    blocks = Blocks(connection, grouping, segments)
+    packed = blocks.fetch(Section.RANKED, parts_with(grouping, wanted))
     reading = _Reading(grouping, segments, wanted)
-    at_once = _read_at_once(grouping, wanted, blocks)
+    at_once = _read_at_once(grouping, wanted, packed)
     reading.gather(at_once)
-    for block in [block for block in blocks if block.grain.is_series or not at_once]:
+    for block in [block for block in packed if block.grain.is_series or not at_once]:
         dimensions = len(GROUPINGS[grouping]) + block.grain.is_series
         reading.add(block, decode_ranked(block.packed, dimensions, block.groups))
-    return reading.rolled()
+    return reading.rolled(blocks)
 
 
 class _Reading:
     """What of the blocks is wanted, put together."""
 
     def __init__(self, grouping: int, segments: Sequence[Segment], wanted: Wanted) -> None:
-        self._grouping, self._segments, self._wanted = grouping, segments, wanted
+        self._grouping, self._wanted = grouping, wanted
         self._filters = [_Filter(GROUPINGS[grouping].index(name), ids) for name, ids in wanted.items()]
         self._places = {grain: _Places(grain, some) for grain, some in by_grain(segments)}
         self._rows: list[tuple[_Key, int, Numbers | None]] = []
@@ -120,10 +121,10 @@ class _Reading:
         self._parts.append(gathered.figures(chosen))
         self._buckets.append(buckets[chosen.blocks])
 
-    def rolled(self) -> Rolled | None:
+    def rolled(self, blocks: Blocks) -> Rolled | None:
         if not self._parts:
             return None
-        return Rolled(self._grouping, self._segments, self._rows, np.concatenate(self._buckets), self._parts)
+        return Rolled(self._grouping, blocks, self._rows, np.concatenate(self._buckets), self._parts)
 
 
 def _read_at_once(grouping: int, wanted: Wanted, blocks: Sequence[Packed]) -> Sequence[Packed]:
@@ -163,9 +164,9 @@ def _chosen(figures: Figures, mask: Mask | None, filters: Sequence[_Filter]) -> 
     return None if mask is None or mask.all() else np.flatnonzero(mask)
 
 
-def read_rest(connection: Connection, rolled: Rolled, groups: Numbers) -> Figures:
+def read_rest(rolled: Rolled, groups: Numbers) -> Figures:
     """The measures from `RANKED` on of the rows to whom a group is given that is not below zero, in their order."""
-    blocks = _blocks_of(connection, rolled, groups, Section.REST)
+    blocks = _shown_of(rolled, groups, Section.REST)
     if _are_small(blocks):
         said, shown = zip(*blocks, strict=True)
         gathered = Gathered(said, 0, range(RANKED, len(MEASURES)), [each.rows for each in shown])
@@ -174,9 +175,9 @@ def read_rest(connection: Connection, rolled: Rolled, groups: Numbers) -> Figure
     return joined_figures([part if only is None else part.only(only) for part, only in parts])
 
 
-def read_durations(connection: Connection, rolled: Rolled, groups: Numbers) -> tuple[Durations, Durations]:
+def read_durations(rolled: Rolled, groups: Numbers) -> tuple[Durations, Durations]:
     """Latency and time to first token of the rows, by the groups given for each of them; -1: of no interest."""
-    blocks = _blocks_of(connection, rolled, groups, Section.DURATIONS)
+    blocks = _shown_of(rolled, groups, Section.DURATIONS)
     if _are_small(blocks):
         return _durations_at_once(blocks)
     found: tuple[list[Durations], list[Durations]] = ([], [])
@@ -186,14 +187,10 @@ def read_durations(connection: Connection, rolled: Rolled, groups: Numbers) -> t
     return _joined(found[0]), _joined(found[1])
 
 
-def _blocks_of(
-    connection: Connection, rolled: Rolled, groups: Numbers, section: Section
-) -> Sequence[tuple[bytes, _Shown]]:
+def _shown_of(rolled: Rolled, groups: Numbers, section: Section) -> Sequence[tuple[bytes, _Shown]]:
     """That section of the blocks that have rows to show, in the order of these."""
     shown = rolled.shown(groups)
-    parts = {part for *_, part in shown}
-    fetched = fetch(connection, rolled.grouping, rolled.segments, parts, section)
-    packed = {block.key: block.packed for block in fetched}
+    packed = {block.key: block.packed for block in rolled.blocks.fetch(section, {part for *_, part in shown})}
     return [(packed[key], each) for key, each in shown.items()]
 
 

@@ -70,9 +70,9 @@ def plan(buckets: Iterable[tuple[int, int, int]], kept: Kept, series: Series, li
         listed = periods.of(length_ns, _ranges(rest))
         starts, split = sorted(listed), []
         for piece in rest:
-            whole = list(_split(piece, length_ns, starts, listed, kept))
-            found += [part for part in whole if part.grain]
-            split += [part for part in whole if not part.grain]
+            parts = list(_split(piece, length_ns, starts, listed, kept))
+            found += [part for part in parts if part.grain]
+            split += [part for part in parts if not part.grain]
         rest = split
         if length_ns == DAY_NS:
             for grain in of_a_day:

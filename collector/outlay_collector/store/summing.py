@@ -207,11 +207,9 @@ def _sums(
     if not kept:
         return kept, []
     found = _of_period(connection, names, period, kept, final, fewest)
-    return (
-        found
-        if found is None or length_ns != DAY_NS
-        else _with_series(connection, names, start_ns, calls, found, fewest)
-    )
+    if found is None or length_ns != DAY_NS:
+        return found
+    return _with_series(connection, names, start_ns, calls, found, fewest)
 
 
 def _with_series(
@@ -232,6 +230,7 @@ def _with_series(
 def _of_period(
     connection: Connection, names: Names, period: Period, kept: Kept, final: bool, fewest: Fewest
 ) -> tuple[Kept, Summed] | None:
+    """By what is wanted, from its parts if these have it."""
     length_ns, _ = period
     if length_ns != QUARTER_NS:
         parts = of_parts(connection, period)
