@@ -202,6 +202,26 @@ def test_a_period_with_few_calls_is_not_summed_up_by_dimensions(engine: Engine) 
 
 
 @BOTH_BACKENDS
+def test_groups_are_put_in_order_by_any_measure_though_there_are_none(engine: Engine) -> None:
+    store = SqlStore(engine)
+    sent = [
+        Sent(trace=n, span=n, started_at_ns=BEGIN + n * HOUR_NS, attributes=chat(**{"gen_ai.response.model": model}))
+        for n, model in enumerate(MODELS)
+    ]
+    store.write(reports(*sent), NOW_NS)  # type: ignore[arg-type]  # of Report
+    sum_up_all(engine, LATER, fewest=ANY)
+    for order in ("calls", "cost_nano_usd", "input_tokens", "avoided_nano_usd"):
+        for start, found in ((BEGIN, []), (BEGIN + HOUR_NS, [(MODELS[1],)])):
+            rows = store.usage(
+                UsageQuery(
+                    from_ns=start, to_ns=start + HOUR_NS, group_by=("model",), order=order, limit=2,
+                    filters={"model": (MODELS[1],)},
+                )
+            )  # fmt: skip
+            assert [row.group for row in rows] == found
+
+
+@BOTH_BACKENDS
 def test_sums_below_zero_stay_what_they_are(engine: Engine) -> None:
     store = SqlStore(engine)
     sent = [Sent(trace=n, span=n, attributes=chat(), started_at_ns=BEGIN + n) for n in (1, 2)]

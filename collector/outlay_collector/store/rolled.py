@@ -32,6 +32,7 @@ Wanted = Mapping[str, Sequence[int]]
 _SEVERAL: Final = 8
 _SMALL: Final = 128
 _NOT_LARGE: Final = 1_024
+_FEW: Final = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +123,7 @@ class _Reading:
         self._buckets.append(buckets[chosen.blocks])
 
     def rolled(self, blocks: Blocks) -> Rolled | None:
-        if not self._parts:
+        if not any(map(len, self._parts)):
             return None
         return Rolled(self._grouping, blocks, self._rows, np.concatenate(self._buckets), self._parts)
 
@@ -165,9 +166,10 @@ def _chosen(figures: Figures, mask: Mask | None, filters: Sequence[_Filter]) -> 
 
 
 def read_rest(rolled: Rolled, groups: Numbers) -> Figures:
-    """The measures from `RANKED` on of the rows to whom a group is given that is not below zero, in their order."""
+    """The measures from `RANKED` on of the rows to whom a group is given that is not below zero, in their order. There
+    must be one."""
     blocks = _shown_of(rolled, groups, Section.REST)
-    if _are_small(blocks):
+    if _are_few(blocks):
         said, shown = zip(*blocks, strict=True)
         gathered = Gathered(said, 0, range(RANKED, len(MEASURES)), [each.rows for each in shown])
         return gathered.figures(_rows_of(shown))
@@ -178,7 +180,7 @@ def read_rest(rolled: Rolled, groups: Numbers) -> Figures:
 def read_durations(rolled: Rolled, groups: Numbers) -> tuple[Durations, Durations]:
     """Latency and time to first token of the rows, by the groups given for each of them; -1: of no interest."""
     blocks = _shown_of(rolled, groups, Section.DURATIONS)
-    if _are_small(blocks):
+    if _are_few(blocks):
         return _durations_at_once(blocks)
     found: tuple[list[Durations], list[Durations]] = ([], [])
     for said, (mine, rows, only) in blocks:
@@ -194,9 +196,11 @@ def _shown_of(rolled: Rolled, groups: Numbers, section: Section) -> Sequence[tup
     return [(packed[key], each) for key, each in shown.items()]
 
 
-def _are_small(blocks: Sequence[tuple[bytes, _Shown]]) -> bool:
-    """So that reading all at once saves more than it takes."""
-    return len(blocks) >= _SEVERAL and sum(each.rows for _, each in blocks) <= _NOT_LARGE * len(blocks)
+def _are_few(blocks: Sequence[tuple[bytes, _Shown]]) -> bool:
+    """So few rows of so many small blocks that reading all at once saves more than it takes."""
+    number = len(blocks)
+    rows, shown = sum(its.rows for _, its in blocks), sum(len(its.groups) for _, its in blocks)
+    return number >= _SEVERAL and rows <= _NOT_LARGE * number and shown <= _FEW * number
 
 
 def _rows_of(shown: Sequence[_Shown]) -> Rows:
