@@ -205,8 +205,13 @@ def test_a_period_with_few_calls_is_not_summed_up_by_dimensions(engine: Engine) 
 def test_groups_are_put_in_order_by_any_measure_though_there_are_none(engine: Engine) -> None:
     store = SqlStore(engine)
     sent = [
-        Sent(trace=n, span=n, started_at_ns=BEGIN + n * HOUR_NS, attributes=chat(**{"gen_ai.response.model": model}))
-        for n, model in enumerate(MODELS)
+        Sent(
+            trace=n,
+            span=n,
+            started_at_ns=BEGIN + (n - 1) * HOUR_NS,
+            attributes=chat(**{"gen_ai.response.model": model, "gen_ai.response.id": model}),
+        )
+        for n, model in enumerate(MODELS, 1)
     ]
     store.write(reports(*sent), NOW_NS)  # type: ignore[arg-type]  # of Report
     sum_up_all(engine, LATER, fewest=ANY)
