@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from outlay.prices import PriceBook
+from outlay_collector.billing import Report
 from outlay_collector.ingest import read_batch
 from outlay_collector.periods import INTERVALS, Interval, edges, to_ns
 from outlay_collector.rolling import sum_up_all
@@ -32,7 +33,7 @@ LATER = BEGIN + 30 * DAY_NS
 MODELS = ("gpt-4o-2024-08-06", "zeta-9")
 
 
-def reports(*sent: Sent) -> list[object]:
+def reports(*sent: Sent) -> list[Report]:
     return list(read_batch(body_of(*sent), is_json=False, book=BOOK).reports)
 
 
@@ -112,7 +113,7 @@ def test_rollups_equal_calls_at_any_moment(
     summed, _ = emptied(two_ledgers)
     for sent, fewest in rounds:
         for engine in two_ledgers:
-            SqlStore(engine).write(reports(*sent), NOW_NS)  # type: ignore[arg-type]  # of Report
+            SqlStore(engine).write(reports(*sent), NOW_NS)
         if fewest:
             sum_up_all(summed, BEGIN + 9 * DAY_NS, fewest=fewest)
             forget_details(summed, BEGIN + 5 * DAY_NS)
@@ -128,11 +129,11 @@ def test_a_month_is_read_from_days_and_a_late_call_is_seen_at_once(engine: Engin
         Sent(trace=2, attributes=chat(), started_at_ns=BEGIN + 7),
     )
     query = UsageQuery(from_ns=BEGIN, to_ns=LATER)
-    store.write(reports(early), NOW_NS)  # type: ignore[arg-type]  # of Report
+    store.write(reports(early), NOW_NS)
     assert sum_up_all(engine, LATER, fewest=ANY) == len(LENGTHS_NS)
     assert sum_up_all(engine, LATER) == 0
     assert store.usage(query)[0].calls == 1
-    store.write(reports(late), NOW_NS)  # type: ignore[arg-type]  # of Report
+    store.write(reports(late), NOW_NS)
     assert store.usage(query)[0].calls == 2
     with engine.connect() as connection:
         assert set(connection.execute(select(PERIODS.c.stale)).scalars()) == {True}
@@ -143,7 +144,7 @@ def test_a_month_is_read_from_days_and_a_late_call_is_seen_at_once(engine: Engin
 
 @BOTH_BACKENDS
 def test_verify_names_the_period_that_is_wrong(engine: Engine) -> None:
-    SqlStore(engine).write(reports(Sent(attributes=chat(), started_at_ns=BEGIN)), NOW_NS)  # type: ignore[arg-type]
+    SqlStore(engine).write(reports(Sent(attributes=chat(), started_at_ns=BEGIN)), NOW_NS)
     sum_up_all(engine, LATER, fewest=ANY)
     assert verify(engine) == []
     add_to_rollups(engine, "cost_nano_usd", 1, whole(HOUR_NS))
@@ -158,14 +159,14 @@ def test_verify_names_the_period_that_is_wrong(engine: Engine) -> None:
 @BOTH_BACKENDS
 def test_a_call_that_comes_while_its_hour_is_summed_up_is_not_lost(engine: Engine) -> None:
     store = SqlStore(engine)
-    store.write(reports(Sent(trace=1, attributes=chat(), started_at_ns=BEGIN)), NOW_NS)  # type: ignore[arg-type]
+    store.write(reports(Sent(trace=1, attributes=chat(), started_at_ns=BEGIN)), NOW_NS)
     late = reports(Sent(trace=2, attributes=chat(), started_at_ns=BEGIN + 1))
     waiting = [late]
 
     def write_once(connection: Connection, *_: object) -> None:
         """As another process would, between the look at the calls and the writing of their sums."""
         if waiting and "count(*)" in str(_[1]):
-            store.write(waiting.pop(), NOW_NS)  # type: ignore[arg-type]  # of Report
+            store.write(waiting.pop(), NOW_NS)
 
     claim = claim_stale(engine, LATER)
     event.listen(engine, "after_cursor_execute", write_once)
@@ -179,7 +180,7 @@ def test_a_call_that_comes_while_its_hour_is_summed_up_is_not_lost(engine: Engin
 
 @BOTH_BACKENDS
 def test_minutes_are_kept_for_the_last_days_only(engine: Engine) -> None:
-    SqlStore(engine).write(reports(Sent(attributes=chat(), started_at_ns=BEGIN)), NOW_NS)  # type: ignore[arg-type]
+    SqlStore(engine).write(reports(Sent(attributes=chat(), started_at_ns=BEGIN)), NOW_NS)
     sum_up_all(engine, BEGIN + DAY_NS, fewest=ANY)
     minutes = select(func.count()).where(ROLLUPS.c.length_ns == MINUTE_NS, ROLLUPS.c.section == Section.RANKED)
     with engine.connect() as connection:
@@ -193,7 +194,7 @@ def test_minutes_are_kept_for_the_last_days_only(engine: Engine) -> None:
 
 @BOTH_BACKENDS
 def test_a_period_with_few_calls_is_not_summed_up_by_dimensions(engine: Engine) -> None:
-    SqlStore(engine).write(reports(Sent(attributes=chat(), started_at_ns=BEGIN)), NOW_NS)  # type: ignore[arg-type]
+    SqlStore(engine).write(reports(Sent(attributes=chat(), started_at_ns=BEGIN)), NOW_NS)
     assert sum_up_all(engine, LATER) == len(LENGTHS_NS)
     with engine.connect() as connection:
         lengths = set(connection.execute(select(ROLLUPS.c.length_ns)).scalars())
@@ -213,7 +214,7 @@ def test_groups_are_put_in_order_by_any_measure_though_there_are_none(engine: En
         )
         for n, model in enumerate(MODELS, 1)
     ]
-    store.write(reports(*sent), NOW_NS)  # type: ignore[arg-type]  # of Report
+    store.write(reports(*sent), NOW_NS)
     sum_up_all(engine, LATER, fewest=ANY)
     for order in ("calls", "cost_nano_usd", "input_tokens", "avoided_nano_usd"):
         for start, found in ((BEGIN, []), (BEGIN + HOUR_NS, [(MODELS[1],)])):
@@ -230,7 +231,7 @@ def test_groups_are_put_in_order_by_any_measure_though_there_are_none(engine: En
 def test_sums_below_zero_stay_what_they_are(engine: Engine) -> None:
     store = SqlStore(engine)
     sent = [Sent(trace=n, span=n, attributes=chat(), started_at_ns=BEGIN + n) for n in (1, 2)]
-    store.write(reports(*sent), NOW_NS)  # type: ignore[arg-type]  # of Report
+    store.write(reports(*sent), NOW_NS)
     with engine.begin() as connection:
         connection.execute(update(CALLS).where(CALLS.c.trace_id.endswith("1")).values(cost_nano_usd=-5_000_000))
     sum_up_all(engine, LATER, fewest=ANY)

@@ -21,6 +21,7 @@ from outlay_collector.settings import Settings, read_settings
 
 DASHBOARD_PORT: Final = 8501
 
+DbOption = Annotated[str | None, typer.Option("--db", callback=database_url, help="The database: sqlite:///outlay.db")]
 app = typer.Typer(add_completion=False)
 
 
@@ -28,9 +29,7 @@ app = typer.Typer(add_completion=False)
 def up(
     *,
     config: ConfigOption = None,
-    db: Annotated[
-        str | None, typer.Option("--db", callback=database_url, help="The database: sqlite:///outlay.db")
-    ] = None,
+    db: DbOption = None,
     host: Annotated[str | None, typer.Option("--host", help="The collector's address.")] = None,
     port: Annotated[int | None, typer.Option("--port", min=0, max=65535, help="The collector's port; 0: any.")] = None,
     grpc_port: Annotated[

@@ -82,6 +82,8 @@ class Section(IntEnum):
     DURATIONS = 2
 
 
+OF_A_DAY: Final = {HOURS: Kept.HOURS, QUARTERS: Kept.QUARTERS}
+"""The series of a day, each with what says that it is kept."""
 _KIND_OF_SIZE: Final = {0: Kept.ONE, 1: Kept.ONE, len(DIMENSIONS): Kept.ALL}
 
 _AUTH_FAILURES: Final = (401, 403)
@@ -229,7 +231,7 @@ def series_of(place: int) -> Mapping[Grain, Kept]:
     kind = kind_of(place)
     if kind is Kept.ALL:
         return {}
-    of_a_day = {HOURS: kind | Kept.HOURS, QUARTERS: kind | Kept.QUARTERS}
+    of_a_day = {grain: kind | kept for grain, kept in OF_A_DAY.items()}
     if kind is Kept.USERS:
         return of_a_day
     return {MINUTES: Kept.MINUTES_ONE if GROUPINGS[place] else Kept.MINUTES, **of_a_day}

@@ -8,12 +8,12 @@ written in between, which the writer says by taking the claim away.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from secrets import randbits
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import Connection, Engine, and_, select, text, update
+from sqlalchemy import Connection, Engine, TextClause, and_, select, text, update
 
 from outlay_collector.store.claiming import Claim, Period, last_id
 from outlay_collector.store.engine import reading
@@ -21,11 +21,9 @@ from outlay_collector.store.grains import (
     DAY_NS,
     GRAINS,
     HOUR_NS,
-    HOURS,
     MINUTE_NS,
     MINUTES,
     QUARTER_NS,
-    QUARTERS,
     SIX_HOURS_NS,
     WEEK_NS,
     Grain,
@@ -34,23 +32,26 @@ from outlay_collector.store.grains import (
 from outlay_collector.store.inserting import insert_rows
 from outlay_collector.store.marking import hold_periods
 from outlay_collector.store.pieces import Row
-from outlay_collector.store.rollups import GROUPINGS, PERIODS, Kept, Section, kind_of
+from outlay_collector.store.rollups import GROUPINGS, OF_A_DAY, PERIODS, Kept, Section, kind_of
 from outlay_collector.store.sums import NOTHING_HELD, Names, Summed, held_by, of_calls, of_day, of_parts, this
 
 DETAILS_FOR_NS: Final = 3 * DAY_NS
 """How long quarters have their minutes, and their sums by all dimensions together."""
 _MADE_OF_PARTS: Final = (SIX_HOURS_NS, WEEK_NS)
-REMOVE: Final = text(
-    f"DELETE FROM rollups WHERE grouping IN ({', '.join(map(str, range(len(GROUPINGS))))}) AND section IN (0, 1, 2) "
-    "AND length_ns = :length AND of_ns = :of AND start_ns >= :start AND start_ns < :end"
-)
-"""The rollups of a grain that begin then, by every grouping: those are named so that the key is of use."""
+
+
+def _removal(groupings: Iterable[int]) -> TextClause:
+    """Of the rollups of a grain that begin then; groupings and sections are named so that the key is of use."""
+    places, sections = (", ".join(map(str, map(int, some))) for some in (groupings, Section))
+    return text(
+        f"DELETE FROM rollups WHERE grouping IN ({places}) AND section IN ({sections}) "
+        "AND length_ns = :length AND of_ns = :of AND start_ns >= :start AND start_ns < :end"
+    )
+
+
+REMOVE: Final = _removal(range(len(GROUPINGS)))
 _DETAILS: Final = Kept.MINUTES | Kept.MINUTES_ONE | Kept.ALL
-_LARGE: Final = [place for place in range(len(GROUPINGS)) if kind_of(place) & _DETAILS]
-_REMOVE_LARGE: Final = text(
-    f"DELETE FROM rollups WHERE grouping IN ({', '.join(map(str, _LARGE))}) AND section IN (0, 1, 2) "
-    "AND length_ns = :length AND of_ns = :of AND start_ns >= :start AND start_ns < :end"
-)
+_REMOVE_LARGE: Final = _removal(place for place in range(len(GROUPINGS)) if kind_of(place) & _DETAILS)
 _CLAIMED: Final = text(
     "SELECT start_ns FROM rollup_periods "
     "WHERE length_ns = :length AND start_ns BETWEEN :start AND :end AND claim = :claim"
@@ -61,7 +62,6 @@ _SETTLE: Final = text(
 )
 _COUNT: Final = text("SELECT count(*) FROM calls WHERE started_at_ns >= :start AND started_at_ns < :end")
 _COLUMNS: Final = ("grouping", "section", "length_ns", "of_ns", "start_ns", "part", "groups", "packed")
-_OF_DAYS: Final = ((HOURS, Kept.HOURS), (QUARTERS, Kept.QUARTERS))
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,7 +217,7 @@ def _with_series(
 ) -> tuple[Kept, Summed] | None:
     """Of a day: its hours and quarters too, where these have enough calls each."""
     kept, summed = found[0], list(found[1])
-    for grain, kind in _OF_DAYS:
+    for grain, kind in OF_A_DAY.items():
         if calls >= fewest.alone[grain.length_ns] * (DAY_NS // grain.length_ns):
             kept |= kind
             series = of_day(connection, names, day_ns, grain, kept)
