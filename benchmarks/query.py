@@ -46,8 +46,9 @@ from sqlalchemy import Engine
 NOW_NS: Final = 1_795_176_000 * 1_000_000_000
 """2026-11-20 12:00 UTC: the month before it is full of calls, and its last day is not over."""
 TARGET_MS: Final = 100
-_GREW_NS: Final = 90 * 1_000_000_000
-"""How long ago the quarter that is not over was last summed up: half the time such traffic has between two times."""
+_GREW_NS: Final = 20 * 1_000_000_000
+"""How long ago the quarter that is not over was last summed up: such traffic has every fourth turn of `rolling`, forty
+seconds, between two times."""
 BUDGETS: Final = (
     {"name": "month", "limit": {"usd": 1_000_000}, "period": "month"},
     {"name": "tenants", "limit": {"usd": 1_000}, "period": "day", "per": ["tenant"]},

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
+from outlay_dashboard.answers.usage import SPEND
 from outlay_dashboard.window import WINDOWS, window
 
 Ask = Callable[[str, Mapping[str, Any]], Any]
@@ -24,6 +25,8 @@ _LISTED: Final = 200
 _OF_EACH_KIND: Final = ("model", "tenant", "user")
 """Dimensions of 22, 300 and 60,000 values: those the shorter windows are asked by."""
 _FILTERED: Final = ("model", "provider", "feature", "user", "tenant", "status")
+_SPEND: Final = {"measures": ",".join(SPEND)}
+"""What `queries.spend` asks for: the others ask for all."""
 _ZONES: Final = ("America/New_York", "Asia/Kolkata", "Asia/Kathmandu")
 
 
@@ -51,7 +54,7 @@ def _overview(now: datetime, ask: Ask) -> Iterator[Question]:
         today, month = window("Month", now, zone).to_at, window("Month", now, zone).from_at
         today = today.replace(day=today.day - 1)
         yield _usage("overview", f"today by hour, {zone}", today, interval="hour", timezone=zone)
-        yield _usage("overview", f"this month by day, {zone}", month, interval="day", timezone=zone)
+        yield _usage("overview", f"this month by day, {zone}", month, interval="day", timezone=zone, **_SPEND)
     for name in WINDOWS:
         for dimension in DIMENSIONS if name == "30d" else _OF_EACH_KIND:
             yield from _spend(now, ask, name, "UTC", dimension)
@@ -70,18 +73,18 @@ def _spend(now: datetime, ask: Ask, name: str, zone: str, dimension: str) -> Ite
     over_time = {"interval": shown.interval, "timezone": zone}
     yield _usage(
         "overview", f"{where}: eight of {dimension}, by {shown.interval}", shown.from_at,
-        **over_time, group_by=dimension, **{dimension: first},
+        **over_time, group_by=dimension, **{dimension: first}, **_SPEND,
     )  # fmt: skip
     if dimension == _OF_EACH_KIND[0]:
         yield _usage("overview", f"{where}: all by {shown.interval}", shown.from_at, **over_time)
-        yield _usage("overview", f"{where}: all", shown.from_at, timezone=zone)
+        yield _usage("overview", f"{where}: all", shown.from_at, timezone=zone, **_SPEND)
 
 
 def _calls(now: datetime, ask: Ask) -> Iterator[Question]:
     since = window("30d", now, "UTC").from_at
     named: dict[str, Sequence[str]] = {}
     for dimension in _FILTERED:
-        names = _usage("calls", f"30d: names of {dimension}", since, **_most(dimension, "calls"))
+        names = _usage("calls", f"30d: names of {dimension}", since, **_most(dimension, "calls"), **_SPEND)
         yield names
         named[dimension] = [row[dimension] or "" for row in ask(names.path, names.params)["rows"]]
     yield _listed("newest", since)

@@ -33,6 +33,7 @@ MOST_GROUPS: Final = 100
 OTHER: Final = "other"
 _BY: Final = ("provider", "model", "feature")
 _PERIODS: Final = ("day", "month")
+_MEASURES: Final = ("calls", "unpriced_calls", "cost_nano_usd")
 _UTC: Final = ZoneInfo("UTC")
 _NANO: Final = 1_000_000_000
 
@@ -75,7 +76,8 @@ class LedgerMetrics:
         calls: dict[Labels, float] = {}
         unpriced: dict[Labels, float] = {}
         for period in _PERIODS:
-            query = UsageQuery(from_ns=start_of(period, now_ns, _UTC), to_ns=now_ns + 1, group_by=_BY)
+            begin = start_of(period, now_ns, _UTC)
+            query = UsageQuery(from_ns=begin, to_ns=now_ns + 1, group_by=_BY, measures=_MEASURES)
             for group, rows in capped(self._store.usage(query)).items():
                 labels = (*zip(_BY, group, strict=True), ("period", period))
                 key = tuple(sorted(labels))

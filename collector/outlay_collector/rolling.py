@@ -17,7 +17,7 @@ from outlay_collector.store.grains import DAY_NS, LENGTHS_NS
 from outlay_collector.store.growing import FEWEST_NEW, grow
 from outlay_collector.store.summing import FEWEST, Fewest, forget_details, sum_up
 
-EVERY_S: Final = 15.0
+EVERY_S: Final = 10.0
 LONG_EVERY_S: Final = 600.0
 """Days and weeks: one late call makes a whole day be read again, and until then its hours tell as much."""
 AT_ONCE: Final = 8

@@ -12,13 +12,16 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 from html import escape
+from typing import TypeVar
 
 from outlay_dashboard import format as fmt
 from outlay_dashboard.answers.alerts import Alert
 from outlay_dashboard.answers.budgets import Budget
 from outlay_dashboard.answers.calls import Call
-from outlay_dashboard.answers.usage import Period, Summary, UsageRow
+from outlay_dashboard.answers.usage import Period, SpendRow, Summary, UsageRow
 from outlay_dashboard.answers.values import Pairs
+
+Row = TypeVar("Row", bound=SpendRow)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,7 +37,7 @@ class Card:
     spark: tuple[float | None, ...] = ()
 
 
-def headline(summary: Summary, hours: Sequence[UsageRow], days: Sequence[UsageRow]) -> tuple[Card, ...]:
+def headline(summary: Summary, hours: Sequence[UsageRow], days: Sequence[SpendRow]) -> tuple[Card, ...]:
     """The figures at the top. `hours` are today's rows and `days` this month's, neither grouped, for the small bars."""
     today, month = summary.today, summary.month_to_date
     today_by_hour = _slots(hours, today.from_at, timedelta(hours=1), 24)
@@ -162,18 +165,16 @@ def _spend_card(label: str, period: Period, shape: tuple[float | None, ...]) -> 
     )
 
 
-def _slots(rows: Iterable[UsageRow], from_at: datetime, step: timedelta, number: int) -> list[UsageRow | None]:
+def _slots(rows: Iterable[Row], from_at: datetime, step: timedelta, number: int) -> list[Row | None]:
     """The rows in their places of a whole day or month, None where there was no call or the time is still to come."""
-    slots: list[UsageRow | None] = [None] * (number + 1)  # the day on which the clocks go back has an hour more
+    slots: list[Row | None] = [None] * (number + 1)  # the day on which the clocks go back has an hour more
     for row in rows:
         if row.bucket_at is not None:
             slots[round((row.bucket_at - from_at) / step)] = row
     return slots if slots[number] else slots[:number]
 
 
-def _shape(
-    slots: Iterable[UsageRow | None], read: Callable[[UsageRow], Decimal | float | None]
-) -> tuple[float | None, ...]:
+def _shape(slots: Iterable[Row | None], read: Callable[[Row], Decimal | float | None]) -> tuple[float | None, ...]:
     values = (None if row is None else read(row) for row in slots)
     return tuple(None if value is None else float(value) for value in values)
 

@@ -9,14 +9,14 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Required, TypedDict, TypeVar, Unpack
 
 import httpx2
 
 from outlay_dashboard.answers.alerts import Alert, Transition, read_alerts, read_transitions
 from outlay_dashboard.answers.budgets import Budget, read_budgets
 from outlay_dashboard.answers.calls import Call, CallPage, Node, read_call, read_calls, read_trace
-from outlay_dashboard.answers.usage import Summary, Usage, read_summary, read_usage
+from outlay_dashboard.answers.usage import SPEND, SpendRow, Summary, UsageRow, read_spend, read_summary, read_usage
 from outlay_dashboard.answers.values import Json
 
 ENDPOINT_VARIABLE: Final = "OUTLAY_ENDPOINT"
@@ -50,6 +50,20 @@ class NotFound(CollectorError):
     """The address answers, and has not what was asked for."""
 
 
+class Asked(TypedDict, total=False):
+    """What is asked of usage. Without `to_at` until now. `interval` is minute, hour, day, month or none, cut in
+    `timezone`. With `order` only the `limit` groups that have most of it, the first before the second."""
+
+    from_at: Required[datetime]
+    to_at: datetime
+    interval: str
+    timezone: str
+    group_by: Sequence[str]
+    filters: Filters
+    order: str
+    limit: int
+
+
 class Client:
     """One collector. Safe to share between threads."""
 
@@ -70,31 +84,18 @@ class Client:
     def summary(self, timezone: str) -> Summary:
         return self._get("/api/v1/summary", read_summary, timezone=timezone)
 
-    def usage(
-        self,
-        *,
-        from_at: datetime,
-        to_at: datetime | None = None,
-        interval: str = "none",
-        timezone: str = "UTC",
-        group_by: Sequence[str] = (),
-        filters: Filters | None = None,
-        order: str | None = None,
-        limit: int | None = None,
-    ) -> Usage:
-        """`to_at` None is now. `interval` is minute, hour, day, month or none, cut in `timezone`. With `order` only the
-        `limit` groups that have most of it, the first before the second."""
-        return self._get(
-            "/api/v1/usage",
-            read_usage,
-            **(filters or {}),
-            **_window(from_at, to_at),
-            interval=interval,
-            timezone=timezone,
-            group_by=",".join(group_by) or None,
-            order=order,
-            limit=limit,
-        )
+    def usage(self, **asked: Unpack[Asked]) -> tuple[UsageRow, ...]:
+        """All measures."""
+        return self._usage(read_usage, None, **asked)
+
+    def spend(self, **asked: Unpack[Asked]) -> tuple[SpendRow, ...]:
+        return self._usage(read_spend, ",".join(SPEND), **asked)
+
+    def _usage(self, read: Callable[[Json], T], measures: str | None, **asked: Unpack[Asked]) -> T:
+        given: dict[str, Any] = {**asked}
+        window = _window(given.pop("from_at"), given.pop("to_at", None))
+        filters, group_by = given.pop("filters", {}), ",".join(given.pop("group_by", ())) or None
+        return self._get("/api/v1/usage", read, **filters, **window, group_by=group_by, measures=measures, **given)
 
     def calls(
         self,

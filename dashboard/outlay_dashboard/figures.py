@@ -16,7 +16,7 @@ import plotly.graph_objects as go  # type: ignore[import-untyped]  # ships no ty
 
 from outlay_dashboard import format as fmt
 from outlay_dashboard import theme
-from outlay_dashboard.answers.usage import UsageRow, cost_of
+from outlay_dashboard.answers.usage import SpendRow, UsageRow, cost_of
 from outlay_dashboard.window import Window
 
 HEIGHT: Final = 300
@@ -33,14 +33,14 @@ def ranked(totals: Iterable[UsageRow]) -> list[UsageRow]:
     return sorted(totals, key=lambda row: (row.cost_usd is None, -(row.cost_usd or 0), -row.calls, str(row.group)))
 
 
-def spend_words(rows: Sequence[UsageRow], *, exact: bool = True) -> str:
+def spend_words(rows: Sequence[SpendRow], *, exact: bool = True) -> str:
     """What all rows cost together, and how many of their calls have no price."""
     calls = sum(row.calls for row in rows)
     return fmt.spend(cost_of(rows), calls=calls, unpriced=_unpriced(rows), exact=exact)
 
 
 def spend_over_time(
-    leaders: Sequence[UsageRow], everything: Sequence[UsageRow], colours: Colour, window: Window
+    leaders: Sequence[SpendRow], everything: Sequence[SpendRow], colours: Colour, window: Window
 ) -> go.Figure:
     """Stacked bars: one colour a name, and what `leaders` leave of `everything` as "other".
 
@@ -57,7 +57,7 @@ def spend_over_time(
     return figure
 
 
-def ranking(totals: Sequence[UsageRow], everything: Sequence[UsageRow], colours: Colour) -> go.Figure:
+def ranking(totals: Sequence[SpendRow], everything: Sequence[SpendRow], colours: Colour) -> go.Figure:
     """Horizontal bars, the biggest on top, each written out above its bar. `totals` are `ranked`, of one dimension;
     what the first of them leave of `everything` is "other"."""
     shown = totals[:SHOWN_NAMES]
@@ -181,7 +181,7 @@ def _write_above(figure: go.Figure, place: int, left: str, right: str) -> None:
         )
 
 
-def _spend_bars(label: str, colour: str, rows: Sequence[UsageRow], window: Window) -> go.Bar:
+def _spend_bars(label: str, colour: str, rows: Sequence[SpendRow], window: Window) -> go.Bar:
     return go.Bar(
         x=[_local(row, window) for row in rows],
         y=[float(row.cost_usd or 0) for row in rows],
@@ -210,9 +210,9 @@ def _shape(colour: str, window: Window) -> dict[str, Any]:
     return {"width": length_ms * 0.82, "offset": length_ms * 0.09, "marker": {"color": colour, "line": {"width": 0}}}
 
 
-def _rest(leaders: Iterable[UsageRow], everything: Iterable[UsageRow]) -> list[UsageRow]:
+def _rest(leaders: Iterable[SpendRow], everything: Iterable[SpendRow]) -> list[SpendRow]:
     """What is left of each bucket without the leaders; no row where nothing is."""
-    of_bucket: dict[datetime | None, list[UsageRow]] = {}
+    of_bucket: dict[datetime | None, list[SpendRow]] = {}
     for row in leaders:
         of_bucket.setdefault(row.bucket_at, []).append(row)
     rest = []
@@ -226,7 +226,7 @@ def _rest(leaders: Iterable[UsageRow], everything: Iterable[UsageRow]) -> list[U
     return rest
 
 
-def _dollars(rows: Iterable[UsageRow]) -> str:
+def _dollars(rows: Iterable[SpendRow]) -> str:
     """The axis in cents, or in as many digits as it takes where the highest bar is only cents."""
     highest = max((row.cost_usd for row in rows if row.cost_usd is not None), default=0)
     if highest >= 20:
@@ -238,15 +238,15 @@ def _in_time(rows: Iterable[UsageRow]) -> list[UsageRow]:
     return sorted(rows, key=lambda row: row.bucket_at or datetime.min.replace(tzinfo=UTC))
 
 
-def _unpriced(rows: Iterable[UsageRow]) -> int:
+def _unpriced(rows: Iterable[SpendRow]) -> int:
     return sum(row.unpriced_calls for row in rows)
 
 
-def _calls(rows: Iterable[UsageRow]) -> str:
+def _calls(rows: Iterable[SpendRow]) -> str:
     return fmt.plural(sum(row.calls for row in rows), "call")
 
 
-def _local(row: UsageRow, window: Window) -> datetime:
+def _local(row: SpendRow, window: Window) -> datetime:
     if row.bucket_at is None:
         raise ValueError("a figure over time needs rows that were asked for with an interval")
     return _naive(row.bucket_at, window)

@@ -14,7 +14,7 @@ import streamlit as st
 from outlay_dashboard.answers.alerts import Alert, Transition
 from outlay_dashboard.answers.budgets import Budget
 from outlay_dashboard.answers.calls import Call, CallPage, Node
-from outlay_dashboard.answers.usage import Summary, Usage
+from outlay_dashboard.answers.usage import SpendRow, Summary, UsageRow
 from outlay_dashboard.client import Client
 from outlay_dashboard.theme import Colours
 
@@ -46,16 +46,21 @@ def summary(timezone: str) -> Summary:
 
 
 @st.cache_data(ttl=_FRESH_S, show_spinner=False, max_entries=200)
-def usage(
+def usage(from_at: datetime, interval: str, timezone: str) -> tuple[UsageRow, ...]:
+    return collector().usage(from_at=from_at, interval=interval, timezone=timezone)
+
+
+@st.cache_data(ttl=_FRESH_S, show_spinner=False, max_entries=100)
+def spend(
     from_at: datetime, interval: str, timezone: str, group_by: tuple[str, ...] = (), filters: Chosen = ()
-) -> Usage:
-    return collector().usage(
+) -> tuple[SpendRow, ...]:
+    return collector().spend(
         from_at=from_at, interval=interval, timezone=timezone, group_by=group_by, filters=dict(filters)
     )
 
 
 @st.cache_data(ttl=_FRESH_S, show_spinner=False, max_entries=100)
-def most_spend(from_at: datetime, dimension: str, limit: int) -> Usage:
+def most_spend(from_at: datetime, dimension: str, limit: int) -> tuple[UsageRow, ...]:
     """Only those values of a dimension that spend most: there may be as many as users."""
     return collector().usage(from_at=from_at, group_by=(dimension,), order="cost_usd", limit=limit)
 
@@ -63,7 +68,7 @@ def most_spend(from_at: datetime, dimension: str, limit: int) -> Usage:
 @st.cache_data(ttl=_SETTLED_S, show_spinner=False, max_entries=100)
 def names(dimension: str, from_at: datetime) -> tuple[str, ...]:
     """The values of a dimension that occur since then, the commonest first; "" for calls that do not say."""
-    rows = collector().usage(from_at=from_at, group_by=(dimension,), order="calls", limit=_MOST_NAMES).rows
+    rows = collector().spend(from_at=from_at, group_by=(dimension,), order="calls", limit=_MOST_NAMES)
     return tuple(row.group[0] or "" for row in rows)
 
 

@@ -17,7 +17,7 @@ from outlay_dashboard import format as fmt
 from outlay_dashboard import theme
 from outlay_dashboard.answers.alerts import Alert, Delivery, Transition
 from outlay_dashboard.answers.calls import Call, Node
-from outlay_dashboard.answers.usage import UsageRow, cost_of
+from outlay_dashboard.answers.usage import SpendRow, UsageRow, cost_of
 from outlay_dashboard.answers.values import Json, Pairs
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ _COLOUR_OF: Final = {
 }
 
 
-def breakdown(dimension: str, totals: Sequence[UsageRow], everything: Sequence[UsageRow]) -> Styler:
+def breakdown(dimension: str, totals: Sequence[UsageRow], everything: Sequence[SpendRow]) -> Styler:
     """Everything known of each value of a dimension, `totals`; shares are of `everything`. No row has a bucket."""
     whole = cost_of(everything)
     rows = [

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
+from typing import Final
 
-from outlay_collector.store.query import CallsQuery, UsageQuery
+from outlay_collector.store.query import CallsQuery, Percentiles, UsageQuery, UsageRow
 from outlay_collector.store.sql import SqlStore
 from sqlalchemy import Engine, delete
 from sqlmodel import SQLModel
 
 Ledgers = tuple[Engine, Engine]
+_SPEND: Final = ("calls", "unpriced_calls", "cost_nano_usd")
 
 
 def emptied(ledgers: Ledgers) -> Ledgers:
@@ -25,5 +28,17 @@ def assert_equal_answers(ledgers: Ledgers, asked: Iterable[UsageQuery]) -> None:
     one, other = map(SqlStore, ledgers)
     for query in asked:
         assert one.usage(query) == other.usage(query)
+        assert_no_other_where_fewer_are_wanted(one, query)
         listed = CallsQuery(limit=3, from_ns=query.from_ns, to_ns=query.to_ns, filters=query.filters)
         assert [each["bill_key"] for each in one.calls(listed)] == [each["bill_key"] for each in other.calls(listed)]
+
+
+def assert_no_other_where_fewer_are_wanted(store: SqlStore, query: UsageQuery) -> None:
+    """The same rows, with the same of what is wanted and nothing of what must be read besides."""
+    whole, some = store.usage(query), store.usage(replace(query, measures=_SPEND))
+    assert [_told(row) for row in some] == [_told(row) for row in whole]
+    assert all(row.input_tokens is None and row.latency_ms == Percentiles() for row in some)
+
+
+def _told(row: UsageRow) -> tuple[object, ...]:
+    return row.bucket, row.group, *(getattr(row, measure) for measure in _SPEND)

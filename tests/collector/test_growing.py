@@ -181,21 +181,21 @@ def test_a_quarter_that_is_over_goes_on_from_what_it_held_and_holds_it_when_a_ca
     assert {line.partition(":")[0] for line in verify(engine)} == {"quarter 2026-11-14T00"}
 
 
-def test_a_quarter_does_not_grow_by_few_calls_nor_by_those_of_the_last_minute(engine: Engine) -> None:
+def test_a_quarter_does_not_grow_by_few_calls_nor_by_those_that_just_came(engine: Engine) -> None:
     store = SqlStore(engine)
     store.write(reports(*(call(n) for n in range(1, 100))), WRITTEN)
     assert grow_all(engine, GROWN) == 0
     assert not grow_now(engine, fewest_new=100)
     store.write(reports(call(100)), WRITTEN)
-    assert not grow_now(engine, fewest_new=100, now_ns=WRITTEN + 60 * NS)
+    assert not grow_now(engine, fewest_new=100, now_ns=WRITTEN + 20 * NS)
     assert grow_now(engine, FEWEST, fewest_new=100)
     assert held(engine) == [(100, Kept(0))]  # too few to be summed up
     assert store.usage(ALL)[0].calls == 100
-    store.write(reports(*(call(n) for n in range(101, 125))), WRITTEN)
-    assert not grow_now(engine, fewest_new=10)  # fewer than a quarter of those there are
-    store.write(reports(call(125)), WRITTEN)
-    assert grow_now(engine, fewest_new=10)
-    assert store.usage(ALL)[0].calls == 125
+    store.write(reports(call(101), call(102)), WRITTEN)
+    assert not grow_now(engine)  # three are a thirty-second of those there are
+    store.write(reports(call(103)), WRITTEN)
+    assert grow_now(engine)
+    assert store.usage(ALL)[0].calls == 103
 
 
 def test_a_window_that_ends_after_what_is_held_reads_it_and_one_that_ends_before_reads_minutes() -> None:

@@ -99,6 +99,16 @@ async def test_the_groups_greatest_in_a_measure_come_first_and_the_others_stay_o
     assert [(row["user"], row["calls"]) for row in by_day] == [("bo", 3)]
 
 
+async def test_rows_have_only_the_figures_that_are_wanted(collector: httpx2.AsyncClient) -> None:
+    await three_calls(collector)
+    (whole,) = await rows(collector, user="u1")
+    for measures in (["calls", "cost_usd"], ["latency_ms"], ["avoided_usd", "input_tokens"], list(whole)[1:]):
+        (some,) = await rows(collector, user="u1", measures=",".join(measures))
+        assert some == {name: whole[name] for name in whole if name in ("bucket", *measures)}
+    by_user = await rows(collector, group_by="user", user=["u1", "u2"], order="input_tokens", limit=1, measures="calls")
+    assert by_user == [{"bucket": None, "user": "u1", "calls": 1}]
+
+
 async def test_calls_can_be_picked_by_how_well_their_cost_is_known(collector: httpx2.AsyncClient) -> None:
     await three_calls(collector)
     found = (await get(collector, "calls", cost_status="unpriced"))["calls"]
@@ -209,6 +219,8 @@ async def test_the_export_is_csv_without_formulas(collector: httpx2.AsyncClient)
         ("usage?modle=gpt-4o", 422, "modle", "did you mean model"),
         ('usage?group_by=tag.a"b', 422, "group_by", "dimension"),
         ("usage?group_by=user&limit=0", 422, "limit", "1000"),
+        ("usage?measures=calls,cost", 422, "measures", "did you mean cost_usd"),
+        ("export?measures=calls", 422, "measures", "there is no such parameter"),
         ("usage?order=latency", 422, "order", "cost_usd"),
         ("calls?cost_status=free", 422, "cost_status", "unpriced"),
         ("calls?limit=0", 422, "limit", "500"),

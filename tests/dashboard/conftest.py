@@ -39,7 +39,7 @@ def usage_row() -> RowMaker:
             "group_by": dimensions,
             "rows": [row | {"ttft_ms": unmeasured} | counts | said],
         }
-        return read_usage(answer).rows[0]
+        return read_usage(answer)[0]
 
     return make
 

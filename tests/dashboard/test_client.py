@@ -13,6 +13,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from outlay_dashboard.answers.usage import SpendRow
 from outlay_dashboard.client import Client, CollectorError, NotFound, Refused, Unreachable
 
 USAGE = {"from": "2026-11-20T00:00:00Z", "to": "2026-11-21T00:00:00Z", "group_by": [], "rows": []}
@@ -126,7 +127,6 @@ def test_the_key_travels_in_a_header_and_the_question_in_the_query() -> None:
     assert query == {
         "from": ["2026-11-20T00:00:00+00:00"],
         "interval": ["hour"],
-        "timezone": ["UTC"],
         "group_by": ["model,feature"],
         "provider": ["openai", "anthropic"],
     }
@@ -142,8 +142,16 @@ def test_amounts_are_read_to_the_last_digit_and_unknown_stays_unknown() -> None:
     times = {"latency_ms": measured, "ttft_ms": measured}
     row = {"bucket": "2026-11-20T00:00:00+01:00", "model": None, **amounts, **counts, **times}
     with answering({**USAGE, "group_by": ["model"], "rows": [row]}) as server:
-        usage = Client(server.url, None).usage(from_at=datetime(2026, 11, 20, tzinfo=UTC), group_by=("model",))
-    assert usage.rows[0].cost_usd == Decimal("12345678.000000001")
-    assert usage.rows[0].avoided_usd is None
-    assert usage.rows[0].group == (None,)
-    assert usage.rows[0].bucket_at == datetime(2026, 11, 19, 23, tzinfo=UTC)
+        (read,) = Client(server.url, None).usage(from_at=datetime(2026, 11, 20, tzinfo=UTC), group_by=("model",))
+    assert read.cost_usd == Decimal("12345678.000000001")
+    assert read.avoided_usd is None
+    assert read.group == (None,)
+    assert read.bucket_at == datetime(2026, 11, 19, 23, tzinfo=UTC)
+
+
+def test_who_wants_spend_asks_for_no_more() -> None:
+    row = {"bucket": None, "calls": 3, "cost_usd": "0.25", "unpriced_calls": 1}
+    with answering({**USAGE, "rows": [row]}) as server:
+        (read,) = Client(server.url, None).spend(from_at=datetime(2026, 11, 20, tzinfo=UTC))
+    assert server.asked[0][1]["measures"] == ["calls,cost_usd,unpriced_calls"]
+    assert read == SpendRow(bucket_at=None, group=(), calls=3, cost_usd=Decimal("0.25"), unpriced_calls=1)

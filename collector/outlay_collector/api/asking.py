@@ -6,7 +6,7 @@ with the sum of everything.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
@@ -26,12 +26,16 @@ MOST_BUCKETS: Final = 10_000
 MOST_DIMENSIONS: Final = 5
 MOST_VALUES: Final = 100
 MOST_GROUPS: Final = 1_000
-ORDERS: Final = {
+MEASURES: Final = {
+    **{name: name for name in ("calls", "errors", "rate_limited", "retries", "input_tokens", "output_tokens")},
+    **{name: name for name in ("cache_read_tokens", "cache_write_tokens", "reasoning_tokens")},
     "cost_usd": "cost_nano_usd",
     "avoided_usd": "avoided_nano_usd",
-    **{name: name for name in ("calls", "errors", "input_tokens", "output_tokens")},
+    **{name: name for name in ("unpriced_calls", "latency_ms", "ttft_ms")},
 }
-"""What groups can be put in order by, as answers name it and as the store does."""
+"""The figures of a row, as answers name them and as the store does, in the order of an answer."""
+ORDERS: Final = ("cost_usd", "avoided_usd", "calls", "errors", "input_tokens", "output_tokens")
+"""Those that groups can be put in order by."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,23 +45,26 @@ class Asked:
     query: UsageQuery
     interval: Interval | None
     zone: ZoneInfo
+    measures: Sequence[str]
+    """The figures of a row, by the names of `MEASURES`."""
 
 
 def read_usage_query(params: QueryParams, now_ns: int, *, also: Iterable[str] = ()) -> Asked:
-    """`from`, `to`, `interval`, `timezone`, `group_by` and filters. `also`: parameters the endpoint reads itself."""
+    """All of `USAGE_PARAMETERS`. `also`: what else the endpoint takes."""
     refuse_unknown(params, ("from", "to", "interval", "timezone", "group_by", "order", "limit", *also))
     zone = read_timezone(params)
     from_ns, to = read_window(params, now_ns)
-    interval = _read_interval(params)
+    interval, measures = _read_interval(params), _read_measures(params)
     query = UsageQuery(
         from_ns=from_ns,
         to_ns=to,
         edges=None if interval is None else _edges(interval, from_ns, to, zone),
         group_by=read_dimensions(params, "group_by"),
         filters=read_filters(params),
+        measures=[MEASURES[name] for name in measures],
         **_read_ranking(params),
     )
-    return Asked(query, interval, zone)
+    return Asked(query, interval, zone, measures)
 
 
 def read_window(params: QueryParams, now_ns: int) -> tuple[int, int]:
@@ -101,7 +108,7 @@ def read_timezone(params: QueryParams) -> ZoneInfo:
 
 def read_dimensions(params: QueryParams, name: str) -> tuple[str, ...]:
     """A list of dimensions, separated by commas, each once."""
-    wanted = [part.strip() for value in params.getlist(name) for part in value.split(",") if part.strip()]
+    wanted = _listed(params, name)
     for dimension in wanted:
         if not is_dimension(dimension):
             raise bad_field(name, f"{dimension!r} is no dimension{nearest(dimension, (*DIMENSIONS, 'tag.NAME'))}")
@@ -138,17 +145,31 @@ def _read_interval(params: QueryParams) -> Interval | None:
     raise bad_field("interval", f"{value!r}: expected one of {', '.join((*INTERVALS, 'none'))}")
 
 
+def _read_measures(params: QueryParams) -> Sequence[str]:
+    """All where none are named."""
+    wanted = _listed(params, "measures")
+    for measure in wanted:
+        if measure not in MEASURES:
+            raise bad_field("measures", f"{measure!r} is no figure of a row{nearest(measure, MEASURES)}")
+    return [name for name in MEASURES if name in wanted or not wanted]
+
+
+def _listed(params: QueryParams, name: str) -> list[str]:
+    """What is separated by commas, or given again and again."""
+    return [part.strip() for value in params.getlist(name) for part in value.split(",") if part.strip()]
+
+
 def _read_ranking(params: QueryParams) -> dict[str, Any]:
     """`order` and `limit`; a limit alone is of the greatest cost."""
     wanted, limit = params.get("order"), params.get("limit")
     if wanted is not None and wanted not in ORDERS:
         raise bad_field("order", f"{wanted!r}: expected one of {', '.join(ORDERS)}")
     if limit is None:
-        return {"order": ORDERS.get(wanted) if wanted else None}
+        return {"order": MEASURES[wanted] if wanted else None}
     most = int(limit) if limit.isascii() and limit.isdigit() and len(limit) < 6 else 0
     if not 1 <= most <= MOST_GROUPS:
         raise bad_field("limit", f"{limit!r}: expected a number of groups from 1 to {MOST_GROUPS}")
-    return {"order": ORDERS[wanted or "cost_usd"], "limit": most}
+    return {"order": MEASURES[wanted or "cost_usd"], "limit": most}
 
 
 def _edges(interval: Interval, from_ns: int, to: int, zone: ZoneInfo) -> list[int]:
@@ -186,6 +207,9 @@ FILTER_PARAMETERS: Final = [
 ]
 TIMEZONE_PARAMETER: Final = _parameter("timezone", "IANA time zone of buckets; UTC if not given.")
 INTERVAL_PARAMETER: Final = _parameter("interval", "none if not given.", {"enum": [*INTERVALS, "none"]})
+MEASURES_PARAMETER: Final = _parameter(
+    "measures", f"The figures rows have, separated by commas: {', '.join(MEASURES)}; all if not given."
+)
 USAGE_PARAMETERS: Final = [
     *WINDOW_PARAMETERS,
     INTERVAL_PARAMETER,

@@ -10,10 +10,11 @@ from fastapi import APIRouter, Request
 from fastapi.responses import StreamingResponse
 from starlette.datastructures import QueryParams
 
-from outlay_collector.api.asking import USAGE_PARAMETERS, Asked, read_usage_query
+from outlay_collector.api.asking import MEASURES, USAGE_PARAMETERS, Asked, read_usage_query
 from outlay_collector.api.dependencies import NowNs, StoreOf
 from outlay_collector.api.errors import ApiError, bad_field
 from outlay_collector.api.usage import row_json
+from outlay_collector.reports.csv import MEASURES as CSV_MEASURES
 from outlay_collector.reports.csv import usage_csv
 from outlay_collector.reports.focus import SERVICE, focus_csv
 from outlay_collector.reports.parquet import ParquetMissing, usage_parquet
@@ -24,11 +25,13 @@ router = APIRouter(prefix="/api/v1", tags=["usage"])
 
 @dataclass(frozen=True, slots=True)
 class _Format:
-    """How rows are written, as what, and under which name. `always`: what rows are grouped by in any case."""
+    """How rows are written, as what, and under which name. `measures`: what is written of them; `always`: what they are
+    grouped by in any case."""
 
     write: Callable[[Sequence[UsageRow], Asked], Iterator[bytes]]
     media_type: str
     file_name: str
+    measures: Sequence[str] = tuple(MEASURES)
     always: tuple[str, ...] = ()
     interval: str = "none"
     """What one row is for where that is not said."""
@@ -53,9 +56,9 @@ def _focus(rows: Sequence[UsageRow], asked: Asked) -> Iterator[bytes]:
 
 
 _FORMATS: Final = {
-    "csv": _Format(_csv, "text/csv; charset=utf-8", "usage.csv"),
+    "csv": _Format(_csv, "text/csv; charset=utf-8", "usage.csv", CSV_MEASURES),
     "parquet": _Format(_parquet, "application/vnd.apache.parquet", "usage.parquet"),
-    "focus": _Format(_focus, "text/csv; charset=utf-8", "focus.csv", SERVICE, "day"),
+    "focus": _Format(_focus, "text/csv; charset=utf-8", "focus.csv", CSV_MEASURES, SERVICE, "day"),
 }
 _PARAMETERS: Final[list[dict[str, Any]]] = [
     {"name": "format", "in": "query", "schema": {"enum": list(_FORMATS), "default": "csv"}},
@@ -82,7 +85,8 @@ def get_export(request: Request, store: StoreOf, now_ns: NowNs) -> StreamingResp
         given.append(("interval", found.interval))
     asked = read_usage_query(QueryParams(given), now_ns, also=("format",))
     group_by = (*found.always, *(each for each in asked.query.group_by if each not in found.always))
-    asked = replace(asked, query=replace(asked.query, group_by=group_by))
+    query = replace(asked.query, group_by=group_by, measures=[MEASURES[name] for name in found.measures])
+    asked = replace(asked, query=query, measures=found.measures)
     pieces = found.write(store.usage(asked.query), asked)
     headers = {"Content-Disposition": f'attachment; filename="{found.file_name}"'}
     return StreamingResponse(pieces, media_type=found.media_type, headers=headers)

@@ -88,7 +88,8 @@ def _projection(store: CallStore, now_ns: int, zone: ZoneInfo, spent: int) -> Pr
     first, until = store.first_call_at_ns(), now_ns - now_ns % _QUARTER_NS
     days = 0 if first is None else max(0, min(DAYS_SEEN, (until - first) // _DAY_NS))
     ends = [until - n * _DAY_NS for n in range(days, -1, -1)]
-    rows = store.usage(UsageQuery(from_ns=ends[0], to_ns=until, edges=ends)) if days > 0 else []
+    of_days = UsageQuery(from_ns=ends[0], to_ns=until, edges=ends, measures=("cost_nano_usd",))
+    rows = store.usage(of_days) if days > 0 else []
     by_day = {row.bucket: row.cost_nano_usd or 0 for row in rows}
     *_, month_end = edges("month", now_ns, now_ns + 1, zone)
     return project(spent, [by_day.get(n, 0) for n in range(days)], (month_end - now_ns) / _DAY_NS)

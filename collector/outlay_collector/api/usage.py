@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from functools import lru_cache
+from operator import attrgetter
 from typing import Any, Final
 
 from fastapi import APIRouter, Request, Response
 
-from outlay_collector.api.asking import USAGE_PARAMETERS, Asked, read_usage_query
+from outlay_collector.api.asking import MEASURES, MEASURES_PARAMETER, USAGE_PARAMETERS, Asked, read_usage_query
 from outlay_collector.api.dependencies import NowNs, StoreOf
 from outlay_collector.api.written import written
 from outlay_collector.money import usd_text
@@ -20,10 +22,12 @@ router = APIRouter(prefix="/api/v1", tags=["usage"])
 _BUCKETS_KNOWN: Final = 1_024
 
 
-@router.get("/usage", response_model=dict[str, Any], openapi_extra={"parameters": USAGE_PARAMETERS})
+@router.get(
+    "/usage", response_model=dict[str, Any], openapi_extra={"parameters": [*USAGE_PARAMETERS, MEASURES_PARAMETER]}
+)
 def get_usage(request: Request, store: StoreOf, now_ns: NowNs) -> Response:
     """Sums over the calls of a window; a bucket or group without calls has no row. Filter `tag.NAME` works too."""
-    asked = read_usage_query(request.query_params, now_ns)
+    asked = read_usage_query(request.query_params, now_ns, also=("measures",))
     said = {
         "from": rfc3339(asked.query.from_ns, asked.zone),
         "to": rfc3339(asked.query.to_ns, asked.zone),
@@ -42,21 +46,17 @@ def row_json(row: UsageRow, asked: Asked) -> dict[str, Any]:
     return {
         "bucket": bucket,
         **dict(zip(asked.query.group_by, row.group, strict=True)),
-        "calls": row.calls,
-        "errors": row.errors,
-        "rate_limited": row.rate_limited,
-        "retries": row.retries,
-        "input_tokens": row.input_tokens,
-        "output_tokens": row.output_tokens,
-        "cache_read_tokens": row.cache_read_tokens,
-        "cache_write_tokens": row.cache_write_tokens,
-        "reasoning_tokens": row.reasoning_tokens,
-        "cost_usd": usd_text(row.cost_nano_usd),
-        "avoided_usd": usd_text(row.avoided_nano_usd),
-        "unpriced_calls": row.unpriced_calls,
-        "latency_ms": percentiles_json(row.latency_ms),
-        "ttft_ms": percentiles_json(row.ttft_ms),
+        **{name: _READ[name](row) for name in asked.measures},
     }
+
+
+_READ: Final[Mapping[str, Callable[[UsageRow], Any]]] = {
+    **{name: attrgetter(of_row) for name, of_row in MEASURES.items()},
+    "cost_usd": lambda row: usd_text(row.cost_nano_usd),
+    "avoided_usd": lambda row: usd_text(row.avoided_nano_usd),
+    "latency_ms": lambda row: percentiles_json(row.latency_ms),
+    "ttft_ms": lambda row: percentiles_json(row.ttft_ms),
+}
 
 
 _written = lru_cache(_BUCKETS_KNOWN)(rfc3339)

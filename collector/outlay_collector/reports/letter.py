@@ -43,7 +43,7 @@ def _total(report: ScheduledReport, rows: Sequence[UsageRow], before: Sequence[U
         lines.append(
             f"Without a price, and so not in the spend: {unpriced:,} calls; `outlay prices missing` says which"
         )
-    if avoided := sum(row.avoided_nano_usd for row in rows):
+    if avoided := sum(row.avoided_nano_usd or 0 for row in rows):
         lines.append(f"Avoided by your own cache: {_usd(avoided)}")
     return "\n".join(lines)
 

@@ -71,11 +71,15 @@ def _row(row: UsageRow, dimensions: Sequence[str], periods: Sequence[int] | None
         **({} if periods is None else {"bucket": from_ns(periods[row.bucket or 0])}),
         **dict(zip(dimensions, row.group, strict=True)),
         **{name: getattr(row, name) for name in _COUNTS},
-        "cost_usd": None if row.cost_nano_usd is None else Decimal(row.cost_nano_usd).scaleb(-9),
-        "avoided_usd": Decimal(row.avoided_nano_usd).scaleb(-9),
+        "cost_usd": _usd(row.cost_nano_usd),
+        "avoided_usd": _usd(row.avoided_nano_usd),
         **{
             f"{kind}_{share}": getattr(getattr(row, kind), share)
             for kind in ("latency_ms", "ttft_ms")
             for share in _SHARES
         },
     }
+
+
+def _usd(nano_usd: int | None) -> Decimal | None:
+    return None if nano_usd is None else Decimal(nano_usd).scaleb(-9)

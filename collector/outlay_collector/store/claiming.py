@@ -23,9 +23,12 @@ Period = tuple[int, int]
 """Its length and start."""
 
 SETTLED_NS: Final = 60 * 1_000_000_000
-"""So old are calls before they are summed up: few are changed afterwards."""
+"""So long ago a period has ended before it is summed up: few calls of it are still under way."""
+_REPORTED_NS: Final = 20 * 1_000_000_000
+"""So long ago a call has come before an open quarter holds it: who else reports it, and so changes it, has mostly done
+so."""
 _OVER: Final = PERIODS.c.start_ns + PERIODS.c.length_ns < bindparam("settled_ns", type_=BigInteger)
-_BEGUN: Final = PERIODS.c.start_ns < bindparam("settled_ns", type_=BigInteger)
+_BEGUN: Final = PERIODS.c.start_ns < bindparam("reported_ns", type_=BigInteger)
 _STALE: Final = and_(_OVER, PERIODS.c.stale, PERIODS.c.length_ns.in_(bindparam("lengths_ns", expanding=True)))
 _OPEN: Final = and_(~_OVER, _BEGUN, ~PERIODS.c.closed, PERIODS.c.stale, PERIODS.c.length_ns == QUARTER_NS)
 _ANY_STALE: Final = select(PERIODS.c.start_ns).where(_STALE).limit(1)
@@ -46,7 +49,8 @@ _LAST_BEFORE: Final = text(
     "ORDER BY calls.id LIMIT 1) THEN step ELSE 0 END, step / 2 FROM steps WHERE step > 0) SELECT max(id) FROM steps"
 )
 """Steps of half the length each, taken where the next call came before."""
-_SHARE: Final = 4
+_SHARE: Final = 32
+"""Of even traffic half a minute's calls, towards the end of a quarter."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,19 +76,19 @@ def claim_stale(engine: Engine, now_ns: int, lengths_ns: Sequence[int] = LENGTHS
 
 
 def claim_open(engine: Engine, now_ns: int, fewest_new: int = 1) -> Claim:
-    """The quarters that are not over, up to the calls that came a minute ago: those to which so many have come since
+    """The quarters that are not over, up to the calls that came a while ago: those to which so many have come since
     they were summed up last, or a share of what they have."""
-    settled_ns = now_ns - SETTLED_NS
+    which = {"settled_ns": now_ns - SETTLED_NS, "reported_ns": now_ns - _REPORTED_NS}
     with reading(engine) as connection:
-        found = connection.execute(_ALL_OPEN, {"settled_ns": settled_ns}).all()
+        found = connection.execute(_ALL_OPEN, which).all()
         last = last_id(connection) if found else 0
         some = [(start, held or 0) for start, held in found if _may_be_new(connection, start, held, last, fewest_new)]
-        until_id = _last_id_before(connection, settled_ns, last) if some else 0
+        until_id = _last_id_before(connection, which["reported_ns"], last) if some else 0
         starts = [start for start, held in some if are_enough(*counted(connection, start, held, until_id), fewest_new)]
     if not starts:
         return NO_CLAIM
     these = and_(_OPEN, PERIODS.c.start_ns.in_(starts))
-    return _claim(engine, these, {"settled_ns": settled_ns}, -1, until_id)
+    return _claim(engine, these, which, -1, until_id)
 
 
 def _may_be_new(connection: Connection, start_ns: int, held_id: int | None, last: int, fewest: int) -> bool:

@@ -1,6 +1,6 @@
 """What quarters that are not over hold already, so that a question does not read a quarter of an hour of calls.
 
-It grows by the calls that came since, a thousand or a share of what there is at a time: each is read once for it, and
+It grows by the calls that came since, a few hundred or a share of what there is at a time: each is read once for it, and
 put together with what is there.
 """
 
@@ -17,8 +17,8 @@ from outlay_collector.store.rollups import Kept
 from outlay_collector.store.summing import FEWEST, Fewest, Found, keep_ours, wanted
 from outlay_collector.store.sums import NOTHING_HELD, Held, Names, Summed, held_by, of_calls
 
-FEWEST_NEW: Final = 1_000
-"""So many are read in two milliseconds; growing takes twenty and more."""
+FEWEST_NEW: Final = 250
+"""So few are read in a millisecond; growing takes thirty and more."""
 
 
 def grow(

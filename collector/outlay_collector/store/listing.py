@@ -48,7 +48,9 @@ def _in_parts(connection: Connection, query: CallsQuery, parts: Sequence[Counted
     found: list[StoredCall] = []
     while parts and len(found) < limit:
         few = _few(parts, limit - len(found), query.before)
-        if few:
+        if few and connection.dialect.name == "sqlite":
+            found += _each(connection, query, parts[:few])[: limit - len(found)]
+        elif few:
             found += _together(connection, query, parts[:few], limit - len(found))
         else:
             found += _in_slices(connection, query, parts[0], limit - len(found))
@@ -99,6 +101,17 @@ def _together(connection: Connection, query: CallsQuery, parts: Sequence[Counted
     return [{name: call[name] for name in call if name != "bucket"} for call in calls]
 
 
+def _each(connection: Connection, query: CallsQuery, parts: Sequence[Counted]) -> list[StoredCall]:
+    """All of the parts, one after the other, each left at the last there can be. In the order of time, as `_together`."""
+    statement, values = _any_within(asked_by(query.filters), is_of_failed(query.filters)), values_of(query.filters)
+    rows = [
+        row._asdict()
+        for start, end, calls in parts
+        for row in connection.execute(statement, {**values, "start": start, "end": end, "most": calls})
+    ]
+    return sorted(rows, key=lambda call: (call["started_at_ns"], call["id"]), reverse=True)
+
+
 def _listed(connection: Connection, query: CallsQuery, within: Range | None, limit: int) -> list[StoredCall]:
     """Within that range, the latest first."""
     values, before = {**values_of(query.filters), "most": limit}, query.before
@@ -118,6 +131,13 @@ def _newest(asked: Asked, failed: bool) -> tuple[Select[Any], Select[Any]]:
     wanted = select(CALLS).where(*_conditions(asked, failed))
     some = wanted.order_by(CALLS.c.started_at_ns.desc(), CALLS.c.id.desc()).limit(bindparam("most"))
     return some, some.where(CALLS.c.started_at_ns >= bindparam("start"), CALLS.c.started_at_ns < bindparam("end"))
+
+
+@lru_cache(_SHAPES)
+def _any_within(asked: Asked, failed: bool) -> Select[Any]:
+    at = CALLS.c.started_at_ns
+    within = select(CALLS).where(*_conditions(asked, failed), at >= bindparam("start"), at < bindparam("end"))
+    return within.limit(bindparam("most"))
 
 
 @lru_cache(_SHAPES)

@@ -29,8 +29,9 @@ _MOST_RANGES: Final = 64
 _INDEXED: Final = frozenset({USER, "tenant", "status"})
 """What the index of calls by time has: few hours of it are looked through sooner than their quarters are looked up."""
 _FEW_HOURS: Final = 3
-_INDEXED_FAILED: Final = frozenset({"tenant", "feature", "model", "status"})
-"""What the index of failed calls has; it has the user as well, whose hours are known."""
+_INDEXED_FAILED: Final = frozenset({"tenant", "feature", "model"})
+"""What the index of failed calls has besides the user. All of it is looked through sooner than where several of these
+meet is looked up."""
 Counted = tuple[int, int, int | None]
 """Start and end of a part, and how many wanted calls it has at most; None where that is unknown."""
 
@@ -40,7 +41,7 @@ def newest_ranges(connection: Connection, query: CallsQuery, from_ns: int, to_ns
     enough of them, then the next.
     """
     search = _Search(connection, query)
-    if not search.helps or (is_of_failed(query.filters) and query.filters.keys() <= _INDEXED_FAILED):
+    if not search.helps or _is_failed_of_several(query.filters):
         yield [(from_ns, to_ns, None)]
         return
     for some in search.narrowed([(from_ns, to_ns, None)], _LENGTHS_NS):
@@ -51,6 +52,11 @@ def newest_ranges(connection: Connection, query: CallsQuery, from_ns: int, to_ns
 def is_of_failed(filters: Filters) -> bool:
     """Whether only failed calls are wanted."""
     return list(filters.get("status", ())) == [_FAILED]
+
+
+def _is_failed_of_several(filters: Filters) -> bool:
+    others = filters.keys() - {"status"}
+    return is_of_failed(filters) and len(others) > 1 and others <= _INDEXED_FAILED
 
 
 def _best_known(filters: Filters) -> Filters:
@@ -65,12 +71,12 @@ class _Search:
     """How many of the wanted calls there are at most, by what rollups tell."""
 
     def __init__(self, connection: Connection, query: CallsQuery) -> None:
-        filters = _best_known(query.filters)
-        unpriced = list(query.filters.get("cost_status", ())) == [_UNPRICED]
+        failed, unpriced = is_of_failed(query.filters), list(query.filters.get("cost_status", ())) == [_UNPRICED]
+        filters = _best_known({name: some for name, some in query.filters.items() if not failed or name != "status"})
         self._connection, self._limit = connection, query.limit
         self._is_indexed = query.filters.keys() <= _INDEXED
         self._grouping = grouping_for(filters)
-        self._measure = MEASURES.index("unpriced_calls" if unpriced else "calls")
+        self._measure = MEASURES.index("errors" if failed else "unpriced_calls" if unpriced else "calls")
         self.helps = bool(filters or unpriced)
         if self.helps:
             seek_by_key(connection)

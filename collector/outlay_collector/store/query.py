@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -42,6 +42,9 @@ class UsageQuery:
 
     `order`: the greatest groups by this measure first, summed over all buckets; `limit` needs one, and leaves the other
     groups out.
+
+    `measures`: the fields of `UsageRow` that are wanted, all if None. What only the others need is not read: who draws
+    spend over time waits for no histogram.
     """
 
     from_ns: int
@@ -51,6 +54,11 @@ class UsageQuery:
     filters: Filters = field(default_factory=dict)
     order: str | None = None
     limit: int | None = None
+    measures: Collection[str] | None = None
+
+    def wants(self, measures: Iterable[str]) -> bool:
+        """Any of them."""
+        return self.measures is None or not frozenset(measures).isdisjoint(self.measures)
 
 
 @record(frozen=True, slots=True, kw_only=True)
@@ -66,7 +74,8 @@ class Percentiles:
 class UsageRow:
     """One bucket and group that has calls. `bucket` is the place of the bucket in `edges`.
 
-    A sum is None where no call of the row has the figure; `unpriced_calls` are not in `cost_nano_usd`.
+    A sum is None where no call of the row has the figure; `unpriced_calls` are not in `cost_nano_usd`. What was not
+    wanted may be None.
     """
 
     bucket: int | None
@@ -76,16 +85,16 @@ class UsageRow:
     auth_failures: int
     rate_limited: int
     retries: int
-    input_tokens: int | None
-    output_tokens: int | None
-    cache_read_tokens: int | None
-    cache_write_tokens: int | None
-    reasoning_tokens: int | None
-    cost_nano_usd: int | None
-    avoided_nano_usd: int
     unpriced_calls: int
-    latency_ms: Percentiles
-    ttft_ms: Percentiles
+    cost_nano_usd: int | None
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    cache_read_tokens: int | None = None
+    cache_write_tokens: int | None = None
+    reasoning_tokens: int | None = None
+    avoided_nano_usd: int | None = None
+    latency_ms: Percentiles = Percentiles()
+    ttft_ms: Percentiles = Percentiles()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,12 +18,13 @@ from outlay_collector.store.bins import percentiles_of_groups
 from outlay_collector.store.blocks import Durations, Figures, Numbers, added_up, grouped, joined_figures, summed
 from outlay_collector.store.names import NOBODY, highest_id, ids_of, names_of
 from outlay_collector.store.query import Filters, Percentiles, UsageQuery, UsageRow
-from outlay_collector.store.rolled import Rolled, Wanted, read_durations, read_ranked, read_rest
+from outlay_collector.store.rolled import Rolled, Shown, Wanted, read_durations, read_ranked, read_rest
 from outlay_collector.store.rollups import ALWAYS_KNOWN, GROUPINGS, MEASURES, RANKED, grouping_for, kind_of, series_with
 from outlay_collector.store.segments import Listed, Listing, Range, Segment, of_calls, plan
 from outlay_collector.store.unrolled import Unrolled
 
 _NEVER_UNKNOWN: Final = frozenset({*MEASURES[:ALWAYS_KNOWN], "avoided_nano_usd"})
+_PERCENTILES: Final = ("latency_ms", "ttft_ms")
 _MOST_NAMED: Final = 500
 
 
@@ -103,18 +104,17 @@ class _Answer:
         place = np.full(len(self._buckets), -1)
         place[shown] = np.arange(len(shown))
         groups = place[self._groups]
-        latency, ttft = (percentiles_of_groups(each, len(shown)) for each in self._durations(groups, shown))
         buckets, ids = self._buckets[shown], [column[shown] for column in self._ids]
         named = [[self._names[id_] for id_ in column.tolist()] for column in ids]
         named_groups = list(zip(*named, strict=True)) if named else [()] * len(shown)
-        measures = _columns(self._figures(groups, ids, len(shown)))
+        in_blocks = {} if self._rolled is None else self._rolled.shown(groups[: len(groups) - len(self._calls)])
+        figures = self._figures(groups, in_blocks, ids, len(shown))
+        measures = _columns(figures) | self._percentiles(groups, in_blocks, shown)
         bucketed = self._query.edges is not None
         return [
             UsageRow(
                 bucket=int(buckets[n]) if bucketed else None,
                 group=named_groups[n],
-                latency_ms=_percentiles(*latency[n]),
-                ttft_ms=_percentiles(*ttft[n]),
                 **{name: values[n] for name, values in measures.items()},
             )
             for n in _order(buckets, named_groups, rank)
@@ -137,14 +137,18 @@ class _Answer:
         columns = [np.concatenate(each) for each in rows]
         self._groups, (self._buckets, *self._ids) = grouped(columns, len(columns[0]))
 
-    def _figures(self, groups: Numbers, ids: list[Numbers], number: int) -> Figures:
-        """The sums of the rows by those groups; -1: of no interest."""
-        rolled = len(groups) - len(self._calls)
-        parts = [_of_interest(self._unrolled, groups[rolled:])]
-        if self._rolled is not None and (groups[:rolled] >= 0).any():
-            ranked = _of_interest(joined_figures(self._rolled.parts), groups[:rolled])
-            rest = read_rest(self._rolled, groups[:rolled])
-            parts.insert(0, Figures([], [*ranked.measures, *rest.measures], [*ranked.known, *rest.known]))
+    def _figures(self, groups: Numbers, in_blocks: Shown, ids: list[Numbers], number: int) -> Figures:
+        """The sums of the rows by those groups; -1: of no interest. Of all measures, or of the first where no other is
+        wanted."""
+        rolled, all_wanted = len(groups) - len(self._calls), self._query.wants(MEASURES[RANKED:])
+        unrolled = _of_interest(self._unrolled, groups[rolled:])
+        parts = [unrolled if all_wanted else _first(unrolled)]
+        if self._rolled is not None and in_blocks:
+            found = _of_interest(joined_figures(self._rolled.parts), groups[:rolled])
+            if all_wanted:
+                rest = read_rest(self._rolled, in_blocks)
+                found = Figures([], [*found.measures, *rest.measures], [*found.known, *rest.known])
+            parts.insert(0, found)
         return added_up(joined_figures(parts), groups[groups >= 0], ids, number)
 
     def _named_ids(self) -> dict[str, int]:
@@ -193,7 +197,7 @@ class _Answer:
             return mine
         if place < RANKED:
             return np.concatenate([self._rolled.measure(place), mine])
-        all_rows = np.zeros(len(self._rolled.buckets), np.int64)
+        all_rows = self._rolled.shown(np.zeros(len(self._rolled.buckets), np.int64))
         rest = read_rest(self._rolled, all_rows)
         return np.concatenate([rest.measures[place - RANKED], mine])
 
@@ -202,13 +206,24 @@ class _Answer:
         if ids:
             self._names |= names_of(self._connection, ids)
 
-    def _durations(self, groups: Numbers, shown: Numbers) -> tuple[Sequence[Durations], Sequence[Durations]]:
+    def _percentiles(self, groups: Numbers, in_blocks: Shown, shown: Numbers) -> dict[str, list[Percentiles]]:
+        """Of the groups of the answer, by the name of each, if any is wanted."""
+        if not self._query.wants(_PERCENTILES):
+            return {}
+        found = (percentiles_of_groups(each, len(shown)) for each in self._durations(groups, in_blocks, shown))
+        return {
+            name: [Percentiles(p50=p50, p95=p95, p99=p99) for p50, p95, p99 in each]
+            for name, each in zip(_PERCENTILES, found, strict=True)
+        }
+
+    def _durations(
+        self, groups: Numbers, in_blocks: Shown, shown: Numbers
+    ) -> tuple[Sequence[Durations], Sequence[Durations]]:
         """Of latency and of time to first token, by the place of each row's group in the answer, -1 where it has
         none."""
-        rolled = len(groups) - len(self._calls)
-        found = [self._calls.durations(groups[rolled:], self._only(shown))]
+        found = [self._calls.durations(groups[len(groups) - len(self._calls) :], self._only(shown))]
         if self._rolled is not None:
-            found.append(read_durations(self._rolled, groups[:rolled]))
+            found.append(read_durations(self._rolled, in_blocks))
         latency, ttft = zip(*found, strict=True)
         return latency, ttft
 
@@ -225,6 +240,11 @@ def _of_interest(figures: Figures, groups: Numbers) -> Figures:
     """The measures of the rows to whom a group is given that is not below zero."""
     measures = Figures([], figures.measures, figures.known)
     return measures if (groups >= 0).all() else measures.only(np.flatnonzero(groups >= 0))
+
+
+def _first(figures: Figures) -> Figures:
+    """Those measures that `RANKED` rows have."""
+    return Figures([], figures.measures[:RANKED], figures.known[: RANKED - ALWAYS_KNOWN])
 
 
 def seek_by_key(connection: Connection) -> None:
@@ -259,15 +279,12 @@ def _order(buckets: Numbers, groups: Sequence[tuple[str | None, ...]], rank: Num
     return sorted(range(len(groups)), key=lambda n: (places[0][n], places[1][n], names[n]))
 
 
-def _percentiles(p50: float | None, p95: float | None, p99: float | None) -> Percentiles:
-    return Percentiles(p50=p50, p95=p95, p99=p99)
-
-
 def _columns(figures: Figures) -> dict[str, list[Any]]:
+    """By the names of the measures there are, which are all or the first."""
     columns: dict[str, list[Any]] = {
-        name: values.tolist() for name, values in zip(MEASURES, figures.measures, strict=True)
+        name: values.tolist() for name, values in zip(MEASURES, figures.measures, strict=False)
     }
-    for name, known in zip(MEASURES[ALWAYS_KNOWN:], figures.known, strict=True):
+    for name, known in zip(MEASURES[ALWAYS_KNOWN:], figures.known, strict=False):
         if name not in _NEVER_UNKNOWN and not known.all():
             columns[name] = [value if is_known else None for value, is_known in zip(columns[name], known, strict=True)]
     return columns

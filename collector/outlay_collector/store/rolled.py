@@ -57,8 +57,8 @@ class Rolled:
     def ids(self, place: int) -> Numbers:
         return np.concatenate([part.ids[place] for part in self.parts])
 
-    def shown(self, groups: Numbers) -> Mapping[_Key, _Shown]:
-        """By its key, of each block that has any, the rows to whom a group is given that is not below zero."""
+    def shown(self, groups: Numbers) -> Shown:
+        """The rows to whom a group is given that is not below zero."""
         at, found = 0, {}
         for key, rows, chosen in self.rows:
             number = rows if chosen is None else len(chosen)
@@ -75,6 +75,10 @@ class _Shown(NamedTuple):
     groups: Numbers
     rows: int
     only: Numbers | None
+
+
+Shown = Mapping[_Key, _Shown]
+"""By its key, of each block that has any."""
 
 
 def read_ranked(connection: Connection, grouping: int, segments: Sequence[Segment], wanted: Wanted) -> Rolled | None:
@@ -165,21 +169,20 @@ def _chosen(figures: Figures, mask: Mask | None, filters: Sequence[_Filter]) -> 
     return None if mask is None or mask.all() else np.flatnonzero(mask)
 
 
-def read_rest(rolled: Rolled, groups: Numbers) -> Figures:
-    """The measures from `RANKED` on of the rows to whom a group is given that is not below zero, in their order. There
-    must be one."""
-    blocks = _shown_of(rolled, groups, Section.REST)
+def read_rest(rolled: Rolled, shown: Shown) -> Figures:
+    """The measures from `RANKED` on of those rows, in their order. There must be one."""
+    blocks = _shown_of(rolled, shown, Section.REST)
     if _are_few(blocks):
-        said, shown = zip(*blocks, strict=True)
-        gathered = Gathered(said, 0, range(RANKED, len(MEASURES)), [each.rows for each in shown])
-        return gathered.figures(_rows_of(shown))
+        said, each = zip(*blocks, strict=True)
+        gathered = Gathered(said, 0, range(RANKED, len(MEASURES)), [some.rows for some in each])
+        return gathered.figures(_rows_of(each))
     parts = [(decode_rest(said, each.rows), each.only) for said, each in blocks]
     return joined_figures([part if only is None else part.only(only) for part, only in parts])
 
 
-def read_durations(rolled: Rolled, groups: Numbers) -> tuple[Durations, Durations]:
-    """Latency and time to first token of the rows, by the groups given for each of them; -1: of no interest."""
-    blocks = _shown_of(rolled, groups, Section.DURATIONS)
+def read_durations(rolled: Rolled, shown: Shown) -> tuple[Durations, Durations]:
+    """Latency and time to first token of those rows, by the groups given for each of them."""
+    blocks = _shown_of(rolled, shown, Section.DURATIONS)
     if _are_few(blocks):
         return _durations_at_once(blocks)
     found: tuple[list[Durations], list[Durations]] = ([], [])
@@ -189,9 +192,8 @@ def read_durations(rolled: Rolled, groups: Numbers) -> tuple[Durations, Duration
     return _joined(found[0]), _joined(found[1])
 
 
-def _shown_of(rolled: Rolled, groups: Numbers, section: Section) -> Sequence[tuple[bytes, _Shown]]:
+def _shown_of(rolled: Rolled, shown: Shown, section: Section) -> Sequence[tuple[bytes, _Shown]]:
     """That section of the blocks that have rows to show, in the order of these."""
-    shown = rolled.shown(groups)
     packed = {block.key: block.packed for block in rolled.blocks.fetch(section, {part for *_, part in shown})}
     return [(packed[key], each) for key, each in shown.items()]
 

@@ -45,8 +45,8 @@ GROUPINGS: Final[tuple[tuple[str, ...], ...]] = ((), *((name,) for name in DIMEN
 """What is summed up by; a rollup names the place of its grouping here."""
 _CUT: Final = (("tenant",), (USER,))
 """Groupings of dimensions that may have any number of values."""
-_FIRST_PARTS: Final = np.array([128, 1_024])
-_PART_IDS: Final = 4_096
+_FIRST_PARTS: Final = np.array([128, 1_024, 2_048])
+_PART_IDS: Final = 8_192
 SERIES_PARTS: Final = 2
 """Of a day's hours and quarters only those are there which call most: of a grouping that is cut, so many parts."""
 

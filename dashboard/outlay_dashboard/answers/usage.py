@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
+from typing import Any, Final
 
 from outlay_dashboard.answers.values import Json, read_amount, read_amount_or_none, read_time, read_time_or_none
 
@@ -20,15 +21,24 @@ class Percentiles:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class UsageRow:
-    """One bucket of time and one value for each dimension grouped by. `bucket_at` is None without an interval.
-
-    Counts of tokens are None where no call of the row reported them.
-    """
+class SpendRow:
+    """One bucket of time and one value for each dimension grouped by. `bucket_at` is None without an interval."""
 
     bucket_at: datetime | None
     group: tuple[str | None, ...]
     calls: int
+    cost_usd: Decimal | None
+    unpriced_calls: int
+
+
+SPEND: Final = ("calls", "cost_usd", "unpriced_calls")
+"""The measures of a `SpendRow`: who asks for no other has an answer sooner."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UsageRow(SpendRow):
+    """The same with all measures. Counts of tokens are None where no call of the row reported them."""
+
     errors: int
     rate_limited: int
     retries: int
@@ -36,18 +46,9 @@ class UsageRow:
     output_tokens: int | None
     cache_read_tokens: int | None
     cache_write_tokens: int | None
-    cost_usd: Decimal | None
     avoided_usd: Decimal | None
-    unpriced_calls: int
     latency_ms: Percentiles
     ttft_ms: Percentiles
-
-
-@dataclass(frozen=True, slots=True)
-class Usage:
-    from_at: datetime
-    to_at: datetime
-    rows: tuple[UsageRow, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,16 +82,20 @@ class Summary:
     projected_month_end: Projection | None
 
 
-def cost_of(rows: Iterable[UsageRow]) -> Decimal | None:
+def cost_of(rows: Iterable[SpendRow]) -> Decimal | None:
     """What the priced calls of all rows cost; None where none has a price."""
     known = [row.cost_usd for row in rows if row.cost_usd is not None]
     return sum(known, Decimal(0)) if known else None
 
 
-def read_usage(answer: Json) -> Usage:
+def read_spend(answer: Json) -> tuple[SpendRow, ...]:
     dimensions = tuple(answer["group_by"])
-    rows = tuple(_usage_row(row, dimensions) for row in answer["rows"])
-    return Usage(read_time(answer["from"]), read_time(answer["to"]), rows)
+    return tuple(SpendRow(**_spend(row, dimensions)) for row in answer["rows"])
+
+
+def read_usage(answer: Json) -> tuple[UsageRow, ...]:
+    dimensions = tuple(answer["group_by"])
+    return tuple(_usage_row(row, dimensions) for row in answer["rows"])
 
 
 def read_summary(answer: Json) -> Summary:
@@ -103,11 +108,19 @@ def read_summary(answer: Json) -> Summary:
     )
 
 
+def _spend(row: Json, dimensions: tuple[str, ...]) -> dict[str, Any]:
+    return {
+        "bucket_at": read_time_or_none(row["bucket"]),
+        "group": tuple(row[dimension] for dimension in dimensions),
+        "calls": row["calls"],
+        "cost_usd": read_amount_or_none(row["cost_usd"]),
+        "unpriced_calls": row["unpriced_calls"],
+    }
+
+
 def _usage_row(row: Json, dimensions: tuple[str, ...]) -> UsageRow:
     return UsageRow(
-        bucket_at=read_time_or_none(row["bucket"]),
-        group=tuple(row[dimension] for dimension in dimensions),
-        calls=row["calls"],
+        **_spend(row, dimensions),
         errors=row["errors"],
         rate_limited=row["rate_limited"],
         retries=row["retries"],
@@ -115,9 +128,7 @@ def _usage_row(row: Json, dimensions: tuple[str, ...]) -> UsageRow:
         output_tokens=row["output_tokens"],
         cache_read_tokens=row["cache_read_tokens"],
         cache_write_tokens=row["cache_write_tokens"],
-        cost_usd=read_amount_or_none(row["cost_usd"]),
         avoided_usd=read_amount_or_none(row["avoided_usd"]),
-        unpriced_calls=row["unpriced_calls"],
         latency_ms=_percentiles(row["latency_ms"]),
         ttft_ms=_percentiles(row["ttft_ms"]),
     )

@@ -10,7 +10,7 @@ import streamlit as st
 from outlay_dashboard import cards, controls, figures, notices, queries, tables
 from outlay_dashboard import format as fmt
 from outlay_dashboard.answers.calls import Call
-from outlay_dashboard.answers.usage import Summary, UsageRow
+from outlay_dashboard.answers.usage import SpendRow, Summary, UsageRow
 from outlay_dashboard.window import Window, window
 
 _LAST_CALLS = 12
@@ -52,8 +52,8 @@ def firing(now: datetime) -> None:
 
 
 def headline(summary: Summary, timezone: str) -> None:
-    hours = queries.usage(summary.today.from_at, "hour", timezone).rows
-    days = queries.usage(summary.month_to_date.from_at, "day", timezone).rows
+    hours = queries.usage(summary.today.from_at, "hour", timezone)
+    days = queries.spend(summary.month_to_date.from_at, "day", timezone)
     st.html(cards.grid(cards.headline(summary, hours, days)))
     unpriced(summary)
     lost(summary)
@@ -84,11 +84,11 @@ def lost(summary: Summary) -> None:
 
 def spend(dimension: str, shown: Window, timezone: str) -> None:
     totals = _totals(dimension, shown)
-    whole = queries.usage(shown.from_at, "none", timezone).rows
+    whole = queries.spend(shown.from_at, "none", timezone)
     names = [row.group[0] for row in totals[: figures.SHOWN_NAMES]]
     filters = ((dimension, tuple(name or "" for name in names)),) if names else ()
-    leaders = queries.usage(shown.from_at, shown.interval, timezone, (dimension,), filters).rows
-    everything = queries.usage(shown.from_at, shown.interval, timezone).rows
+    leaders = queries.spend(shown.from_at, shown.interval, timezone, (dimension,), filters)
+    everything = queries.usage(shown.from_at, shown.interval, timezone)
     colours = queries.colours(dimension).of(names)
     left, right = st.container(key="outlay-spend").columns([0.66, 0.34])
     with left:
@@ -99,7 +99,7 @@ def spend(dimension: str, shown: Window, timezone: str) -> None:
 
 
 def health(shown: Window, timezone: str) -> None:
-    rows = queries.usage(shown.from_at, shown.interval, timezone).rows
+    rows = queries.usage(shown.from_at, shown.interval, timezone)
     left, middle, right = st.container(key="outlay-health").columns(3)
     with left:
         chart("Latency", figures.latency(rows, shown), "latency", "Of whole calls, retries included.")
@@ -126,7 +126,7 @@ def budgets(now: datetime) -> None:
 
 
 def breakdown(dimension: str, shown: Window, timezone: str) -> None:
-    totals, whole = _totals(dimension, shown), queries.usage(shown.from_at, "none", timezone).rows
+    totals, whole = _totals(dimension, shown), queries.spend(shown.from_at, "none", timezone)
     with notices.panel(f"Every {dimension} {shown.words}"):
         st.dataframe(
             tables.breakdown(dimension, totals, whole),
@@ -153,10 +153,10 @@ def last_calls(entries: Sequence[Call], now: datetime, timezone: str) -> None:
 
 
 def _totals(dimension: str, shown: Window) -> list[UsageRow]:
-    return figures.ranked(queries.most_spend(shown.from_at, dimension, _MOST_NAMES).rows)
+    return figures.ranked(queries.most_spend(shown.from_at, dimension, _MOST_NAMES))
 
 
-def _sum_words(rows: Sequence[UsageRow]) -> str:
+def _sum_words(rows: Sequence[SpendRow]) -> str:
     """As a heading: Markdown."""
     return fmt.plain(figures.spend_words(rows, exact=False))
 
