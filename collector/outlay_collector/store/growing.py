@@ -1,7 +1,7 @@
 """What quarters that are not over hold already, so that a question does not read a quarter of an hour of calls.
 
-It grows by the calls that came since, a few hundred or a share of what there is at a time: each is read once for it, and
-put together with what is there.
+It grows by the calls that came since, a few hundred or a share of what there is at a time: each is read once for it,
+and put together with what is there.
 """
 
 from __future__ import annotations

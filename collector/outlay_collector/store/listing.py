@@ -102,7 +102,7 @@ def _together(connection: Connection, query: CallsQuery, parts: Sequence[Counted
 
 
 def _each(connection: Connection, query: CallsQuery, parts: Sequence[Counted]) -> list[StoredCall]:
-    """All of the parts, one after the other, each left at the last there can be. In the order of time, as `_together`."""
+    """All of the parts, one after the other, each in the order of time and left at the last call there can be."""
     statement, values = _any_within(asked_by(query.filters), is_of_failed(query.filters)), values_of(query.filters)
     rows = [
         row._asdict()

@@ -16,8 +16,9 @@ from sqlalchemy import Connection
 
 from outlay_collector.store.blocks import summed
 from outlay_collector.store.grains import DAY_NS, HOUR_NS, QUARTER_NS, SIX_HOURS_NS
+from outlay_collector.store.planning import planned
 from outlay_collector.store.query import CallsQuery, Filters
-from outlay_collector.store.reading import planned, seek_by_key, wanted_ids
+from outlay_collector.store.reading import seek_by_key, wanted_ids
 from outlay_collector.store.rolled import read_ranked
 from outlay_collector.store.rollups import DIMENSIONS, MEASURES, USER, grouping_for
 from outlay_collector.store.segments import Range

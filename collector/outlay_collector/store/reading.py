@@ -7,7 +7,7 @@ another number here.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any, Final
 
@@ -16,11 +16,13 @@ from sqlalchemy import Connection
 
 from outlay_collector.store.bins import percentiles_of_groups
 from outlay_collector.store.blocks import Durations, Figures, Numbers, added_up, grouped, joined_figures, summed
+from outlay_collector.store.foremost import First, read_foremost
 from outlay_collector.store.names import NOBODY, highest_id, ids_of, names_of
+from outlay_collector.store.planning import planned
 from outlay_collector.store.query import Filters, Percentiles, UsageQuery, UsageRow
 from outlay_collector.store.rolled import Rolled, Shown, Wanted, read_durations, read_ranked, read_rest
-from outlay_collector.store.rollups import ALWAYS_KNOWN, GROUPINGS, MEASURES, RANKED, grouping_for, kind_of, series_with
-from outlay_collector.store.segments import Listed, Listing, Range, Segment, of_calls, plan
+from outlay_collector.store.rollups import ALWAYS_KNOWN, GROUPINGS, MEASURES, RANKED, grouping_for, is_of_many
+from outlay_collector.store.segments import Segment, of_calls
 from outlay_collector.store.unrolled import Unrolled
 
 _NEVER_UNKNOWN: Final = frozenset({*MEASURES[:ALWAYS_KNOWN], "avoided_nano_usd"})
@@ -36,40 +38,6 @@ def read_usage(connection: Connection, query: UsageQuery) -> list[UsageRow]:
     grouping = grouping_of(query)
     wanted = wanted_ids(connection, query.filters) if grouping is not None else None
     return _Answer(connection, query, _segments(connection, query, wanted), wanted).rows()
-
-
-def planned(
-    connection: Connection, buckets: Iterable[tuple[int, int, int]], grouping: int, wanted: Wanted | None
-) -> list[Segment]:
-    """Where the calls of those buckets, each its place, start and end, are read from. `wanted`: the ids that are asked
-    for."""
-    return plan(buckets, kind_of(grouping), series_with(grouping, wanted or {}), _listing_of(connection))
-
-
-def _listing_of(connection: Connection) -> Listing:
-    """Which periods there are, and what of them may be read."""
-
-    def listing(wanted: Mapping[int, Sequence[Range]]) -> Mapping[int, Mapping[int, Listed]]:
-        found: dict[int, dict[int, Listed]] = {}
-        ranges = [(length, start - length + 1, end - 1) for length, some in wanted.items() for start, end in some]
-        if ranges:
-            within = ", ".join(map(str, ranges))
-            rows = connection.exec_driver_sql(
-                "SELECT length_ns, start_ns, stale, kept, held_id, held_until_ns FROM (VALUES "
-                f"{within}) AS ranges CROSS JOIN rollup_periods "
-                "WHERE length_ns = column1 AND start_ns BETWEEN column2 AND column3"
-            )
-            for length, start, *said in rows:
-                found.setdefault(length, {})[start] = _listed(*said)
-        return found
-
-    return listing
-
-
-def _listed(stale: bool, kept: int, held_id: int | None, held_until_ns: int | None) -> Listed:
-    if not stale:
-        return Listed(kept)
-    return Listed(0, kept, held_id, held_until_ns) if held_id and held_until_ns is not None else Listed(0)
 
 
 def wanted_ids(connection: Connection, filters: Filters) -> Wanted | None:
@@ -92,8 +60,8 @@ class _Answer:
     ) -> None:
         self._connection, self._query = connection, query
         seek_by_key(connection)
-        self._rolled = self._read_rolled([segment for segment in segments if segment.grain], wanted)
         self._calls = Unrolled(connection, query, [segment for segment in segments if not segment.grain])
+        self._rolled = self._read_rolled([segment for segment in segments if segment.grain], wanted)
         self._names: dict[int, str | None] = {NOBODY: None}
         self._group()
 
@@ -121,10 +89,21 @@ class _Answer:
         ]
 
     def _read_rolled(self, segments: Sequence[Segment], wanted: Wanted | None) -> Rolled | None:
-        grouping = grouping_of(self._query)
+        query, grouping = self._query, grouping_of(self._query)
         if grouping is None or wanted is None or not segments:
             return None
+        if (first := self._first(grouping)) is not None:
+            return read_foremost(self._connection, grouping, segments, (query.from_ns, query.to_ns), first)
         return read_ranked(self._connection, grouping, segments, wanted)
+
+    def _first(self, grouping: int) -> First | None:
+        """If no other groups are wanted of many."""
+        query = self._query
+        place = RANKED if query.order is None else MEASURES.index(query.order)
+        if query.limit is None or query.filters or not is_of_many(grouping) or not query.group_by or place >= RANKED:
+            return None
+        beside = self._calls.most(place)
+        return None if beside is None else First(place, query.limit, beside)
 
     def _group(self) -> None:
         """The groups there are, each with its bucket and ids, and of which group each row is."""

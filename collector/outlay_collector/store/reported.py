@@ -20,7 +20,8 @@ from outlay_collector.periods import to_ns
 from outlay_collector.store.blocks import grouped, summed
 from outlay_collector.store.grains import DAY_NS
 from outlay_collector.store.names import names_of
-from outlay_collector.store.reading import planned, seek_by_key, wanted_ids
+from outlay_collector.store.planning import planned
+from outlay_collector.store.reading import seek_by_key, wanted_ids
 from outlay_collector.store.rolled import Wanted, read_ranked
 from outlay_collector.store.rollups import GROUPINGS, MEASURES, grouping_for
 from outlay_collector.store.schema import CALLS

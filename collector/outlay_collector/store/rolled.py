@@ -7,7 +7,7 @@ ranked by, and the other measures and histograms of those few.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
@@ -81,10 +81,17 @@ Shown = Mapping[_Key, _Shown]
 """By its key, of each block that has any."""
 
 
-def read_ranked(connection: Connection, grouping: int, segments: Sequence[Segment], wanted: Wanted) -> Rolled | None:
-    """All rows of those segments, which must be of rollups, that have the wanted ids. None where there are none."""
+def read_ranked(
+    connection: Connection,
+    grouping: int,
+    segments: Sequence[Segment],
+    wanted: Wanted,
+    parts: Collection[int] | None = None,
+) -> Rolled | None:
+    """All rows of those segments, which must be of rollups, that have the wanted ids; `parts`: of those parts alone.
+    None where there are none."""
     blocks = Blocks(connection, grouping, segments)
-    packed = blocks.fetch(Section.RANKED, parts_with(grouping, wanted))
+    packed = blocks.fetch(Section.RANKED, parts_with(grouping, wanted) if parts is None else parts)
     reading = _Reading(grouping, segments, wanted)
     at_once = _read_at_once(grouping, wanted, packed)
     reading.gather(at_once)

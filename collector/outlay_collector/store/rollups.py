@@ -80,6 +80,9 @@ class Section(IntEnum):
     REST = 1
     """The other measures."""
     DURATIONS = 2
+    MOST = 3
+    """Of all parts of a block that is cut, in one row: how much any one group has at most of each measure of
+    `RANKED`."""
 
 
 OF_A_DAY: Final = {HOURS: Kept.HOURS, QUARTERS: Kept.QUARTERS}
@@ -202,14 +205,19 @@ def grouping_for(names: Collection[str]) -> int | None:
     return min(places, key=lambda place: len(GROUPINGS[place])) if places else None
 
 
+def is_of_many(place: int) -> bool:
+    """Whether that grouping may have any number of groups."""
+    return GROUPINGS[place] in _CUT
+
+
 def is_cut(place: int, grain: Grain) -> bool:
     """Whether blocks of that grouping are cut into parts."""
-    return GROUPINGS[place] in _CUT and grain != MINUTES
+    return is_of_many(place) and grain != MINUTES
 
 
 def parts_with(place: int, wanted: Mapping[str, Collection[int]]) -> Collection[int] | None:
     """The parts of that grouping that have those ids of a dimension; None: any may."""
-    if GROUPINGS[place] not in _CUT or not wanted:
+    if not is_of_many(place) or not wanted:
         return None
     (ids,) = wanted.values()
     return set(parts_of(np.array([*ids])).tolist())
@@ -246,6 +254,6 @@ def groupings_in(grain: Grain, kept: Kept) -> list[int]:
 def series_with(place: int, wanted: Mapping[str, Collection[int]]) -> Mapping[Grain, Kept]:
     """Those of them that have all calls with those ids."""
     parts, series = parts_with(place, wanted), series_of(place)
-    if GROUPINGS[place] not in _CUT or (parts is not None and max(parts) < SERIES_PARTS):
+    if not is_of_many(place) or (parts is not None and max(parts) < SERIES_PARTS):
         return series
     return {grain: kept for grain, kept in series.items() if not is_cut(place, grain)}

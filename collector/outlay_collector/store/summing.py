@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from secrets import randbits
 from typing import Any, Final, NamedTuple
 
@@ -17,6 +18,7 @@ from sqlalchemy import Connection, Engine, TextClause, and_, select, text, updat
 
 from outlay_collector.store.claiming import Claim, Period, last_id
 from outlay_collector.store.engine import reading
+from outlay_collector.store.foremost import most_of
 from outlay_collector.store.grains import (
     DAY_NS,
     GRAINS,
@@ -32,7 +34,7 @@ from outlay_collector.store.grains import (
 from outlay_collector.store.inserting import insert_rows
 from outlay_collector.store.marking import hold_periods
 from outlay_collector.store.pieces import Row
-from outlay_collector.store.rollups import GROUPINGS, OF_A_DAY, PERIODS, Kept, Section, kind_of
+from outlay_collector.store.rollups import GROUPINGS, OF_A_DAY, PERIODS, Kept, Section, is_of_many, kind_of
 from outlay_collector.store.sums import NOTHING_HELD, Names, Summed, held_by, of_calls, of_day, of_parts, this
 
 DETAILS_FOR_NS: Final = 3 * DAY_NS
@@ -149,9 +151,13 @@ def _keep(connection: Connection, found: Sequence[Found]) -> None:
 def _sections(rows: Sequence[Row]) -> Iterator[tuple[Any, ...]]:
     """As they stand in the table, where those that are read together are neighbours."""
     ordered = sorted(rows, key=lambda row: row[:4])
-    for section in Section:
+    for section in (Section.RANKED, Section.REST, Section.DURATIONS):
         for grouping, grain, start_ns, part, (groups, *packed) in ordered:
             yield grouping, int(section), *grain, start_ns, part, groups, packed[section]
+    for (grouping, grain, start_ns), parts in groupby(ordered, key=lambda row: row[:3]):
+        if is_of_many(grouping) and not grain.is_series:
+            most = most_of((row.part, row.packed.groups, row.packed.ranked) for row in parts)
+            yield grouping, int(Section.MOST), *grain, start_ns, 0, *most
 
 
 def _found(period: Period, kept: Kept, summed: Summed, until_id: int) -> Found:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Final
@@ -47,6 +48,15 @@ class Unrolled:
     def names(self) -> set[str]:
         """Of all dimensions together."""
         return {name for _, *names in self._keys for name in names if name is not None}
+
+    def most(self, place: int) -> int | None:
+        """How much of a measure one key has, whatever the bucket, at most; None where any has less than nothing."""
+        totals: Counter[tuple[Any, ...]] = Counter()
+        for (_, *names), value in zip(self._keys, self._measures[place] if self._keys else (), strict=True):
+            if value is not None and value < 0:
+                return None
+            totals[tuple(names)] += int(value or 0)
+        return max(totals.values(), default=0)
 
     def figures(self, ids: Mapping[str, int]) -> Figures:
         """A row a key, by the ids of all names."""

@@ -17,6 +17,7 @@ from outlay_collector.periods import rfc3339
 from outlay_collector.store.blocks import Figures, regrouped
 from outlay_collector.store.engine import reading
 from outlay_collector.store.fetching import ALL_PARTS, read_blocks
+from outlay_collector.store.foremost import wrong_most
 from outlay_collector.store.grains import (
     DAY_NS,
     GRAINS,
@@ -39,6 +40,7 @@ from outlay_collector.store.rollups import (
     Kept,
     groupings_in,
     is_cut,
+    is_of_many,
     kind_of,
     measures_of_calls,
 )
@@ -76,6 +78,9 @@ def _differences(
         theirs = _rollups(connection, whole(length_ns), place)
         for begin in sorted(begin for begin, kept in fresh.items() if kept & kind_of(place)):
             yield from _wrong(length_ns, begin, truth.get(begin, _NOTHING), theirs.get(begin))
+        if is_of_many(place):
+            for begin in wrong_most(connection, place, whole(length_ns)):
+                yield f"{_NAMES[length_ns]} {rfc3339(begin)}: one {GROUPINGS[place][0]} has more than is said of all"
     for grain, place in product(GRAINS, range(len(GROUPINGS))):
         if grain.is_series and grain.of_ns == length_ns:
             periods = {begin for begin, kept in fresh.items() if place in groupings_in(grain, Kept(kept))}
