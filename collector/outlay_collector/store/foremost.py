@@ -59,9 +59,9 @@ def read_foremost(
 
 def _last_of(found: Rolled, first: First) -> int | None:
     """What the last of the first has at least; None where that cannot be told."""
-    values, ids = found.measure(first.place), found.ids(0)
-    totals = summed(ids, values, int(ids.max()) + 1)
-    if len(totals) < first.number or values.min() < 0:
+    ids = found.ids(0)
+    totals = summed(ids, found.measure(first.place), int(ids.max()) + 1)
+    if len(totals) < first.number:
         return None
     last = int(np.partition(totals, len(totals) - first.number)[len(totals) - first.number])
     return last if last > 0 else None

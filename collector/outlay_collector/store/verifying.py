@@ -80,7 +80,8 @@ def _differences(
             yield from _wrong(length_ns, begin, truth.get(begin, _NOTHING), theirs.get(begin))
         if is_of_many(place):
             for begin in wrong_most(connection, place, whole(length_ns)):
-                yield f"{_NAMES[length_ns]} {rfc3339(begin)}: one {GROUPINGS[place][0]} has more than is said of all"
+                (name,) = GROUPINGS[place]
+                yield f"{_NAMES[length_ns]} {rfc3339(begin)}: what one {name} has at most is kept wrongly"
     for grain, place in product(GRAINS, range(len(GROUPINGS))):
         if grain.is_series and grain.of_ns == length_ns:
             periods = {begin for begin, kept in fresh.items() if place in groupings_in(grain, Kept(kept))}
