@@ -43,27 +43,37 @@ class First(NamedTuple):
     beside: int
 
 
+class Foremost(NamedTuple):
+    """The rows of all who may be among the first, and of others, and which these are. None: nobody knows."""
+
+    rolled: Rolled | None
+    ids: Sequence[int] | None = None
+
+
 def read_foremost(
     connection: Connection, grouping: int, segments: Sequence[Segment], window: tuple[int, int], first: First
-) -> Rolled | None:
-    """Of a grouping that is cut, the rows of all who may be among the first, and of others. `segments` must be of
-    rollups; `window`: all that they are within."""
+) -> Foremost:
+    """Of a grouping that is cut. `segments` must be of rollups; `window`: all that they are within."""
     found = read_ranked(connection, grouping, segments, {}, FOREMOST)
-    least = None if found is None else _last_of(found, first)
+    least = None if found is None else _last_of(_totals(found, first), first.number)
     most = None if least is None else _most(connection, grouping, window, first.place)
-    if least is None or most is None:
-        return read_ranked(connection, grouping, segments, {})
-    others = {part for part, its in most.items() if part not in FOREMOST and its + first.beside >= least}
-    return read_ranked(connection, grouping, segments, {}, FOREMOST | others) if others else found
+    if found is None or least is None or most is None:
+        return Foremost(read_ranked(connection, grouping, segments, {}))
+    enough = least - first.beside
+    if others := {part for part, its in most.items() if part not in FOREMOST and its >= enough}:
+        found = read_ranked(connection, grouping, segments, {}, FOREMOST | others) or found
+    return Foremost(found, np.flatnonzero(_totals(found, first) >= enough).tolist() if enough > 0 else None)
 
 
-def _last_of(found: Rolled, first: First) -> int | None:
-    """What the last of the first has at least; None where that cannot be told."""
+def _totals(found: Rolled, first: First) -> Numbers:
+    """By id."""
     ids = found.ids(0)
-    totals = summed(ids, found.measure(first.place), int(ids.max()) + 1)
-    if len(totals) < first.number:
-        return None
-    last = int(np.partition(totals, len(totals) - first.number)[len(totals) - first.number])
+    return summed(ids, found.measure(first.place), int(ids.max()) + 1)
+
+
+def _last_of(totals: Numbers, number: int) -> int | None:
+    """What the last of the first has at least; None where they are not so many."""
+    last = int(np.partition(totals, len(totals) - number)[len(totals) - number]) if len(totals) >= number else 0
     return last if last > 0 else None
 
 

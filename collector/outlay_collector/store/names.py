@@ -37,8 +37,3 @@ def add_names(connection: Connection, names: Sequence[str]) -> None:
     if connection.dialect.name == "postgresql":  # one after the other, as each has them in an order of its own
         connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_LOCK})")
     insert_new(connection, NAMES, [{"name": name} for name in names])
-
-
-def highest_id(connection: Connection) -> int:
-    """No name has a higher one."""
-    return int(connection.exec_driver_sql("SELECT max(id) FROM rollup_names").scalar() or 0)

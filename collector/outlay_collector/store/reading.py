@@ -7,7 +7,7 @@ another number here.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from itertools import pairwise
 from typing import Any, Final
 
@@ -16,11 +16,11 @@ from sqlalchemy import Connection
 
 from outlay_collector.store.bins import percentiles_of_groups
 from outlay_collector.store.blocks import Durations, Figures, Numbers, added_up, grouped, joined_figures, summed
-from outlay_collector.store.foremost import First, read_foremost
-from outlay_collector.store.names import NOBODY, highest_id, ids_of, names_of
+from outlay_collector.store.foremost import First, Foremost, read_foremost
+from outlay_collector.store.names import NOBODY, ids_of, names_of
 from outlay_collector.store.planning import planned
 from outlay_collector.store.query import Filters, Percentiles, UsageQuery, UsageRow
-from outlay_collector.store.rolled import Rolled, Shown, Wanted, read_durations, read_ranked, read_rest
+from outlay_collector.store.rolled import Shown, Wanted, read_durations, read_ranked, read_rest
 from outlay_collector.store.rollups import ALWAYS_KNOWN, GROUPINGS, MEASURES, RANKED, grouping_for, is_of_many
 from outlay_collector.store.segments import Segment, of_calls
 from outlay_collector.store.unrolled import Unrolled
@@ -61,7 +61,7 @@ class _Answer:
         self._connection, self._query = connection, query
         seek_by_key(connection)
         self._calls = Unrolled(connection, query, [segment for segment in segments if not segment.grain])
-        self._rolled = self._read_rolled([segment for segment in segments if segment.grain], wanted)
+        self._rolled, self._may_be_first = self._read_rolled([segment for segment in segments if segment.grain], wanted)
         self._names: dict[int, str | None] = {NOBODY: None}
         self._group()
 
@@ -88,13 +88,13 @@ class _Answer:
             for n in _order(buckets, named_groups, rank)
         ]
 
-    def _read_rolled(self, segments: Sequence[Segment], wanted: Wanted | None) -> Rolled | None:
+    def _read_rolled(self, segments: Sequence[Segment], wanted: Wanted | None) -> Foremost:
         query, grouping = self._query, grouping_of(self._query)
         if grouping is None or wanted is None or not segments:
-            return None
+            return Foremost(None)
         if (first := self._first(grouping)) is not None:
             return read_foremost(self._connection, grouping, segments, (query.from_ns, query.to_ns), first)
-        return read_ranked(self._connection, grouping, segments, wanted)
+        return Foremost(read_ranked(self._connection, grouping, segments, wanted))
 
     def _first(self, grouping: int) -> First | None:
         """If no other groups are wanted of many."""
@@ -131,19 +131,25 @@ class _Answer:
         return added_up(joined_figures(parts), groups[groups >= 0], ids, number)
 
     def _named_ids(self) -> dict[str, int]:
-        """Of the names that calls have."""
-        names = sorted(self._calls.names())
+        """Of the names that calls have. One that no rollup has, or that cannot be among the first, gets another."""
+        names = self._calls.names()
         if not names:
             return {}
-        known, highest = {}, 0
+        known: dict[str, int] = {}
+        taken = [NOBODY]
         if self._rolled is not None:
-            known, highest = ids_of(self._connection, names), highest_id(self._connection)
-        for name in names:
-            if name not in known:
-                highest += 1
-                known[name] = highest
+            known = self._known_ids(names)
+            taken += [*known.values(), *(int(ids.max(initial=0)) for part in self._rolled.parts for ids in part.ids)]
+        known |= {name: id_ for id_, name in enumerate(sorted(names - known.keys()), max(taken) + 1)}
         self._names |= {id_: name for name, id_ in known.items()}
         return known
+
+    def _known_ids(self, names: Collection[str]) -> dict[str, int]:
+        """Looked up by name, each is on a page of its own, and by id they are not."""
+        if self._may_be_first is None or len(self._may_be_first) > _MOST_NAMED:
+            return ids_of(self._connection, names)
+        named = names_of(self._connection, self._may_be_first)
+        return {name: id_ for id_, name in named.items() if name is not None}
 
     def _shown(self) -> tuple[Numbers, Numbers]:
         """Which groups the answer has, and the rank of each: the greatest first, those without the figure last, equal
