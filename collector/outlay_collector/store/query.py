@@ -21,6 +21,8 @@ DIMENSIONS: Final = (
     "session",
     "status",
 )
+PERCENTILES: Final = ("latency_ms", "ttft_ms")
+"""The measures that need histograms."""
 TAG: Final = "tag."
 _TAG_NAME: Final = re.compile(r"[\w.:/@-]{1,64}\Z", re.ASCII)
 

@@ -19,14 +19,13 @@ from outlay_collector.store.blocks import Durations, Figures, Numbers, added_up,
 from outlay_collector.store.foremost import First, Foremost, read_foremost
 from outlay_collector.store.names import NOBODY, ids_of, names_of
 from outlay_collector.store.planning import planned
-from outlay_collector.store.query import Filters, Percentiles, UsageQuery, UsageRow
+from outlay_collector.store.query import PERCENTILES, Filters, Percentiles, UsageQuery, UsageRow
 from outlay_collector.store.rolled import Shown, Wanted, read_durations, read_ranked, read_rest
 from outlay_collector.store.rollups import ALWAYS_KNOWN, GROUPINGS, MEASURES, RANKED, grouping_for, is_of_many
 from outlay_collector.store.segments import Segment, of_calls
 from outlay_collector.store.unrolled import Unrolled
 
 _NEVER_UNKNOWN: Final = frozenset({*MEASURES[:ALWAYS_KNOWN], "avoided_nano_usd"})
-_PERCENTILES: Final = ("latency_ms", "ttft_ms")
 _MOST_NAMED: Final = 500
 
 
@@ -193,12 +192,12 @@ class _Answer:
 
     def _percentiles(self, groups: Numbers, in_blocks: Shown, shown: Numbers) -> dict[str, list[Percentiles]]:
         """Of the groups of the answer, by the name of each, if any is wanted."""
-        if not self._query.wants(_PERCENTILES):
+        if not self._query.wants(PERCENTILES):
             return {}
         found = (percentiles_of_groups(each, len(shown)) for each in self._durations(groups, in_blocks, shown))
         return {
             name: [Percentiles(p50=p50, p95=p95, p99=p99) for p50, p95, p99 in each]
-            for name, each in zip(_PERCENTILES, found, strict=True)
+            for name, each in zip(PERCENTILES, found, strict=True)
         }
 
     def _durations(

@@ -14,29 +14,31 @@ from outlay_collector.store.blocks import Durations, Figures, Numbers
 from outlay_collector.store.dimensions import Asked, asked_by, dimension, matches, values_of
 from outlay_collector.store.names import NOBODY
 from outlay_collector.store.packing import narrowed
-from outlay_collector.store.query import Filters, UsageQuery
+from outlay_collector.store.query import PERCENTILES, Filters, UsageQuery
 from outlay_collector.store.rollups import ALWAYS_KNOWN, MEASURES, measures_of_calls
 from outlay_collector.store.schema import CALLS
 from outlay_collector.store.segments import Segment
 from outlay_collector.store.within import Shape, places_of, select_within, shape_of
 
 _SHAPES: Final = 128
+_FEW: Final = 2_000
 _ONLY: Final = "only"
 Key = tuple[Any, ...]
 """The place of the bucket and the values of the dimensions grouped by."""
 
 
 class Unrolled:
-    """The groups of those segments, read at once; their histograms when they are asked for."""
+    """The groups of those segments, read at once; their histograms when they are asked for. What came since a quarter
+    was summed up is few calls: those are read with their bins, so that one group is several rows."""
 
     def __init__(self, connection: Connection, query: UsageQuery, segments: Sequence[Segment]) -> None:
         self._connection, self._query = connection, query
         self._shape = shape_of(connection, segments)
         self._values = places_of(segments) | values_of(query.filters)
-        rows = self._sums() if segments else []
+        rows, self._bins = self._read() if segments else ([], None)
         number = 1 + len(query.group_by)
         self._keys: list[Key] = [tuple(row[:number]) for row in rows]
-        self._measures = [list(column) for column in zip(*(row[number:] for row in rows), strict=True)]
+        self._measures = [list(column) for column in zip(*(row[-len(MEASURES) :] for row in rows), strict=True)]
 
     def __len__(self) -> int:
         return len(self._keys)
@@ -72,38 +74,56 @@ class Unrolled:
     def durations(self, groups: Numbers, only: Filters) -> tuple[Durations, Durations]:
         """Latency and time to first token, by the group given for each row; -1: of no interest. `only` may leave out
         calls of no interest."""
-        rows = self._bins(only) if (groups >= 0).any() else []
-        group_of = dict(zip(self._keys, groups.tolist(), strict=True))
-        found = [(group_of[tuple(key)], latency, ttft, calls) for *key, latency, ttft, calls in rows]
+        if not (groups >= 0).any():
+            return _durations(()), _durations(())
+        if self._bins is None:
+            group_of = dict(zip(self._keys, groups.tolist(), strict=True))
+            found = [(group_of[tuple(key)], latency, ttft, calls) for *key, latency, ttft, calls in self._counts(only)]
+        else:
+            found = [(group, *bins) for group, bins in zip(groups.tolist(), self._bins, strict=True)]
         shown = [row for row in found if row[0] >= 0]
         return _durations((g, b, n) for g, b, _, n in shown), _durations((g, b, n) for g, _, b, n in shown)
 
-    def _sums(self) -> Sequence[Any]:
-        sums = _sums_of(self._shape, tuple(self._query.group_by), asked_by(self._query.filters))
+    def _read(self) -> tuple[Sequence[Any], Sequence[Any] | None]:
+        """The keys, sums and, if they are as few as they should be, bins and calls of the groups."""
+        if self._shape.all_after and self._query.wants(PERCENTILES):
+            rows = self._sums(with_bins=True)
+            if len(rows) <= _FEW:
+                number = 1 + len(self._query.group_by)
+                return rows, [(latency, ttft, calls) for latency, ttft, calls, *_ in (row[number:] for row in rows)]
+        return self._sums(with_bins=False), None
+
+    def _sums(self, *, with_bins: bool) -> Sequence[Any]:
+        sums = _sums_of(self._shape, tuple(self._query.group_by), asked_by(self._query.filters), with_bins)
         return self._connection.execute(sums, self._values).all()
 
-    def _bins(self, only: Filters) -> Sequence[Any]:
+    def _counts(self, only: Filters) -> Sequence[Any]:
         """How many calls of each key fell into which bins."""
         counts = _bins_of(self._shape, tuple(self._query.group_by), asked_by(self._query.filters), asked_by(only))
         return self._connection.execute(counts, self._values | values_of(only, _ONLY)).all()
 
 
 @lru_cache(_SHAPES)
-def _sums_of(shape: Shape, group_by: tuple[str, ...], asked: Asked) -> Select[Any]:
-    keys = _keyed_by(group_by)
+def _sums_of(shape: Shape, group_by: tuple[str, ...], asked: Asked, with_bins: bool) -> Select[Any]:
+    keys = [*_keyed_by(group_by), *(_bins() if with_bins else ())]
     sums = select_within(shape, [*keys, *measures_of_calls()], [matches(CALLS, asked)])
-    return sums.group_by("bucket", *(key.name for key in keys))
+    by_key = sums.group_by("bucket", *(key.name for key in keys))
+    return by_key.limit(_FEW + 1) if with_bins else by_key
 
 
 @lru_cache(_SHAPES)
 def _bins_of(shape: Shape, group_by: tuple[str, ...], asked: Asked, only: Asked) -> Select[Any]:
-    keys = [*_keyed_by(group_by), CALLS.c.latency_bin.label("bin"), CALLS.c.ttft_bin.label("other_bin")]
+    keys = [*_keyed_by(group_by), *_bins()]
     counts = select_within(shape, [*keys, func.count()], [matches(CALLS, asked), matches(CALLS, only, _ONLY)])
     return counts.group_by("bucket", *(key.name for key in keys))
 
 
 def _keyed_by(group_by: tuple[str, ...]) -> list[Label[Any]]:
     return [dimension(name).label(f"d{n}") for n, name in enumerate(group_by)]
+
+
+def _bins() -> list[Label[Any]]:
+    return [CALLS.c.latency_bin.label("bin"), CALLS.c.ttft_bin.label("other_bin")]
 
 
 def _durations(rows: Any) -> Durations:
