@@ -57,24 +57,27 @@ def test_whole_days_come_from_days_and_the_rest_from_hours_quarters_and_calls() 
 
 
 def test_periods_are_looked_up_at_once_and_again_only_within_what_cannot_be_read() -> None:
-    second, third = DAY + DAY_NS, DAY + 2 * DAY_NS
-    window = (0, DAY, third + QUARTER_NS)
-    filling = {length: {third: Kept(0)} for length in (6 * HOUR_NS, HOUR_NS)} | {QUARTER_NS: {third: Kept.ONE}}
-    last = Segment(0, whole(QUARTER_NS), third, third + QUARTER_NS)
+    second, third, fourth = (DAY + n * DAY_NS for n in (1, 2, 3))
+    window = (0, DAY, fourth + QUARTER_NS)
+    filling = {length: {fourth: Kept(0)} for length in (6 * HOUR_NS, HOUR_NS)} | {QUARTER_NS: {fourth: Kept.ONE}}
+    last = Segment(0, whole(QUARTER_NS), fourth, fourth + QUARTER_NS)
     asked: list[set[int]] = []
 
-    days = {DAY: Kept.ONE, second: Kept.ONE, third: Kept(0)}
-    assert plan([window], Kept.ONE, {}, listed({**filling, DAY_NS: days}, asked)) == [
+    days = {DAY: Kept.ONE, second: Kept.ONE, third: Kept(0), fourth: Kept(0)}
+    of_third = {6 * HOUR_NS: {third: Kept.ONE, fourth: Kept(0)}}
+    assert plan([window], Kept.ONE, {}, listed({**filling, **of_third, DAY_NS: days}, asked)) == [
         Segment(0, whole(DAY_NS), DAY, third),
+        Segment(0, whole(6 * HOUR_NS), third, third + 6 * HOUR_NS),
         last,
     ]
     assert asked == [{DAY_NS, 6 * HOUR_NS, HOUR_NS, QUARTER_NS}]
 
     asked.clear()
-    parts = {DAY_NS: days | {second: Kept(0)}, 6 * HOUR_NS: {second: Kept.ONE, third: Kept(0)}}
+    parts = {DAY_NS: days | {second: Kept(0), third: Kept.ONE}, 6 * HOUR_NS: {second: Kept.ONE, fourth: Kept(0)}}
     assert plan([window], Kept.ONE, {}, listed(filling | parts, asked)) == [
         Segment(0, whole(DAY_NS), DAY, second),
         Segment(0, whole(6 * HOUR_NS), second, second + 6 * HOUR_NS),
+        Segment(0, whole(DAY_NS), third, fourth),
         last,
     ]
     assert asked == [{DAY_NS, 6 * HOUR_NS, HOUR_NS, QUARTER_NS}, {6 * HOUR_NS}]

@@ -33,9 +33,8 @@ class Blocks:
 
     def __init__(self, connection: Connection, grouping: int, segments: Sequence[Segment]) -> None:
         self._connection, self._grouping = connection, grouping
-        self._spans = list(_spans(segments))
+        self._spans, self._listed = _spans(segments)
         self._remembered = remembered_by(connection)
-        self._listed = _listed(connection, self._spans) if self._remembered is not None and self._spans else ()
 
     def fetch(self, section: Section, parts: Collection[int] | None) -> Sequence[Packed]:
         """That of each, of those parts, where some are named."""
@@ -64,19 +63,6 @@ def by_grain(segments: Iterable[Segment]) -> Iterator[tuple[Grain, Sequence[Segm
         yield grain, sorted(of[grain], key=lambda segment: segment.start_ns)
 
 
-def _spans(segments: Iterable[Segment]) -> Iterator[_Span]:
-    """Each block once: of a series several segments may be."""
-    for grain, some in by_grain(segments):
-        spans: list[_Span] = []
-        for segment in some:
-            start_ns = segment.start_ns - segment.start_ns % grain.of_ns
-            if spans and start_ns <= spans[-1].end_ns:
-                spans[-1] = spans[-1]._replace(end_ns=max(spans[-1].end_ns, segment.end_ns))
-            else:
-                spans.append(_Span(grain, start_ns, segment.end_ns))
-        yield from spans
-
-
 class _Listed(NamedTuple):
     """A period of a span."""
 
@@ -85,16 +71,21 @@ class _Listed(NamedTuple):
     edition: int
 
 
-def _listed(connection: Connection, spans: Sequence[_Span]) -> Sequence[_Listed]:
-    """All there are, by span and start."""
-    ranges = ", ".join(
-        f"({place}, {span.grain.of_ns}, {span.start_ns}, {span.end_ns})" for place, span in enumerate(spans)
-    )
-    rows = connection.exec_driver_sql(
-        f"SELECT column1, start_ns, edition FROM (VALUES {ranges}) AS spans CROSS JOIN rollup_periods "
-        "WHERE length_ns = column2 AND start_ns >= column3 AND start_ns < column4"
-    )
-    return sorted(_Listed(place, (*spans[place].grain, start), edition) for place, start, edition in rows)
+def _spans(segments: Iterable[Segment]) -> tuple[Sequence[_Span], Sequence[_Listed]]:
+    """Each block once, as of a series several segments may be; and the periods they are of, by span and start."""
+    spans: list[_Span] = []
+    listed: set[_Listed] = set()
+    for grain, some in by_grain(segments):
+        known = len(spans)
+        for segment in some:
+            start_ns = segment.start_ns - segment.start_ns % grain.of_ns
+            if len(spans) > known and start_ns <= spans[-1].end_ns:
+                spans[-1] = spans[-1]._replace(end_ns=max(spans[-1].end_ns, segment.end_ns))
+            else:
+                spans.append(_Span(grain, start_ns, segment.end_ns))
+            span = len(spans) - 1
+            listed |= {_Listed(span, (*grain, start), edition) for start, edition in segment.editions.items()}
+    return spans, sorted(listed)
 
 
 def _spans_of(listed: Sequence[_Listed], missing: Collection[Period]) -> Sequence[_Span]:

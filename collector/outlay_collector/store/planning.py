@@ -28,7 +28,7 @@ def _listing_of(connection: Connection) -> Listing:
         if ranges:
             within = ", ".join(map(str, ranges))
             rows = connection.exec_driver_sql(
-                "SELECT length_ns, start_ns, stale, kept, held_id, held_until_ns FROM (VALUES "
+                "SELECT length_ns, start_ns, edition, stale, kept, held_id, held_until_ns FROM (VALUES "
                 f"{within}) AS ranges CROSS JOIN rollup_periods "
                 "WHERE length_ns = column1 AND start_ns BETWEEN column2 AND column3"
             )
@@ -39,7 +39,9 @@ def _listing_of(connection: Connection) -> Listing:
     return listing
 
 
-def _listed(stale: bool, kept: int, held_id: int | None, held_until_ns: int | None) -> Listed:
+def _listed(edition: int, stale: bool, kept: int, held_id: int | None, held_until_ns: int | None) -> Listed:
     if not stale:
-        return Listed(kept)
-    return Listed(0, kept, held_id, held_until_ns) if held_id and held_until_ns is not None else Listed(0)
+        return Listed(kept, edition=edition)
+    if held_id and held_until_ns is not None:
+        return Listed(0, kept, held_id, held_until_ns, edition)
+    return Listed(0)

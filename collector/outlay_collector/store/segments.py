@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 from outlay_collector.store.grains import DAY_NS, LENGTHS_NS, MINUTES, QUARTER_NS, Grain, whole
@@ -16,12 +16,13 @@ Range = tuple[int, int]
 
 class Listed(NamedTuple):
     """What of a period (`Kept`) can be read: of all its calls, or of those that began before `held_until_ns` and have
-    no higher id than `held_id`, which is 0 where it holds none."""
+    no higher id than `held_id`, which is 0 where it holds none. `edition`: of what it has, as `PeriodRow` says."""
 
     kept: int
     held: int = 0
     held_id: int = 0
     held_until_ns: int = 0
+    edition: int = 0
 
 
 Listing = Callable[[Mapping[int, Sequence[Range]]], Mapping[int, Mapping[int, Listed]]]
@@ -37,13 +38,14 @@ Series = Mapping[Grain, Kept]
 @dataclass(slots=True)
 class Segment:
     """A part of one bucket. `grain`: of the rollups that hold it; None where only the calls do. `after_id`: of these
-    only the ones with a higher id."""
+    only the ones with a higher id. `editions`: of the periods whose rollups hold it, by their start."""
 
     bucket: int
     grain: Grain | None
     start_ns: int
     end_ns: int
     after_id: int = 0
+    editions: dict[int, int] = field(default_factory=dict, compare=False)
 
 
 def of_calls(buckets: Iterable[tuple[int, int, int]]) -> list[Segment]:
@@ -76,7 +78,8 @@ def plan(buckets: Iterable[tuple[int, int, int]], kept: Kept, series: Series, li
         rest = split
         if length_ns == DAY_NS:
             for grain in of_a_day:
-                in_series, rest = _in_series(rest, grain, {day for day in starts if _has(listed[day], series[grain])})
+                days = {day: listed[day].edition for day in starts if _has(listed[day], series[grain])}
+                in_series, rest = _in_series(rest, grain, days)
                 found += in_series
     minutes = series.get(MINUTES)
     for piece in rest:
@@ -89,15 +92,18 @@ def _has(listed: Listed, kept: Kept) -> bool:
     return listed.kept & kept == kept
 
 
-def _in_series(pieces: Sequence[Segment], grain: Grain, there: Collection[int]) -> tuple[list[Segment], list[Segment]]:
+def _in_series(
+    pieces: Sequence[Segment], grain: Grain, there: Mapping[int, int]
+) -> tuple[list[Segment], list[Segment]]:
     """What of the pieces, none of which is of two periods, those series have, and what is left. `there`: when the
-    periods begin of which there is one."""
+    periods begin of which there is one, and their editions."""
     by_period: defaultdict[int, list[Segment]] = defaultdict(list)
     for piece in pieces:
         by_period[piece.start_ns - piece.start_ns % grain.of_ns].append(piece)
     found, rest = [], []
     for start_ns, mine in by_period.items():
-        parts = [part for piece in mine for part in _cut(piece, grain)] if start_ns in there else mine
+        edition = there.get(start_ns)
+        parts = mine if edition is None else [part for piece in mine for part in _cut(piece, grain, start_ns, edition)]
         covered_ns = sum(part.end_ns - part.start_ns for part in parts if part.grain)
         if covered_ns * _SHARE < grain.of_ns:
             rest += mine
@@ -108,13 +114,16 @@ def _in_series(pieces: Sequence[Segment], grain: Grain, there: Collection[int]) 
 
 
 class _Periods:
-    """The periods of all lengths, asked for at once as if each long one could be read; then for what that left out."""
+    """The periods of all lengths, asked for at once as if each long one could be read but the last two, which may not
+    be over; then for what that left out."""
 
     def __init__(self, listing: Listing, pieces: Sequence[Segment], lengths: Sequence[int]) -> None:
         self._listing = listing
         self._ranges: dict[int, Sequence[Range]] = {}
+        end_ns, last = max((piece.end_ns for piece in pieces), default=0), list[Segment]()
         for length_ns in lengths:
-            self._ranges[length_ns] = _ranges(pieces)
+            self._ranges[length_ns] = _ranges([*pieces, *last])
+            last = [Segment(0, None, ((end_ns - 1) // length_ns - 1) * length_ns, end_ns)]
             pieces = [part for piece in pieces for part in _around_whole(piece, length_ns)]
         self._found = {length: dict(listed) for length, listed in listing(self._ranges).items()}
 
@@ -150,10 +159,11 @@ def _split(
         grain = whole(length_ns) if end - begin == length_ns and listed[start].kept & kept else None
         if last is not None and last.grain and grain:
             last.end_ns = end  # between the two there is no call
+            last.editions[start] = listed[start].edition
             continue
         if last is not None:
             yield last
-        last = Segment(piece.bucket, grain, begin, end)
+        last = Segment(piece.bucket, grain, begin, end, editions={start: listed[start].edition} if grain else {})
     if last is not None:
         yield last
 
@@ -162,16 +172,17 @@ def _of_quarter(piece: Segment, quarter: int, listed: Listed, kept: Kept, minute
     """A part of a quarter that cannot be read whole, or that is not whole."""
     if listed.held & kept and piece.start_ns == quarter and piece.end_ns >= listed.held_until_ns:
         rest = Segment(piece.bucket, None, piece.start_ns, piece.end_ns, listed.held_id)
-        return Segment(piece.bucket, whole(QUARTER_NS), quarter, quarter + QUARTER_NS), rest
+        held = {quarter: listed.edition}
+        return Segment(piece.bucket, whole(QUARTER_NS), quarter, quarter + QUARTER_NS, editions=held), rest
     if minutes is None or not (listed.kept | listed.held) & minutes:
         return (piece,)
-    parts = list(_cut(piece, MINUTES))
+    parts = list(_cut(piece, MINUTES, quarter, listed.edition))
     summed = [part for part in parts if part.grain and listed.held_id]
     return *parts, *(Segment(part.bucket, None, part.start_ns, part.end_ns, listed.held_id) for part in summed)
 
 
-def _cut(piece: Segment, grain: Grain) -> Iterator[Segment]:
-    """The whole periods of a piece, and what is left of it."""
+def _cut(piece: Segment, grain: Grain, period_ns: int, edition: int) -> Iterator[Segment]:
+    """What the series of a period has of a piece, and what is left of it."""
     first = -(-piece.start_ns // grain.length_ns) * grain.length_ns
     last = piece.end_ns - piece.end_ns % grain.length_ns
     if first >= last:
@@ -180,7 +191,7 @@ def _cut(piece: Segment, grain: Grain) -> Iterator[Segment]:
     edges = ((None, piece.start_ns, first), (grain, first, last), (None, last, piece.end_ns))
     for its, start, end in edges:
         if start < end:
-            yield Segment(piece.bucket, its, start, end)
+            yield Segment(piece.bucket, its, start, end, editions={period_ns: edition} if its else {})
 
 
 def _ranges(pieces: Sequence[Segment]) -> list[Range]:
@@ -201,6 +212,7 @@ def _joined(segments: Iterable[Segment]) -> list[Segment]:
         last = joined[-1] if joined else None
         if last and _key(last) == _key(segment) and last.end_ns == segment.start_ns:
             last.end_ns = segment.end_ns
+            last.editions |= segment.editions
         else:
             joined.append(segment)
     return joined
