@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from outlay.prices import PriceBook
@@ -13,6 +15,7 @@ from outlay_collector.billing import Report
 from outlay_collector.ingest import read_batch
 from outlay_collector.periods import INTERVALS, edges, to_ns
 from outlay_collector.rolling import grow_all, sum_up_all
+from outlay_collector.store import unrolled
 from outlay_collector.store.claiming import claim_open
 from outlay_collector.store.grains import HOUR_NS, MINUTE_NS, MINUTES, QUARTER_NS, whole
 from outlay_collector.store.growing import grow
@@ -124,6 +127,23 @@ def test_calls_that_come_later_are_read_beside_what_is_held(engine: Engine) -> N
     assert held(engine)[0][0] == 4
     assert store.usage(ALL)[0].calls == 4
     assert verify(engine) == []
+
+
+@BOTH_BACKENDS
+def test_more_calls_since_than_there_should_be_are_read_all_the_same(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = SqlStore(engine)
+    store.write(reports(call(1), call(2)), WRITTEN)
+    assert grow_now(engine)
+    later = [replace(call(n, user=f"user-{n % 4}"), duration_ms=100 * n) for n in range(3, 30)]
+    store.write(reports(*later), WRITTEN)
+    asked = [ALL, replace(ALL, group_by=("user",)), replace(ALL, group_by=("user",), order="calls", limit=2)]
+    answers = [store.usage(each) for each in asked]
+    assert answers[0][0].calls == 29
+    assert answers[0][0].latency_ms.p50 == pytest.approx(1_500, rel=0.05)
+    monkeypatch.setattr(unrolled, "_FEW", 5)
+    assert [store.usage(each) for each in asked] == answers
 
 
 @BOTH_BACKENDS
