@@ -24,7 +24,7 @@ from outlay_collector.store.rollups import ROLLUPS, Section
 from outlay_collector.store.schema import CALLS
 from outlay_collector.store.sql import SqlStore
 from outlay_collector.store.verifying import verify
-from sqlalchemy import Connection, Engine, event, select, update
+from sqlalchemy import Connection, Engine, delete, event, select, update
 
 from tests.collector.fewest import ANY, FEW
 from tests.collector.ledgers import Ledgers, assert_equal_answers, emptied
@@ -180,6 +180,16 @@ def test_who_has_less_than_nothing_elsewhere_is_one_of_the_first(engine: Engine)
     sum_up_all(engine, LATER, fewest=ANY)
     assert who(engine, first(1, 0, 86_400, "cost_nano_usd")) == ["user-1"]
     assert who(engine, first(1, 3_600, 86_400, "cost_nano_usd")) == ["user-7"]
+
+
+def test_all_are_read_where_a_period_does_not_say_what_one_has_at_most(engine: Engine) -> None:
+    name_them(engine)
+    calls = [(0, 1), *((day * 86_400, caller) for day in range(1, 9) for caller in (5, 8))]
+    SqlStore(engine).write(reports([call(n, *each) for n, each in enumerate(calls, 1)]), LATER)
+    sum_up_all(engine, LATER, fewest=ANY)
+    with engine.begin() as connection:
+        connection.execute(delete(ROLLUPS).where(ROLLUPS.c.section == Section.MOST))
+    assert who(engine, first(1, 0, 9 * 86_400)) == ["user-5"]
 
 
 @BOTH_BACKENDS

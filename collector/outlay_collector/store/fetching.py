@@ -36,6 +36,11 @@ class Blocks:
         self._spans, self._listed = _spans(segments)
         self._remembered = remembered_by(connection)
 
+    @property
+    def periods(self) -> int:
+        """How many there are blocks of."""
+        return len(self._listed)
+
     def fetch(self, section: Section, parts: Collection[int] | None) -> Sequence[Packed]:
         """That of each, of those parts, where some are named."""
         if not self._spans or (parts is not None and not parts):

@@ -79,14 +79,19 @@ def _last_of(totals: Numbers, number: int) -> int | None:
 
 def _most(connection: Connection, grouping: int, window: tuple[int, int], place: int) -> Mapping[int, int] | None:
     """By part, how much of a measure one group has in that window at most: in the longest periods that have all of it,
-    for the fewer they are the less is added up that nobody has. None where some of it is in no whole period."""
+    for the fewer they are the less is added up that nobody has. None where some of it is in no whole period, or one
+    does not say."""
     start, end = window
     around = (0, start - start % WEEK_NS, -(-end // QUARTER_NS) * QUARTER_NS)
     segments = [segment for segment in planned(connection, [around], grouping, {}) if segment.grain]
     if any(segment.grain.is_series for segment in segments if segment.grain):
         return None
+    blocks = Blocks(connection, grouping, segments)
+    said = blocks.fetch(Section.MOST, None)
+    if len(said) < blocks.periods:
+        return None
     found: defaultdict[int, int] = defaultdict(int)
-    for block in Blocks(connection, grouping, segments).fetch(Section.MOST, None):
+    for block in said:
         figures = decode_ranked(block.packed, 1, block.groups)
         for part, most in zip(figures.ids[0].tolist(), figures.measures[place].tolist(), strict=True):
             found[part] += most
