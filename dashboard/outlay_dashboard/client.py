@@ -51,11 +51,10 @@ class NotFound(CollectorError):
 
 
 class Asked(TypedDict, total=False):
-    """What is asked of usage. Without `to_at` until now. `interval` is minute, hour, day, month or none, cut in
-    `timezone`. With `order` only the `limit` groups that have most of it, the first before the second."""
+    """What is asked of usage, until now. `interval` is minute, hour, day, month or none, cut in `timezone`. With `order`
+    only the `limit` groups that have most of it, the first before the second."""
 
     from_at: Required[datetime]
-    to_at: datetime
     interval: str
     timezone: str
     group_by: Sequence[str]
@@ -93,9 +92,9 @@ class Client:
 
     def _usage(self, read: Callable[[Json], T], measures: str | None, **asked: Unpack[Asked]) -> T:
         given: dict[str, Any] = {**asked}
-        window = _window(given.pop("from_at"), given.pop("to_at", None))
-        filters, group_by = given.pop("filters", {}), ",".join(given.pop("group_by", ())) or None
-        return self._get("/api/v1/usage", read, **filters, **window, group_by=group_by, measures=measures, **given)
+        since, filters = _since(given.pop("from_at")), given.pop("filters", {})
+        group_by = ",".join(given.pop("group_by", ())) or None
+        return self._get("/api/v1/usage", read, **filters, **since, group_by=group_by, measures=measures, **given)
 
     def calls(
         self,
@@ -103,12 +102,11 @@ class Client:
         limit: int = 50,
         cursor: str | None = None,
         from_at: datetime | None = None,
-        to_at: datetime | None = None,
         filters: Filters | None = None,
     ) -> CallPage:
         """Newest first; `cursor` is the `next_cursor` of the page before."""
-        window = _window(from_at, to_at)
-        return self._get("/api/v1/calls", read_calls, **(filters or {}), **window, limit=limit, cursor=cursor)
+        since = _since(from_at)
+        return self._get("/api/v1/calls", read_calls, **(filters or {}), **since, limit=limit, cursor=cursor)
 
     def call(self, call_id: str) -> Call:
         return self._get(f"/api/v1/calls/{call_id}", read_call)
@@ -167,8 +165,8 @@ class Client:
         )
 
 
-def _window(from_at: datetime | None, to_at: datetime | None) -> dict[str, str]:
-    return {name: at.isoformat() for name, at in (("from", from_at), ("to", to_at)) if at is not None}
+def _since(from_at: datetime | None) -> dict[str, str]:
+    return {} if from_at is None else {"from": from_at.isoformat()}
 
 
 def _error_message(response: httpx2.Response) -> str:

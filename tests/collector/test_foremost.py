@@ -23,6 +23,7 @@ from outlay_collector.store.query import UsageQuery
 from outlay_collector.store.rollups import ROLLUPS, Section
 from outlay_collector.store.schema import CALLS
 from outlay_collector.store.sql import SqlStore
+from outlay_collector.store.summing import Fewest
 from outlay_collector.store.verifying import verify
 from sqlalchemy import Connection, Engine, delete, event, select, update
 
@@ -84,7 +85,8 @@ queries = st.builds(
                 ),
                 max_size=25,
             ),
-            st.sampled_from([ANY, FEW, None]),
+            st.sampled_from([ANY, FEW]),
+            st.sampled_from([BEGIN, BEGIN + 5 * DAY_NS, LATER]),
         ),
         min_size=1,
         max_size=3,
@@ -95,14 +97,14 @@ queries = st.builds(
 @settings(max_examples=80, deadline=None, suppress_health_check=list(HealthCheck))
 def test_the_first_are_those_of_all_calls(
     two_ledgers: Ledgers,
-    rounds: list[tuple[list[tuple[int, int, int]], Any]],
+    rounds: list[tuple[list[tuple[int, int, int]], Fewest, int]],
     some_below_zero: bool,
     asked: list[UsageQuery],
 ) -> None:
     summed, _ = emptied(two_ledgers)
     name_them(summed)
     number = 0
-    for told, fewest in rounds:
+    for told, fewest, summed_up_at_ns in rounds:
         calls = [call(number + n, *each) for n, each in enumerate(told, 1)]
         number += len(calls)
         for engine in two_ledgers:
@@ -111,9 +113,7 @@ def test_the_first_are_those_of_all_calls(
                 with engine.begin() as connection:
                     of_some = CALLS.c.user.in_(("user-5", "user-7")), CALLS.c.bill_key.endswith("3")
                     connection.execute(update(CALLS).where(*of_some).values(cost_nano_usd=-50_000_000))
-        if fewest:
-            for now_ns in (BEGIN + 5 * DAY_NS, LATER):
-                sum_up_all(summed, now_ns, fewest=fewest)
+        sum_up_all(summed, summed_up_at_ns, fewest=fewest)
         assert verify(summed) == []
     assert_equal_answers(two_ledgers, asked)
 

@@ -21,11 +21,9 @@ from outlay_collector.store.grains import QUARTER_NS, WEEK_NS, Grain
 from outlay_collector.store.packing import decode_ranked, encode_figures
 from outlay_collector.store.planning import planned
 from outlay_collector.store.rolled import Rolled, read_ranked
-from outlay_collector.store.rollups import RANKED, Section
+from outlay_collector.store.rollups import FOREMOST, RANKED, Section
 from outlay_collector.store.segments import Segment
 
-FOREMOST: Final = frozenset(range(4))
-"""The parts that are read in any case: ids below 8,192."""
 _NO_LIMIT: Final = 2**62
 _BOTH: Final = text(
     f"SELECT start_ns, section, part, groups, packed FROM rollups WHERE grouping = :grouping "

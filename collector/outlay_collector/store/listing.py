@@ -48,10 +48,9 @@ def _in_parts(connection: Connection, query: CallsQuery, parts: Sequence[Counted
     found: list[StoredCall] = []
     while parts and len(found) < limit:
         few = _few(parts, limit - len(found), query.before)
-        if few and connection.dialect.name == "sqlite":
-            found += _each(connection, query, parts[:few])[: limit - len(found)]
-        elif few:
-            found += _together(connection, query, parts[:few], limit - len(found))
+        if few:
+            read = _each if connection.dialect.name == "sqlite" else _together
+            found += read(connection, query, parts[:few], limit - len(found))
         else:
             found += _in_slices(connection, query, parts[0], limit - len(found))
         parts = parts[few or 1 :]
@@ -101,15 +100,15 @@ def _together(connection: Connection, query: CallsQuery, parts: Sequence[Counted
     return [{name: call[name] for name in call if name != "bucket"} for call in calls]
 
 
-def _each(connection: Connection, query: CallsQuery, parts: Sequence[Counted]) -> list[StoredCall]:
-    """All of the parts, one after the other, each in the order of time and left at the last call there can be."""
+def _each(connection: Connection, query: CallsQuery, parts: Sequence[Counted], limit: int) -> list[StoredCall]:
+    """The same, part by part: a statement costs SQLite little, and each is left at the last call there can be."""
     statement, values = _any_within(asked_by(query.filters), is_of_failed(query.filters)), values_of(query.filters)
-    rows = [
+    rows: list[StoredCall] = [
         row._asdict()
         for start, end, calls in parts
         for row in connection.execute(statement, {**values, "start": start, "end": end, "most": calls})
     ]
-    return sorted(rows, key=lambda call: (call["started_at_ns"], call["id"]), reverse=True)
+    return sorted(rows, key=lambda call: (call["started_at_ns"], call["id"]), reverse=True)[:limit]
 
 
 def _listed(connection: Connection, query: CallsQuery, within: Range | None, limit: int) -> list[StoredCall]:

@@ -180,9 +180,9 @@ def read_rest(rolled: Rolled, shown: Shown) -> Figures:
     """The measures from `RANKED` on of those rows, in their order. There must be one."""
     blocks = _shown_of(rolled, shown, Section.REST)
     if _are_few(blocks):
-        said, each = zip(*blocks, strict=True)
-        gathered = Gathered(said, 0, range(RANKED, len(MEASURES)), [some.rows for some in each])
-        return gathered.figures(_rows_of(each))
+        said, rows = zip(*blocks, strict=True)
+        gathered = Gathered(said, 0, range(RANKED, len(MEASURES)), [each.rows for each in rows])
+        return gathered.figures(_rows_of(rows))
     parts = [(decode_rest(said, each.rows), each.only) for said, each in blocks]
     return joined_figures([part if only is None else part.only(only) for part, only in parts])
 

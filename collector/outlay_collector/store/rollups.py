@@ -47,6 +47,8 @@ _CUT: Final = (("tenant",), (USER,))
 """Groupings of dimensions that may have any number of values."""
 _FIRST_PARTS: Final = np.array([128, 1_024, 2_048])
 _PART_IDS: Final = 8_192
+FOREMOST: Final = frozenset(range(len(_FIRST_PARTS) + 1))
+"""The parts of the lowest ids, below `_PART_IDS`: who asks for the first of many reads them in any case."""
 SERIES_PARTS: Final = 2
 """Of a day's hours and quarters only those are there which call most: of a grouping that is cut, so many parts."""
 
