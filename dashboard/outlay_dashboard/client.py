@@ -51,8 +51,8 @@ class NotFound(CollectorError):
 
 
 class Asked(TypedDict, total=False):
-    """What is asked of usage, until now. `interval` is minute, hour, day, month or none, cut in `timezone`. With `order`
-    only the `limit` groups that have most of it, the first before the second."""
+    """What is asked of usage, until now. `interval` is minute, hour, day, month or none, cut in `timezone`. With
+    `order` only the `limit` groups that have most of it, the first before the second."""
 
     from_at: Required[datetime]
     interval: str
