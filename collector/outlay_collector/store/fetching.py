@@ -41,21 +41,25 @@ class Blocks:
         """How many there are blocks of."""
         return len(self._listed)
 
-    def fetch(self, section: Section, parts: Collection[int] | None) -> Sequence[Packed]:
-        """That of each, of those parts, where some are named."""
+    def fetch(self, section: Section, parts: Collection[int] | None) -> Iterator[Packed]:
+        """That of each, of those parts, where some are named. What a block says can be worked out while the database
+        looks for the next, so nothing else may be asked of it before the last."""
         if not self._spans or (parts is not None and not parts):
-            return ()
+            return
         if parts is not None and any(not is_cut(self._grouping, span.grain) for span in self._spans):
             parts = {0, *parts}
         if self._remembered is None:
-            return _read(self._connection, self._grouping, self._spans, parts, section)
+            yield from _read(self._connection, self._grouping, self._spans, parts, section)
+            return
         kind, editions = (self._grouping, section), [(each.period, each.edition) for each in self._listed]
         found, missing = self._remembered.find(kind, editions, parts)
+        yield from found
         if missing:
-            read = _read(self._connection, self._grouping, _spans_of(self._listed, missing), parts, section)
+            read = []
+            for block in _read(self._connection, self._grouping, _spans_of(self._listed, missing), parts, section):
+                read.append(block)
+                yield block
             self._remembered.keep(kind, [each for each in editions if each[0] in missing], parts, read)
-            found += read
-        return found
 
 
 def by_grain(segments: Iterable[Segment]) -> Iterator[tuple[Grain, Sequence[Segment]]]:
@@ -105,7 +109,7 @@ def _spans_of(listed: Sequence[_Listed], missing: Collection[Period]) -> Sequenc
 
 def _read(
     connection: Connection, grouping: int, spans: Sequence[_Span], parts: Collection[int] | None, section: Section
-) -> Sequence[Packed]:
+) -> Iterator[Packed]:
     ranges = ", ".join(str((*span.grain, span.start_ns, span.end_ns)) for span in spans)
     some = "" if parts is None else f" AND part IN ({', '.join(map(str, parts))})"
     within = (
@@ -115,18 +119,18 @@ def _read(
     blocks = f"SELECT {', '.join(Packed._fields)} FROM"
     if connection.dialect.name != "postgresql":
         statement = f"{blocks} (VALUES {ranges}) AS ranges CROSS JOIN rollups WHERE {within}"
-        return [Packed(*row) for row in connection.exec_driver_sql(statement)]
+        return (Packed(*row) for row in connection.exec_driver_sql(statement))
     # Range by range: it would rather read all blocks of the grouping and have each range look for its own among them
     found = f"({blocks} rollups WHERE {within} OFFSET 0) AS found"
-    return _all(connection, f"SELECT found.* FROM (VALUES {ranges}) AS ranges CROSS JOIN LATERAL {found}")
+    return _one_by_one(connection, f"SELECT found.* FROM (VALUES {ranges}) AS ranges CROSS JOIN LATERAL {found}")
 
 
-def _all(connection: Connection, statement: str) -> Sequence[Packed]:
+def _one_by_one(connection: Connection, statement: str) -> Iterator[Packed]:
     """Straight to the driver, for Postgres to answer in its own form, as text bytes are twice as long, and row by row:
     tens of megabytes are not held twice."""
     driver: Any = connection.connection.driver_connection
     with driver.cursor(binary=True) as cursor:
-        return [Packed(*row) for row in cursor.stream(statement)]
+        yield from (Packed(*row) for row in cursor.stream(statement))
 
 
 class PackedBlock(NamedTuple):

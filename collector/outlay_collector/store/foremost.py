@@ -85,7 +85,7 @@ def _most(connection: Connection, grouping: int, window: tuple[int, int], place:
     if any(segment.grain.is_series for segment in segments if segment.grain):
         return None
     blocks = Blocks(connection, grouping, segments)
-    said = blocks.fetch(Section.MOST, None)
+    said = list(blocks.fetch(Section.MOST, None))
     if len(said) < blocks.periods:
         return None
     found: defaultdict[int, int] = defaultdict(int)

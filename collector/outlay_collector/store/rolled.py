@@ -7,7 +7,7 @@ ranked by, and the other measures and histograms of those few.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
@@ -91,13 +91,13 @@ def read_ranked(
     """All rows of those segments, which must be of rollups, that have the wanted ids; `parts`: of those parts alone.
     None where there are none."""
     blocks = Blocks(connection, grouping, segments)
-    packed = blocks.fetch(Section.RANKED, parts_with(grouping, wanted) if parts is None else parts)
-    reading = _Reading(grouping, segments, wanted)
-    at_once = _read_at_once(grouping, wanted, packed)
-    reading.gather(at_once)
-    for block in [block for block in packed if block.grain.is_series or not at_once]:
-        dimensions = len(GROUPINGS[grouping]) + block.grain.is_series
-        reading.add(block, decode_ranked(block.packed, dimensions, block.groups))
+    reading, later = _Reading(grouping, segments, wanted), list[Packed]()
+    for block in blocks.fetch(Section.RANKED, parts_with(grouping, wanted) if parts is None else parts):
+        if _is_read_at_once(block, grouping, wanted):
+            later.append(block)
+        else:
+            reading.add(block)
+    reading.add_all(later)
     return reading.rolled(blocks)
 
 
@@ -112,7 +112,9 @@ class _Reading:
         self._parts: list[Figures] = []
         self._buckets: list[Numbers] = []
 
-    def add(self, block: Packed, figures: Figures) -> None:
+    def add(self, block: Packed) -> None:
+        dimensions = len(GROUPINGS[self._grouping]) + block.grain.is_series
+        figures = decode_ranked(block.packed, dimensions, block.groups)
         within = figures.ids.pop() if block.grain.is_series else None
         bucket, mask = self._places[block.grain].of(block.start_ns, within)
         chosen = _chosen(figures, mask, self._filters)
@@ -120,9 +122,11 @@ class _Reading:
         self._parts.append(figures if chosen is None else figures.only(chosen))
         self._buckets.append(_each(bucket, block.groups) if chosen is None else _each(bucket, block.groups)[chosen])
 
-    def gather(self, blocks: Sequence[Packed]) -> None:
-        """Of blocks that are no series, without a step of Python for each."""
-        if not blocks:
+    def add_all(self, blocks: Sequence[Packed]) -> None:
+        """Those that are `_is_read_at_once`."""
+        if len(blocks) < _SEVERAL:
+            for block in blocks:
+                self.add(block)
             return
         said, groups = [block.packed for block in blocks], [block.groups for block in blocks]
         gathered = Gathered(said, len(GROUPINGS[self._grouping]), range(RANKED), groups)
@@ -139,12 +143,12 @@ class _Reading:
         return Rolled(self._grouping, blocks, self._rows, np.concatenate(self._buckets), self._parts)
 
 
-def _read_at_once(grouping: int, wanted: Wanted, blocks: Sequence[Packed]) -> Sequence[Packed]:
-    """Those of which a few rows are wanted: by their first column, or all of few; none, where that saves nothing."""
-    several = [block for block in blocks if not block.grain.is_series]
-    if len(several) < _SEVERAL or len(wanted) > 1 or (wanted and len(GROUPINGS[grouping]) > 1):
-        return ()
-    return several if wanted or sum(block.groups for block in several) <= _SMALL * len(several) else ()
+def _is_read_at_once(block: Packed, grouping: int, wanted: Wanted) -> bool:
+    """With others like it, without a step of Python for each: of a few rows that are wanted, by the first column, or
+    all of few."""
+    if block.grain.is_series or len(wanted) > 1 or (wanted and len(GROUPINGS[grouping]) > 1):
+        return False
+    return bool(wanted) or block.groups <= _SMALL
 
 
 class _Filter:
@@ -179,37 +183,44 @@ def _chosen(figures: Figures, mask: Mask | None, filters: Sequence[_Filter]) -> 
 def read_rest(rolled: Rolled, shown: Shown) -> Figures:
     """The measures from `RANKED` on of those rows, in their order. There must be one."""
     blocks = _shown_of(rolled, shown, Section.REST)
-    if _are_few(blocks):
-        said, rows = zip(*blocks, strict=True)
-        gathered = Gathered(said, 0, range(RANKED, len(MEASURES)), [each.rows for each in rows])
-        return gathered.figures(_rows_of(rows))
-    parts = [(decode_rest(said, each.rows), each.only) for said, each in blocks]
-    return joined_figures([part if only is None else part.only(only) for part, only in parts])
+    if _are_few(shown):
+        said = dict(blocks)
+        rows = list(shown.values())
+        places = range(RANKED, len(MEASURES))
+        return Gathered([said[key] for key in shown], 0, places, [each.rows for each in rows]).figures(_rows_of(rows))
+    found = {key: _rest_of(said, shown[key]) for key, said in blocks}
+    return joined_figures([found[key] for key in shown])
+
+
+def _rest_of(said: bytes, shown: _Shown) -> Figures:
+    rest = decode_rest(said, shown.rows)
+    return rest if shown.only is None else rest.only(shown.only)
 
 
 def read_durations(rolled: Rolled, shown: Shown) -> tuple[Durations, Durations]:
     """Latency and time to first token of those rows, by the groups given for each of them."""
     blocks = _shown_of(rolled, shown, Section.DURATIONS)
-    if _are_few(blocks):
-        return _durations_at_once(blocks)
+    if _are_few(shown):
+        return _durations_at_once([(said, shown[key]) for key, said in blocks])
     found: tuple[list[Durations], list[Durations]] = ([], [])
-    for said, (mine, rows, only) in blocks:
+    for key, said in blocks:
+        mine, rows, only = shown[key]
         for into, part in zip(found, decode_durations(said, rows, only), strict=True):
             into.append(Durations(mine[part.groups], part.bins, part.calls))
     return _joined(found[0]), _joined(found[1])
 
 
-def _shown_of(rolled: Rolled, shown: Shown, section: Section) -> Sequence[tuple[bytes, _Shown]]:
-    """That section of the blocks that have rows to show, in the order of these."""
-    packed = {block.key: block.packed for block in rolled.blocks.fetch(section, {part for *_, part in shown})}
-    return [(packed[key], each) for key, each in shown.items()]
+def _shown_of(rolled: Rolled, shown: Shown, section: Section) -> Iterator[tuple[_Key, bytes]]:
+    """That section of each block that has rows to show, in any order."""
+    parts = {part for *_, part in shown}
+    return ((block.key, block.packed) for block in rolled.blocks.fetch(section, parts) if block.key in shown)
 
 
-def _are_few(blocks: Sequence[tuple[bytes, _Shown]]) -> bool:
+def _are_few(shown: Shown) -> bool:
     """So few rows of so many small blocks that reading all at once saves more than it takes."""
-    number = len(blocks)
-    rows, shown = sum(its.rows for _, its in blocks), sum(len(its.groups) for _, its in blocks)
-    return number >= _SEVERAL and rows <= _NOT_LARGE * number and shown <= _FEW * number
+    number = len(shown)
+    rows, groups = sum(its.rows for its in shown.values()), sum(len(its.groups) for its in shown.values())
+    return number >= _SEVERAL and rows <= _NOT_LARGE * number and groups <= _FEW * number
 
 
 def _rows_of(shown: Sequence[_Shown]) -> Rows:
