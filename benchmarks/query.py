@@ -2,12 +2,13 @@
 calls are.
 
 Each is a request to the collector's own application, in this process and without a socket: from its parameters to the
-JSON of its answer. Cold is the first answer of a collector that has started, which looks whether its tables are as they
-have to be, right after the database was dropped from the page cache as far as the system lets us (a Postgres of its own
-is stopped meanwhile); warm are the answers after it. The calls are written in bulk, as rows that are the same as the
-writer's: `bulk`.
+JSON of its answer. Cold is the first answer of a collector that has started: the database was dropped from the page
+cache as far as the system lets us (a Postgres of its own was stopped meanwhile), then the collector looked whether its
+tables are as they have to be, and its alerts looked once, as they do at once and then every 15 s. Warm are the answers
+after it. The calls are written in bulk, as rows that are the same as the writer's: `bulk`.
 
-    python benchmarks/query.py [--calls 10000000] [--times 20] [--only TEXT] [--warm] [--keep FILE] [--postgres FOLDER]
+    python benchmarks/query.py [--calls 10000000] [--times 20] [--only TEXT] [--warm] [--no-alerts] [--keep FILE]
+                               [--postgres FOLDER]
 """
 
 from __future__ import annotations
@@ -30,6 +31,8 @@ from typing import Any, Final
 import bulk
 import httpx2
 from outlay.budgets.definition import read_budget
+from outlay_alerts.defaults import default_rules
+from outlay_collector.alerting import Alerting
 from outlay_collector.app import create_app
 from outlay_collector.garbage import collect_garbage_seldom
 from outlay_collector.periods import from_ns
@@ -129,15 +132,16 @@ def _drop(files: Iterable[Path]) -> None:
 
 
 class Asked:
-    """The collector over one database, its background work left out."""
+    """The collector over one database, its background work left out but for the first look of its alerts."""
 
-    def __init__(self, database: Sqlite | Postgres) -> None:
+    def __init__(self, database: Sqlite | Postgres, *, alerts: bool = True) -> None:
         self._engine: Engine = open_engine(database.url)
         migrate(self._engine)  # as `outlay up` does first
         app = create_app(Settings(store=Store(url=database.url)), clock=lambda: NOW_NS, trusted=True)
-        app.state.running = SimpleNamespace(
-            engine=self._engine, store=SqlStore(self._engine), clock=lambda: NOW_NS, settings=Settings()
-        )
+        store = SqlStore(self._engine)
+        app.state.running = SimpleNamespace(engine=self._engine, store=store, clock=lambda: NOW_NS, settings=Settings())
+        if alerts:
+            Alerting(store, self._engine, default_rules(), (), lambda: NOW_NS).look()
         self._loop = asyncio.new_event_loop()
         self._client = httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://collector")
 
@@ -164,10 +168,10 @@ class Took:
     size: int
 
 
-def measure(database: Sqlite | Postgres, question: Question, times: int, *, cool: bool) -> Took:
+def measure(database: Sqlite | Postgres, question: Question, times: int, *, cool: bool, alerts: bool) -> Took:
     if cool:
         database.cool()
-    asked = Asked(database)
+    asked = Asked(database, alerts=alerts)
     asked.get("/healthz", {})
     collect_garbage_seldom()  # as `outlay up` does once it has started
     took, cpu, size = [], [], 0
@@ -204,6 +208,9 @@ def main() -> None:
     parser.add_argument("--times", type=int, default=20)
     parser.add_argument("--only", default="", help="questions whose page and name have this in them")
     parser.add_argument("--warm", action="store_true", help="drop no cache: the first answer is that of a new process")
+    parser.add_argument(
+        "--no-alerts", action="store_true", help="of a collector whose alerts are off: nobody asked before"
+    )
     parser.add_argument("--keep", type=Path, help="a SQLite file to fill, or to ask again where it is there")
     parser.add_argument("--postgres", type=Path, help="a folder for a Postgres of our own, which is asked instead")
     options = parser.parse_args()
@@ -216,10 +223,10 @@ def main() -> None:
             print(f"{options.calls} calls written and summed up in {time.perf_counter() - began:.0f} s")
         print(f"{database.size() / options.calls:.0f} bytes a call")
         set_budgets(database)
-        report(database, options.times, options.only, cool=not options.warm)
+        report(database, options.times, options.only, cool=not options.warm, alerts=not options.no_alerts)
 
 
-def report(database: Sqlite | Postgres, times: int, only: str, *, cool: bool) -> None:
+def report(database: Sqlite | Postgres, times: int, only: str, *, cool: bool, alerts: bool) -> None:
     asked = Asked(database)
     wanted = [q for q in questions(from_ns(NOW_NS), asked.json) if only in f"{q.page} {q.name}"]
     asked.close()
@@ -227,7 +234,7 @@ def report(database: Sqlite | Postgres, times: int, only: str, *, cool: bool) ->
     cold: defaultdict[str, list[float]] = defaultdict(list)
     warm: defaultdict[str, list[float]] = defaultdict(list)
     for question in wanted:
-        took = measure(database, question, times, cool=cool)
+        took = measure(database, question, times, cool=cool, alerts=alerts)
         p95, median = _p95(took.warm), statistics.median(took.warm)
         cold[question.page].append(took.cold)
         warm[question.page].append(p95)
