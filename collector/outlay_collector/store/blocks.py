@@ -35,6 +35,9 @@ class Durations:
     calls: Numbers
 
 
+NO_DURATIONS: Final = Durations(np.zeros(0, np.int64), np.zeros(0, np.uint8), np.zeros(0, np.int64))
+
+
 @dataclass(slots=True)
 class Figures:
     """A row a group. `known`: of the measures that may be unknown, whether this group's is; a zero stands in for it."""

@@ -1,8 +1,4 @@
-"""The calls of a stretch of time as columns, a row a call: what sums are made of.
-
-The database hands over a column as one JSON array: SQLite's driver takes 4.5 us to make a call's values one by one, and
-they 2.9 all together to be written and read as JSON.
-"""
+"""The calls of a stretch of time as columns, a row a call: what sums are made of."""
 
 from __future__ import annotations
 
@@ -12,10 +8,10 @@ from functools import cache
 from typing import Any, Final, NamedTuple
 
 import numpy as np
-import orjson
-from sqlalchemy import BigInteger, Connection, Executable, Text, bindparam, cast, func, select
+from sqlalchemy import BigInteger, Connection, Executable, bindparam, select
 
-from outlay_collector.store.blocks import Block, Durations, Figures, Mask, Numbers
+from outlay_collector.store.arrays import in_arrays, maybe_known, numbers, values
+from outlay_collector.store.blocks import Block, Durations, Figures, Numbers
 from outlay_collector.store.names import NOBODY
 from outlay_collector.store.rollups import ALWAYS_KNOWN, DIMENSIONS, USER, each_measure_of_calls
 from outlay_collector.store.schema import CALLS
@@ -59,7 +55,7 @@ def read_columns(
     while True:
         place = {"from_ns": from_ns, "to_ns": to_ns, "most": _PIECE, "skip": skip, **ids}
         columns = connection.execute(statement, place).one()
-        times = _numbers(_values(columns[0]))
+        times = numbers(columns[0])
         if len(times):
             yield _columns(times, columns, ids_of)
         if len(times) < _PIECE:
@@ -79,9 +75,7 @@ def _statement(is_postgres: bool, by_id: bool) -> Executable:
     if by_id:
         calls = calls.where(number > _whole("after"), number <= _whole("until"))
     in_order = calls.order_by(at, CALLS.c.user, CALLS.c.tenant, CALLS.c.status, CALLS.c.id)  # as the index has them
-    piece = in_order.limit(_whole("most")).offset(_whole("skip")).subquery()
-    array = func.json_agg if is_postgres else func.json_group_array
-    return select(*(cast(array(column), Text) for column in piece.columns))
+    return in_arrays(in_order.limit(_whole("most")).offset(_whole("skip")), is_postgres=is_postgres)
 
 
 def _whole(name: str) -> Any:
@@ -92,11 +86,11 @@ def _columns(times: Numbers, columns: Sequence[str], ids_of: IdsOf) -> Columns:
     rows = np.arange(len(times))
     names, places = zip(*map(_ranked, columns[1 : 1 + _NAMED]), strict=True)
     known = ids_of(_called(names, places))
-    numbers = [np.array([NOBODY if name is None else known[name] for name in some], np.int64) for some in names]
-    ids = [some[at] for some, at in zip(numbers, places, strict=True)]
-    sure = [_numbers(_values(column)) for column in columns[1 + _NAMED : _FIRST_UNSURE]]
-    unsure, said = zip(*map(_maybe_known, columns[_FIRST_UNSURE:-2]), strict=True)
-    latency, (ttft, has_ttft) = _numbers(_values(columns[-2])), _maybe_known(columns[-1])
+    ids_there = [np.array([NOBODY if name is None else known[name] for name in some], np.int64) for some in names]
+    ids = [some[at] for some, at in zip(ids_there, places, strict=True)]
+    sure = [numbers(column) for column in columns[1 + _NAMED : _FIRST_UNSURE]]
+    unsure, said = zip(*map(maybe_known, columns[_FIRST_UNSURE:-2]), strict=True)
+    latency, (ttft, has_ttft) = numbers(columns[-2]), maybe_known(columns[-1])
     streamed = np.flatnonzero(has_ttft)
     return Columns(
         Figures(ids, [*sure, *unsure], list(said)),
@@ -116,31 +110,10 @@ def _called(names: Sequence[Sequence[str | None]], places: Sequence[Numbers]) ->
     return found
 
 
-def _values(column: str | None) -> list[Any]:
-    """Postgres makes NULL of an array of nothing."""
-    return orjson.loads(column) if column is not None else []
-
-
-def _numbers(values: Sequence[int]) -> Numbers:
-    return np.fromiter(values, np.int64, len(values))  # as an array it would look at all of them twice
-
-
 def _ranked(column: str) -> tuple[Sequence[str | None], Numbers]:
     """The values there are, in any order, and for each row the place of its own among them."""
-    values = _values(column)
-    places = {value: place for place, value in enumerate(set(values))}
+    said = values(column)
+    places = {value: place for place, value in enumerate(set(said))}
     if len(places) == 1:
-        return list(places), np.zeros(len(values), np.int64)
-    return list(places), np.fromiter(map(places.__getitem__, values), np.int64, len(values))
-
-
-def _maybe_known(column: str) -> tuple[Numbers, Mask]:
-    """Zero where unknown, and where it is known."""
-    values = _values(column)
-    unknown = values.count(None)
-    if not unknown:
-        return _numbers(values), np.ones(len(values), np.bool_)
-    if unknown == len(values):
-        return np.zeros(unknown, np.int64), np.zeros(unknown, np.bool_)
-    known = np.array([value is not None for value in values], np.bool_)
-    return _numbers([value or 0 for value in values]), known
+        return list(places), np.zeros(len(said), np.int64)
+    return list(places), np.fromiter(map(places.__getitem__, said), np.int64, len(said))

@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 import numpy as np
 from sqlalchemy import Connection
 
-from outlay_collector.store.blocks import Durations, Figures, Mask, Numbers, joined_figures
+from outlay_collector.store.blocks import NO_DURATIONS, Durations, Figures, Mask, Numbers, joined_figures
 from outlay_collector.store.fetching import Blocks, by_grain
 from outlay_collector.store.gathering import Gathered, Rows, gathered_durations
 from outlay_collector.store.grains import Grain
@@ -243,9 +243,6 @@ def _joined(parts: Sequence[Durations]) -> Durations:
         return NO_DURATIONS
     columns = [np.concatenate(each) for each in zip(*((p.groups, p.bins, p.calls) for p in parts), strict=True)]
     return Durations(*columns)
-
-
-NO_DURATIONS: Final = Durations(np.zeros(0, np.int64), np.zeros(0, np.uint8), np.zeros(0, np.int64))
 
 
 class _Places:
