@@ -83,6 +83,22 @@ def test_periods_are_looked_up_at_once_and_again_only_within_what_cannot_be_read
     assert asked == [{DAY_NS, 6 * HOUR_NS, HOUR_NS, QUARTER_NS}, {6 * HOUR_NS}]
 
 
+def test_the_periods_under_way_are_looked_up_with_the_others_where_a_window_goes_on_after_now() -> None:
+    """As those of budgets do. No period that is not over can be read."""
+    for hours in (1, 7, 30, 100):
+        for minutes in (0, 1, 22, 59):
+            now = DAY + hours * HOUR_NS + minutes * MINUTE_NS
+            over = {
+                length: {start: Kept.ONE if start + length <= now else Kept(0) for start in range(DAY, now + 1, length)}
+                for length in LENGTHS_NS
+            }
+            for window in ((DAY, DAY + 7 * DAY_NS), (DAY, DAY + 31 * DAY_NS), (now - 1, now + HOUR_NS)):
+                asked: list[set[int]] = []
+                found = plan([(0, *window)], Kept.ONE, {}, listed(over, asked), now)
+                assert len(asked) == 1
+                assert found == plan([(0, *window)], Kept.ONE, {}, listed(over))
+
+
 def test_what_a_period_was_not_summed_up_by_is_read_from_its_calls() -> None:
     periods = {key: {DAY: Kept.ONE} for key in LENGTHS_NS}
     assert plan([(0, DAY, DAY + QUARTER_NS)], Kept.ALL, {}, listed(periods)) == [

@@ -12,11 +12,15 @@ from outlay_collector.store.segments import Listed, Listing, Range, Segment, pla
 
 
 def planned(
-    connection: Connection, buckets: Iterable[tuple[int, int, int]], grouping: int, wanted: Wanted | None
+    connection: Connection,
+    buckets: Iterable[tuple[int, int, int]],
+    grouping: int,
+    wanted: Wanted | None,
+    now_ns: int | None = None,
 ) -> list[Segment]:
     """Where the calls of those buckets, each its place, start and end, are read from. `wanted`: the ids that are asked
-    for."""
-    return plan(buckets, kind_of(grouping), series_with(grouping, wanted or {}), _listing_of(connection))
+    for; `now_ns`: as `plan` has it."""
+    return plan(buckets, kind_of(grouping), series_with(grouping, wanted or {}), _listing_of(connection), now_ns)
 
 
 def _listing_of(connection: Connection) -> Listing:

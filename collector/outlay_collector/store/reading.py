@@ -27,6 +27,7 @@ from outlay_collector.store.unrolled import Unrolled
 
 _NEVER_UNKNOWN: Final = frozenset({*MEASURES[:ALWAYS_KNOWN], "avoided_nano_usd"})
 _MOST_NAMED: Final = 500
+_SEEKS: Final = "outlay_seeks"
 
 
 def read_usage(connection: Connection, query: UsageQuery) -> list[UsageRow]:
@@ -234,9 +235,12 @@ def _first(figures: Figures) -> Figures:
 def seek_by_key(connection: Connection) -> None:
     """For the rest of this transaction. Postgres cannot know how little of a table some ranges of time are: it takes a
     ninth of it for each, and reads it all."""
-    if connection.dialect.name == "postgresql":
-        ways = ("enable_seqscan", "enable_hashjoin", "enable_mergejoin", "jit")
-        connection.exec_driver_sql("SELECT " + ", ".join(f"set_config('{way}', 'off', true)" for way in ways))
+    begun = connection.get_transaction()
+    if connection.dialect.name != "postgresql" or (begun is not None and connection.info.get(_SEEKS) is begun):
+        return
+    ways = ("enable_seqscan", "enable_hashjoin", "enable_mergejoin", "jit")
+    connection.exec_driver_sql("SELECT " + ", ".join(f"set_config('{way}', 'off', true)" for way in ways))
+    connection.info[_SEEKS] = connection.get_transaction()
 
 
 def grouping_of(query: UsageQuery) -> int | None:

@@ -121,7 +121,7 @@ def _segments(
     grouping = _grouping(budget)
     if grouping is None:
         return [*of_calls(buckets), *rest]
-    return [*planned(connection, buckets, grouping, wanted), *rest]
+    return [*planned(connection, buckets, grouping, wanted, now_ns), *rest]
 
 
 def _wanted(connection: Connection, budget: Budget, scope: Scope | None) -> Wanted | None:

@@ -53,10 +53,16 @@ def of_calls(buckets: Iterable[tuple[int, int, int]]) -> list[Segment]:
     return [Segment(bucket, None, start, end) for bucket, start, end in buckets]
 
 
-def plan(buckets: Iterable[tuple[int, int, int]], kept: Kept, series: Series, listing: Listing) -> list[Segment]:
+def plan(
+    buckets: Iterable[tuple[int, int, int]],
+    kept: Kept,
+    series: Series,
+    listing: Listing,
+    now_ns: int | None = None,
+) -> list[Segment]:
     """Segments that cover all calls of the buckets once, in rising order; stretches without calls are in none or any.
 
-    `kept` is what a period must have to be read.
+    `kept` is what a period must have to be read. `now_ns`: given where buckets end after it, which spares look-ups.
     """
     found: list[Segment] = []
     rest = [Segment(bucket, None, start, end) for bucket, start, end in buckets]
@@ -67,7 +73,7 @@ def plan(buckets: Iterable[tuple[int, int, int]], kept: Kept, series: Series, li
         for length in reversed(LENGTHS_NS)
         if length == QUARTER_NS or length <= longest or (length == DAY_NS and of_a_day)
     ]
-    periods = _Periods(listing, rest, lengths)
+    periods = _Periods(listing, rest, lengths, now_ns)
     for length_ns in lengths:
         listed = periods.of(length_ns, _ranges(rest))
         starts, split = sorted(listed), []
@@ -114,16 +120,18 @@ def _in_series(
 
 
 class _Periods:
-    """The periods of all lengths, asked for at once as if each long one could be read but the last two, which may not
-    be over; then for what that left out."""
+    """The periods of all lengths, asked for at once as if each long one could be read but the last two until now, which
+    may not be over; then for what that left out."""
 
-    def __init__(self, listing: Listing, pieces: Sequence[Segment], lengths: Sequence[int]) -> None:
+    def __init__(self, listing: Listing, pieces: Sequence[Segment], lengths: Sequence[int], now_ns: int | None) -> None:
         self._listing = listing
         self._ranges: dict[int, Sequence[Range]] = {}
         end_ns, last = max((piece.end_ns for piece in pieces), default=0), list[Segment]()
+        end_ns = end_ns if now_ns is None else min(end_ns, now_ns + 1)
         for length_ns in lengths:
             self._ranges[length_ns] = _ranges([*pieces, *last])
-            last = [Segment(0, None, ((end_ns - 1) // length_ns - 1) * length_ns, end_ns)]
+            before_last = ((end_ns - 1) // length_ns - 1) * length_ns
+            last = [Segment(0, None, before_last, before_last + 2 * length_ns)]
             pieces = [part for piece in pieces for part in _around_whole(piece, length_ns)]
         self._found = {length: dict(listed) for length, listed in listing(self._ranges).items()}
 
