@@ -4,11 +4,10 @@ calls are.
 Each is a request to the collector's own application, in this process and without a socket: from its parameters to the
 JSON of its answer. Cold is the first answer of a collector that has started: the database was dropped from the page
 cache as far as the system lets us (a Postgres of its own was stopped meanwhile), then the collector looked whether its
-tables are as they have to be, and its alerts looked once, as they do at once and then every 15 s. Warm are the answers
-after it. The calls are written in bulk, as rows that are the same as the writer's: `bulk`.
+tables are as they have to be, and asked itself what it asks itself first (`outlay_collector.rehearsal`). Warm are the
+answers after it. The calls are written in bulk, as rows that are the same as the writer's: `bulk`.
 
-    python benchmarks/query.py [--calls 10000000] [--times 20] [--only TEXT] [--warm] [--no-alerts] [--keep FILE]
-                               [--postgres FOLDER]
+    python benchmarks/query.py [--calls 10000000] [--times 20] [--only TEXT] [--warm] [--keep FILE] [--postgres FOLDER]
 """
 
 from __future__ import annotations
@@ -31,11 +30,10 @@ from typing import Any, Final
 import bulk
 import httpx2
 from outlay.budgets.definition import read_budget
-from outlay_alerts.defaults import default_rules
-from outlay_collector.alerting import Alerting
 from outlay_collector.app import create_app
 from outlay_collector.garbage import collect_garbage_seldom
 from outlay_collector.periods import from_ns
+from outlay_collector.rehearsal import rehearse
 from outlay_collector.rolling import grow_all
 from outlay_collector.settings import Settings, Store
 from outlay_collector.store.definitions import put_definition
@@ -132,16 +130,15 @@ def _drop(files: Iterable[Path]) -> None:
 
 
 class Asked:
-    """The collector over one database, its background work left out but for the first look of its alerts."""
+    """The collector over one database, its background work left out."""
 
-    def __init__(self, database: Sqlite | Postgres, *, alerts: bool = True) -> None:
+    def __init__(self, database: Sqlite | Postgres) -> None:
         self._engine: Engine = open_engine(database.url)
         migrate(self._engine)  # as `outlay up` does first
         app = create_app(Settings(store=Store(url=database.url)), clock=lambda: NOW_NS, trusted=True)
-        store = SqlStore(self._engine)
-        app.state.running = SimpleNamespace(engine=self._engine, store=store, clock=lambda: NOW_NS, settings=Settings())
-        if alerts:
-            Alerting(store, self._engine, default_rules(), (), lambda: NOW_NS).look()
+        app.state.running = SimpleNamespace(
+            engine=self._engine, store=SqlStore(self._engine), clock=lambda: NOW_NS, settings=Settings()
+        )
         self._loop = asyncio.new_event_loop()
         self._client = httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://collector")
 
@@ -168,12 +165,12 @@ class Took:
     size: int
 
 
-def measure(database: Sqlite | Postgres, question: Question, times: int, *, cool: bool, alerts: bool) -> Took:
+def measure(database: Sqlite | Postgres, question: Question, times: int, *, cool: bool) -> Took:
     if cool:
         database.cool()
-    asked = Asked(database, alerts=alerts)
-    asked.get("/healthz", {})
-    collect_garbage_seldom()  # as `outlay up` does once it has started
+    asked = Asked(database)
+    rehearse(asked.json)  # as `outlay up` does once it has started, and the next
+    collect_garbage_seldom()
     took, cpu, size = [], [], 0
     for _ in range(times + 1):
         began, used = time.perf_counter(), time.process_time()
@@ -208,9 +205,6 @@ def main() -> None:
     parser.add_argument("--times", type=int, default=20)
     parser.add_argument("--only", default="", help="questions whose page and name have this in them")
     parser.add_argument("--warm", action="store_true", help="drop no cache: the first answer is that of a new process")
-    parser.add_argument(
-        "--no-alerts", action="store_true", help="of a collector whose alerts are off: nobody asked before"
-    )
     parser.add_argument("--keep", type=Path, help="a SQLite file to fill, or to ask again where it is there")
     parser.add_argument("--postgres", type=Path, help="a folder for a Postgres of our own, which is asked instead")
     options = parser.parse_args()
@@ -223,10 +217,10 @@ def main() -> None:
             print(f"{options.calls} calls written and summed up in {time.perf_counter() - began:.0f} s")
         print(f"{database.size() / options.calls:.0f} bytes a call")
         set_budgets(database)
-        report(database, options.times, options.only, cool=not options.warm, alerts=not options.no_alerts)
+        report(database, options.times, options.only, cool=not options.warm)
 
 
-def report(database: Sqlite | Postgres, times: int, only: str, *, cool: bool, alerts: bool) -> None:
+def report(database: Sqlite | Postgres, times: int, only: str, *, cool: bool) -> None:
     asked = Asked(database)
     wanted = [q for q in questions(from_ns(NOW_NS), asked.json) if only in f"{q.page} {q.name}"]
     asked.close()
@@ -234,7 +228,7 @@ def report(database: Sqlite | Postgres, times: int, only: str, *, cool: bool, al
     cold: defaultdict[str, list[float]] = defaultdict(list)
     warm: defaultdict[str, list[float]] = defaultdict(list)
     for question in wanted:
-        took = measure(database, question, times, cool=cool, alerts=alerts)
+        took = measure(database, question, times, cool=cool)
         p95, median = _p95(took.warm), statistics.median(took.warm)
         cold[question.page].append(took.cold)
         warm[question.page].append(p95)

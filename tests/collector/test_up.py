@@ -17,6 +17,7 @@ from outlay_collector.cli import CommandError
 from outlay_collector.cli import house as house_module
 from outlay_collector.cli.house import GrpcDoor, house
 from outlay_collector.cli.up import with_options
+from outlay_collector.rehearsal import REQUEST_ID
 from outlay_collector.serving import listen
 from outlay_collector.settings import Alerts, Settings, Store, read_settings
 
@@ -97,6 +98,6 @@ def test_what_is_sent_over_grpc_to_outlay_up_is_in_its_database_and_its_log_is_j
     assert call["cost_usd"] == "0.0035"
     assert stopped_collector.stop() == 0
     lines = [json.loads(line) for line in capfd.readouterr().err.splitlines()]
-    requests = [line for line in lines if line["message"] == "request"]
+    requests = [line for line in lines if line["message"] == "request" and line["request_id"] != REQUEST_ID]
     assert [line.get("path") or line["service"] for line in requests] == [EXPORT[1:-7], "/api/v1/calls"]
     assert requests[0]["request_id"] == "r1"

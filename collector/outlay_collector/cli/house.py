@@ -27,9 +27,11 @@ _WATCH_S: Final = 0.5
 
 @dataclass(frozen=True, slots=True)
 class House:
-    """A running collector at `url`, and the dashboard beside it where one was wanted."""
+    """A running collector at `url`, which this machine finds at `local_url`, and the dashboard beside it where one was
+    wanted."""
 
     url: str
+    local_url: str
     dashboard: DashboardProcess | None
     grpc: str = ""
     """Where OTLP over gRPC is taken, or why it is not; empty where nobody wanted it."""
@@ -109,7 +111,7 @@ def house(
                 dashboard = DashboardProcess(server.local_url, port=dashboard_port, api_key=dashboard_key)
             dashboard.start()
         try:
-            yield House(server.url, dashboard, "" if grpc is None else grpc.said)
+            yield House(server.url, server.local_url, dashboard, "" if grpc is None else grpc.said)
         finally:
             if dashboard is not None:
                 dashboard.stop()

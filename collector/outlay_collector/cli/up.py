@@ -16,6 +16,7 @@ from outlay_collector.cli.output import console
 from outlay_collector.dashboard_process import is_installed
 from outlay_collector.garbage import collect_garbage_seldom
 from outlay_collector.logs import write_logs
+from outlay_collector.rehearsal import start_rehearsal
 from outlay_collector.security import has_keys
 from outlay_collector.settings import Settings, read_settings
 
@@ -59,6 +60,7 @@ def up(
         ) as running,
     ):
         running.announce(screen, settings)
+        start_rehearsal(running.local_url, own_key)
         if wanted is None and not no_dashboard:
             screen.print("Dashboard  not installed: pip install 'outlay-collector[dashboard]'", soft_wrap=True)
         running.announce_dashboard(screen, stopped)
