@@ -116,6 +116,8 @@ class Postgres:
         """Stop it, out of the page cache with its files, and start it again."""
         server = self._server()
         server.cleanup()
+        if (self.folder / "postmaster.pid").exists():
+            raise SystemExit(f"the Postgres of {self.folder} goes on: another process holds it (.handle_pids.json)")
         _drop(file for file in (self.folder / "base").rglob("*") if file.is_file())
         self._server()
 
