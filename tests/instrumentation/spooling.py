@@ -14,6 +14,7 @@ import pytest
 from outlay import installation
 from outlay.export import Delivery
 from outlay.framing import read_records
+from outlay.tally import read_tally
 
 from tests.conftest import Provider
 from tests.instrumentation import application
@@ -88,6 +89,13 @@ def on_disk(spool_dir: Path) -> int:
     return sum(record.calls for path in segments(spool_dir) for record in read_records(path.read_bytes()))
 
 
+def counted(spool_dir: Path) -> int:
+    """How many calls processes say they have written down. They say so just after it: one that is killed in between
+    leaves both, the calls and their marks."""
+    left = (read_tally(path.stem, path.read_bytes()) for path in spool_dir.glob("*.tally"))
+    return sum(tally.kept for tally in left if tally is not None)
+
+
 def inherit(receiver: Receiver, spool_dir: Path) -> None:
     """Another process starts, and all that others have left is gone."""
     outlay.instrument("openai", endpoint=receiver.url)
@@ -110,14 +118,15 @@ def lost(receiver: Receiver) -> dict[str, int]:
 
 
 def killed_with_calls_on_disk(receiver: Receiver, provider: Provider, spool_dir: Path, *calls: int) -> Application:
-    """An application that was killed after so many calls and so many more, all of them on disk and none with the
-    collector. What one number says was there before the next calls were made: no record holds calls of both."""
+    """An application that was killed after so many calls and so many more, all of them on disk, counted as such, and
+    none with the collector. What one number says was there before the next calls were made: no record holds calls of
+    both."""
     receiver.statuses = [503] * 1000
     app = Application(receiver.url, provider, "wait", 0)
     app.read_until("waiting")
     for count in calls:
         app.call(count)
-        until(lambda: on_disk(spool_dir) == len(app.ids), "its calls on disk")
+        until(lambda: on_disk(spool_dir) == counted(spool_dir) == len(app.ids), "its calls on disk")
     assert app.end(signal.SIGKILL) == -signal.SIGKILL
     receiver.statuses, receiver.spans = [], []
     return app
