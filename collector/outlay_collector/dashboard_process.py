@@ -69,7 +69,7 @@ class DashboardProcess:
         """Whether it answers now. Raises `DashboardFailed` once it has ended."""
         self._check()
         try:
-            return httpx2.get(f"{self.url}/_stcore/health", timeout=2).is_success
+            return httpx2.get(f"{self.url}/_stcore/health", timeout=2, trust_env=False).is_success
         except httpx2.TransportError:
             return False
 

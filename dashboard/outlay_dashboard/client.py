@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Any, Final, Required, TypedDict, TypeVar, Unpack
 
 import httpx2
+from outlay.loopback import is_local
 
 from outlay_dashboard.answers.alerts import Alert, Transition, read_alerts, read_transitions
 from outlay_dashboard.answers.budgets import Budget, read_budgets
@@ -70,7 +71,8 @@ class Client:
         self.endpoint = endpoint.rstrip("/")
         self.has_key = bool(api_key)
         headers = {"authorization": f"Bearer {api_key}"} if api_key else {}
-        self._http = httpx2.Client(headers=headers, timeout=_TIMEOUT)
+        past_proxies = httpx2.HTTPTransport() if is_local(endpoint) else None
+        self._http = httpx2.Client(headers=headers, timeout=_TIMEOUT, transport=past_proxies)
 
     @classmethod
     def from_environment(cls) -> Client:

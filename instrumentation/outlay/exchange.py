@@ -19,12 +19,12 @@ from dataclasses import dataclass
 from functools import cache, lru_cache, partial
 from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
 from typing import Any, Final
-from urllib.parse import urlsplit
 
-__all__ = ["Answer", "HTTPException", "is_local", "post"]
+from outlay.loopback import is_local
+
+__all__ = ["Answer", "HTTPException", "post"]
 MOST_BYTES: Final = 16 * 1024 * 1024
 """More than the collector has to say; what comes behind is left."""
-_LOOPBACK: Final = ("localhost", "127.", "::1")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +34,6 @@ class Answer:
     status: int
     headers: Mapping[str, str]
     body: bytes
-
-
-def is_local(url: str) -> bool:
-    """Whether it leads to this machine."""
-    return (urlsplit(url).hostname or "").startswith(_LOOPBACK)
 
 
 def post(url: str, body: bytes, headers: Mapping[str, str], timeout_s: float) -> Answer:

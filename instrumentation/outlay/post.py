@@ -70,7 +70,8 @@ class Post:
 
     def _send(self, url: str, body: bytes, timeout_s: float) -> tuple[int, float]:
         """Status, and how long the collector asked to be left alone."""
-        from outlay.exchange import is_local, post
+        from outlay.exchange import post
+        from outlay.loopback import is_local
 
         headers = dict(self._headers)
         if not is_local(url):

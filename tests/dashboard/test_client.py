@@ -81,6 +81,21 @@ def test_an_address_that_is_none_is_a_collector_that_is_away(address: str) -> No
         ask(address)
 
 
+@pytest.mark.usefixtures("dead_proxy")
+def test_a_collector_on_this_machine_is_asked_without_a_proxy() -> None:
+    with answering(USAGE) as server:
+        ask(server.url)
+    assert [path for path, *_ in server.asked] == ["/api/v1/usage"]
+
+
+@pytest.mark.usefixtures("dead_proxy")
+def test_a_proxy_is_asked_for_one_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    with answering(USAGE) as proxy:
+        monkeypatch.setenv("http_proxy", proxy.url)
+        ask("http://collector.test:4318")
+    assert [path for path, *_ in proxy.asked] == ["/api/v1/usage"]
+
+
 def test_a_refused_key_says_how_to_make_one() -> None:
     with (
         answering({"error": {"code": "unauthorized", "message": "an API key is needed"}}, 401) as server,

@@ -76,6 +76,11 @@ def test_a_database_is_read_as_its_collector_would_answer(collector: str, settin
     assert json.loads(over_http)["from"] == "2026-11-01T00:00:00Z"
 
 
+@pytest.mark.usefixtures("dead_proxy")
+def test_a_collector_on_this_machine_is_asked_without_a_proxy(collector: str) -> None:
+    assert run("spend", "--endpoint", collector).exit_code == 0
+
+
 def test_what_the_api_refuses_is_said_in_its_words(collector: str) -> None:
     with pytest.raises(CommandError, match=r"group_by: 'colour' is no dimension"):
         raise run("spend", "--by", "colour", "--endpoint", collector).exception or AssertionError

@@ -16,7 +16,9 @@ import pytest
 from outlay_collector.dashboard_process import DashboardFailed, DashboardProcess
 
 
+@pytest.mark.usefixtures("dead_proxy")
 def test_a_dashboard_that_falls_is_started_again_and_stopping_ends_it() -> None:
+    """Whether it answers is asked of itself, and not of a proxy."""
     dashboard = DashboardProcess("http://127.0.0.1:9")
     dashboard.start()
     try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterable, Mapping
@@ -15,6 +16,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.conftest import DEAD_PROXY
 
 Bill = Callable[[Iterable[Mapping[str, Any]]], dict[str, Decimal]]
 OUTLAY = str(Path(sys.executable).with_name("outlay"))
@@ -39,11 +42,13 @@ class Demo:
 
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Demo:
+    """On a machine that is told to ask a proxy for everything."""
     folder = tmp_path_factory.mktemp("demo")
     options = ["--once", "--calls", "80", "--days", str(DAYS), "--seed", "3", "--usage-log", "usage.jsonl"]
     done = subprocess.run(
         [OUTLAY, "demo", *options, "--db", "sqlite:///x.db"],
         cwd=folder,
+        env={**os.environ, **DEAD_PROXY},
         capture_output=True,
         text=True,
         timeout=120,

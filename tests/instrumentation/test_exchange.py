@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from outlay import exchange
 from outlay.exchange import post
+from outlay.loopback import is_local
 from outlay.post import Post
 from outlay.settings import read_settings
 
@@ -152,6 +153,24 @@ def test_a_proxy_only_passes_on_what_is_encrypted(encrypted: Server, monkeypatch
 def test_this_machine_is_reached_without_a_proxy(plain: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
     assert post(f"http://127.0.0.1:{port(plain)}/v1/traces", b"calls", {}, 10).status == 200
+
+
+@pytest.mark.parametrize(
+    ("url", "is_here"),
+    [
+        ("http://localhost:4318", True),
+        ("https://LOCALHOST", True),
+        ("http://127.8.9.1:4318/v1", True),
+        ("http://[::1]:4318", True),
+        ("http://localhost.collector.test", False),
+        ("http://127.collector.test", False),
+        ("http://192.168.1.5", False),
+        ("http://[::1", False),
+        ("collector", False),
+    ],
+)
+def test_what_this_machine_is(url: str, is_here: bool) -> None:
+    assert is_local(url) is is_here
 
 
 def test_where_a_collector_leads_to_is_not_followed(plain: Server) -> None:

@@ -13,6 +13,7 @@ from typing import Annotated, Any, Concatenate, Final
 
 import httpx2
 import typer
+from outlay.loopback import is_local
 
 from outlay_collector.cli import CommandError
 from outlay_collector.cli.options import database_url, spread
@@ -105,8 +106,9 @@ def connect(endpoint: str | None, api_key: str | None, db: str | None) -> Iterat
         return
     place = (endpoint or DEFAULT_ENDPOINT).rstrip("/")
     headers = {"authorization": f"Bearer {api_key}"} if api_key else {}
+    past_proxies = httpx2.HTTPTransport() if is_local(place) else None
     try:
-        client = httpx2.Client(base_url=place, headers=headers, timeout=TIMEOUT_S)
+        client = httpx2.Client(base_url=place, headers=headers, timeout=TIMEOUT_S, transport=past_proxies)
     except httpx2.InvalidURL as error:
         raise CommandError(f"--endpoint {place!r}: {error}; expected such as {DEFAULT_ENDPOINT}") from None
     with client:

@@ -71,6 +71,7 @@ def demo(
     as_json: JsonOption = False,
 ) -> None:
     """See it with data: a fake provider, a sample application, no key."""
+    os.environ["no_proxy"] = "*"  # all it reaches is on this machine, by SDKs and a dashboard that cannot know it
     screen = Console(quiet=True) if as_json else console()
     chosen = secrets.randbelow(2**31) if seed is None else seed
     with stop_on_signal() as stopped, _stage(db or _fresh_database(), chosen, usage_log, once=once) as stage:

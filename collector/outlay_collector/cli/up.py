@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import ipaddress
 import secrets
 from typing import Annotated, Any, Final
 
 import typer
+from outlay.loopback import is_loopback
 
 from outlay_collector.app import create_app
 from outlay_collector.cli import CommandError
@@ -107,11 +107,7 @@ def _port_or_off(given: str) -> int | None:
 
 def _refuse_strangers(settings: Settings, *, insecure: bool) -> None:
     host = settings.server.host
-    try:
-        loopback = ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        loopback = host == "localhost"
-    if not loopback and not insecure and not has_keys(settings.store.url):
+    if not is_loopback(host) and not insecure and not has_keys(settings.store.url):
         raise CommandError(
             f"--host {host} would let anyone who reaches this machine read and write: it asks for no key. "
             "Make one with `outlay keys create`, listen on 127.0.0.1, or say --insecure where a proxy or a network "
