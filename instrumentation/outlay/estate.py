@@ -11,8 +11,9 @@ import contextlib
 import logging
 import math
 import os
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -29,11 +30,12 @@ _LOOK_S: Final = 30.0
 
 @dataclass(slots=True)
 class Estate:
-    """The files of one dead process, held under their lock. Give it back with `leave` or `remove`."""
+    """The files of one dead process, held under their lock. Give it back with `leave` or `remove`; once it is given
+    back nothing is written any more."""
 
     left: Left
     segments: tuple[Path, ...]
-    _tally_file: int
+    _tally_file: int | None
     _tally_path: Path
     _taken: int
     _lost: dict[Loss, int]
@@ -52,14 +54,12 @@ class Estate:
                     yield record
         self._lose(Loss.DAMAGED, self.left.kept - seen)
 
-    def took(self, record: Record) -> None:
-        """The record is done with. The next heir goes on behind it, should this process die as well."""
+    def took(self, record: Record, losses: Mapping[Loss, int]) -> None:
+        """All up to this record is done with, so many of its calls lost. The next heir goes on behind it, should this
+        process die as well."""
+        for why, calls in losses.items():
+            self._lose(why, calls)
         self._taken = record.first + record.calls
-        self._note()
-
-    def lose(self, why: Loss, calls: int) -> None:
-        """That many calls of its records will not be in the store."""
-        self._lose(why, calls)
         self._note()
 
     @property
@@ -70,14 +70,16 @@ class Estate:
 
     def leave(self) -> None:
         """For the next one."""
-        os.close(self._tally_file)
+        descriptor, self._tally_file = self._tally_file, None  # its number may soon be another file's
+        if descriptor is not None:
+            os.close(descriptor)
 
     def remove(self) -> None:
         """Nothing of it is needed any more."""
         for path in (*self.segments, self._tally_path):
             with contextlib.suppress(OSError):
                 path.unlink(missing_ok=True)
-        os.close(self._tally_file)
+        self.leave()
 
     def _lose(self, why: Loss, calls: int) -> None:
         if calls > 0:
@@ -85,45 +87,70 @@ class Estate:
 
     def _note(self) -> None:
         """A disk that is full takes it: nothing gets longer."""
+        assert self._tally_file is not None
         for place, number in progress(self._taken, self._lost):
             with contextlib.suppress(OSError):
                 os.pwrite(self._tally_file, number, place)
 
 
 class Inheritance:
-    """What this process sends for dead ones: some records at a time, and the losses of each in the end."""
+    """What this process sends for dead ones: some records at a time, and the losses of each in the end. One thread
+    sends; another may `leave` meanwhile, and what is said of a request that was under way then changes nothing."""
 
     def __init__(self, settings: Settings, own: str) -> None:
         self._settings = settings
         self._own = own
+        self._using = threading.Lock()
         self._walk: Iterator[tuple[Estate, list[Record]]] | None = None
         self._next_walk_at = 0.0
+        self._held: Estate | None = None
         self._at: tuple[Estate, list[Record]] | None = None
 
     def current(self, most_calls: int) -> tuple[Estate, list[Record]] | None:
         """The records to send now; none of an estate that is all sent. None where nobody has left anything: looked for
         every half minute at most."""
-        if self._at is None and self._walk is None and time.monotonic() >= self._next_walk_at:
-            self._walk = self._walked(most_calls)
-        if self._at is None and self._walk is not None:
-            self._at = next(self._walk, None)
-            if self._at is None:
-                self._walk, self._next_walk_at = None, time.monotonic() + _LOOK_S
-        return self._at
+        with self._using:
+            if self._at is None and self._walk is None and time.monotonic() >= self._next_walk_at:
+                self._walk = self._walked(most_calls)
+            if self._at is None and self._walk is not None:
+                self._at = next(self._walk, None)
+                if self._at is None:
+                    self._walk, self._next_walk_at = None, time.monotonic() + _LOOK_S
+            return self._at
 
-    def advance(self) -> None:
-        """What is current is done."""
-        self._at = None
+    def took(self, losses: Mapping[Loss, int]) -> None:
+        """The records that are current are done with; so many of their calls will not be in the store."""
+        with self._using:
+            if self._at is not None:
+                estate, records = self._at
+                estate.took(records[-1], losses)
+                self._at = None
+
+    def told(self) -> None:
+        """The losses of the estate that is current are known: nothing of it is needed any more."""
+        with self._using:
+            if self._at is not None:
+                self._at[0].remove()
+                self._at = None
 
     def leave(self) -> None:
         """Let somebody else go on."""
-        if self._at is not None:
-            self._at[0].leave()
-        self._at = self._walk = None
+        with self._using:
+            self._let_go()
+
+    def leave_to_parent(self) -> None:
+        """In a forked child: another thread may have been at it, and is not there."""
+        self._let_go()
+
+    def _let_go(self) -> None:
+        if self._held is not None:
+            self._held.leave()
+        self._held = self._at = self._walk = None
         self._next_walk_at = math.inf
 
     def _walked(self, most_calls: int) -> Iterator[tuple[Estate, list[Record]]]:
         for estate in estates(self._settings, self._own, time.time_ns()):
+            self._held = estate
             together: list[Record] = []
             for record in estate.records():
                 if together and sum(each.calls for each in (*together, record)) > most_calls:

@@ -187,7 +187,7 @@ class Delivery:
         """In a child process: what waits is the parent's to send, and its threads did not come along."""
         if self._spool is not None:
             self._spool.leave_to_parent()
-        self._backlog.leave()
+        self._backlog.leave_to_parent()
         self._start_empty()
 
     # In one thread: from finished calls to the disk.

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from outlay.estate import Estate, Inheritance
+from outlay.estate import Inheritance
 from outlay.framing import Record
 from outlay.losses import encode_losses
 from outlay.otlp import halves
@@ -81,16 +81,16 @@ class Backlog:
         remove its files. False where nobody has left anything. Raises `Later`."""
         if self._is_left:
             raise Later
-        current = self._heritage and self._heritage.current(self.most_at_once)
-        if not current or self._heritage is None:
+        heritage = self._heritage
+        current = heritage and heritage.current(self.most_at_once)
+        if not current or heritage is None:
             return False
         estate, records = current
         if records:
-            self._send_records(estate, records)
+            heritage.took(self._send_records(records))
         else:
             self._tell(estate.left.who, estate.losses, None)
-            estate.remove()
-        self._heritage.advance()
+            heritage.told()
         return True
 
     def tell_losses(self, until: float | None) -> None:
@@ -109,6 +109,11 @@ class Backlog:
         self._is_left = True
         if self._heritage is not None:
             self._heritage.leave()
+
+    def leave_to_parent(self) -> None:
+        """In a forked child."""
+        if self._heritage is not None:
+            self._heritage.leave_to_parent()
 
     def _together(self) -> Iterator[Batch]:
         """The oldest batches, as many as go into one request: one after another they are one."""
@@ -162,13 +167,13 @@ class Backlog:
         if refused and self._spool is not None:
             self._spool.sync()
 
-    def _send_records(self, estate: Estate, records: list[Record]) -> None:
+    def _send_records(self, records: list[Record]) -> dict[Loss, int]:
+        """How many of their calls are lost. Raises `Later`."""
         oldest_ns = self._oldest_ns()
         fresh = [record for record in records if record.kept_at_ns >= oldest_ns]
-        refused = self._send(b"".join(each.body for each in fresh), sum(each.calls for each in fresh), None)
-        estate.lose(Loss.REFUSED, refused)
-        estate.lose(Loss.TOO_OLD, sum(each.calls for each in records if each.kept_at_ns < oldest_ns))
-        estate.took(records[-1])
+        calls = sum(record.calls for record in fresh)
+        refused = self._send(b"".join(record.body for record in fresh), calls, None)
+        return {Loss.REFUSED: refused, Loss.TOO_OLD: sum(record.calls for record in records) - calls}
 
     def _tell(self, who: Who, losses: Mapping[Loss, int], until: float | None) -> None:
         if losses:

@@ -50,7 +50,7 @@ class Receiver:
     headers: list[dict[str, str]] = field(default_factory=list)
     requests: int = 0
     meanwhile: Callable[[], object] | None = None
-    """What happens elsewhere before calls are answered."""
+    """What happens elsewhere before a request is answered."""
     losses: dict[tuple[str, str], int] = field(default_factory=dict)
     """What processes said they have lost: by process and reason, the highest count."""
 
@@ -63,18 +63,22 @@ class Receiver:
                 for point in metric.sum.data_points:
                     key = holder, point.attributes[0].value.string_value
                     self.losses[key] = max(point.as_int, self.losses.get(key, 0))
+        await self._wait()
         return Response()
 
     async def take(self, request: Request) -> Response:
         body = await request.body()
         self.requests += 1
         self.headers.append(dict(request.headers))
-        if self.meanwhile is not None:
-            await asyncio.to_thread(self.meanwhile)
+        await self._wait()
         status = self.statuses.pop(0) if self.statuses else 200
         if status == 200:
             self.spans.extend(_spans(ExportTraceServiceRequest.FromString(_plain(request, body))))
         return Response(status_code=status, headers={"retry-after": "0"} if status == 503 else {})
+
+    async def _wait(self) -> None:
+        if self.meanwhile is not None:
+            await asyncio.to_thread(self.meanwhile)
 
     @property
     def response_ids(self) -> list[str]:

@@ -76,7 +76,9 @@ def slow_collector(upstream: str) -> Iterator[SlowCollector]:
     with SlowCollector(upstream) as slow:
         thread = threading.Thread(target=slow.serve_forever)
         thread.start()
-        yield slow
-        slow.is_over.set()
-        slow.shutdown()
-        thread.join()
+        try:
+            yield slow
+        finally:
+            slow.is_over.set()
+            slow.shutdown()
+            thread.join()

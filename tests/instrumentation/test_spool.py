@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import logging
+import os
 import signal
 import socket
 import subprocess
 import sys
 import textwrap
+import threading
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import openai
@@ -231,3 +234,37 @@ def test_nobody_waits_for_a_collector_that_accepts_and_says_nothing(
     until(lambda: on_disk(spool_dir) == 10, "the calls after them")
     assert not outlay.flush(timeout_s=0.05)
     assert [entry.response_id for entry in fake_provider.log.entries] == ids
+
+
+@pytest.mark.usefixtures("soon")
+@pytest.mark.parametrize("act", ["calls", "losses"])
+def test_what_is_answered_after_outlay_was_taken_out_writes_into_no_file_of_the_applications(
+    fake_provider: Provider, receiver: Receiver, spool_dir: Path, tmp_path: Path, act: str
+) -> None:
+    """An answer to what a dead process has left comes when its files are let go of: their numbers may be others' by
+    then."""
+    app = killed_with_calls_on_disk(receiver, fake_provider, spool_dir, 3)
+    if act == "losses":
+        (segment,) = segments(spool_dir)
+        segment.write_bytes(b"")
+    left = {path: path.read_bytes() for path in spool_dir.glob("*")}
+    asked, answer = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        asked.set()
+        answer.wait(60)
+
+    receiver.meanwhile = hold
+    outlay.instrument("openai", endpoint=receiver.url)
+    (sender,) = [thread for thread in threading.enumerate() if thread.name == "outlay-export"]
+    assert asked.wait(60)
+    outlay.uninstrument()
+    with ExitStack() as files:
+        own = [files.enter_context((tmp_path / f"{number}.txt").open("w+b")) for number in range(20)]
+        answer.set()
+        sender.join(20)
+        assert not sender.is_alive()
+        assert [os.fstat(file.fileno()).st_size for file in own] == [0] * len(own)
+    assert {path: path.read_bytes() for path in spool_dir.glob("*")} == left
+    inherit(receiver, spool_dir)
+    assert set(receiver.response_ids) == (set(app.ids) if act == "calls" else set())
