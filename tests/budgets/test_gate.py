@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import outlay
 import pytest
 from outlay.budgets.client import LeasedGate
+from outlay.budgets.keeper import Keeper
+from outlay.budgets.lease import Ask
 from outlay.model import Cost, Usage
 from outlay_collector.store.budgets import LEASE_S
 
@@ -134,6 +138,32 @@ def test_many_threads_never_pass_the_limit(gate: LeasedGate, remote: Direct, def
     assert len(passed) == 100
     gate.close()
     assert stands(remote) == (100, 0)
+
+
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+def test_what_other_threads_took_of_a_grant_is_no_refusal(
+    gate: LeasedGate, define: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever asked may be the last to look at what it got: more is asked for, as long as there is any."""
+    define(limit={"calls": 640})
+    grant = Keeper._lease
+
+    def grant_and_dawdle(keeper: Keeper, asks: list[Ask], timeout_s: float) -> set[str]:
+        refused = grant(keeper, asks, timeout_s)
+        time.sleep(0.002)
+        return refused
+
+    monkeypatch.setattr(Keeper, "_lease", grant_and_dawdle)
+
+    def work() -> None:
+        for _ in range(20):
+            gate.reserve("openai", CALL, WHO).settle(cost(1))
+
+    with ThreadPoolExecutor(32) as pool:
+        for each in [pool.submit(work) for _ in range(32)]:
+            each.result()
+    with pytest.raises(outlay.BudgetExceeded):
+        gate.reserve("openai", CALL, WHO)
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")

@@ -111,18 +111,15 @@ class Keeper:
         if self._clock() < self._down_until:
             return False
         now = self._clock()
-        asks = [
-            self._ask(each, each.amount, self._wanted(each))
-            for each in demands
-            if not each.account.has_room(each.amount, now)
-        ]
+        short = [demand for demand in demands if not demand.account.has_room(demand.amount, now)]
+        asks = [self._ask(each, each.amount, self._wanted(each)) for each in short]
         try:
-            self._lease(asks, LOOP_ASK_TIMEOUT_S if _is_in_event_loop() else ASK_TIMEOUT_S)
+            refused = self._lease(asks, LOOP_ASK_TIMEOUT_S if _is_in_event_loop() else ASK_TIMEOUT_S)
         except Unreachable:
             return False
         now = self._clock()
-        for account, amount in demands:
-            if account.holding.available < amount and now < account.holding.usable_until:  # not where it is gone
+        for (account, amount), ask in zip(short, asks, strict=True):
+            if ask.lease in refused and not account.has_room(amount, now):
                 account.refused = amount
                 account.refused_until = now + _REFUSED_S
         return True
@@ -139,7 +136,8 @@ class Keeper:
             want=max(0, want - holding.available),
         )
 
-    def _lease(self, asks: list[Ask], timeout_s: float) -> None:
+    def _lease(self, asks: list[Ask], timeout_s: float) -> set[str]:
+        """The leases that were not given what they need, and live: what others took of them since is no refusal."""
         sent_at = self._clock()
         request = LeaseRequest(holder=self._ledger.holder, version=self._version, asks=asks)
         try:
@@ -151,6 +149,12 @@ class Keeper:
         self._learn(answer)
         for grant in answer.grants:
             self._ledger.granted(grant, sent_at)
+        needed = {ask.lease: ask.known + ask.need for ask in asks}
+        return {
+            grant.lease
+            for grant in answer.grants
+            if grant.expires_in_s > 0 and grant.granted < needed.get(grant.lease, 0)
+        }
 
     def _learn(self, answer: LeaseAnswer) -> None:
         if answer.budgets is not None:
