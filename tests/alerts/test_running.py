@@ -100,6 +100,12 @@ class Collector:
         return dict(found)
 
 
+@pytest.fixture(autouse=True)
+def _read_at_every_look(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However slowly: an answer is good for as long as that took, many times over, and `Clock` does not tell."""
+    monkeypatch.setattr("outlay_collector.alerting.REST", 0)
+
+
 @pytest.fixture
 def clock() -> Clock:
     return Clock()
@@ -117,7 +123,7 @@ def settings(tmp_path: Path, webhook: Webhook, mailbox: Mailbox) -> Settings:
 
 @contextmanager
 def served(settings: Settings, clock: Clock) -> Iterator[Collector]:
-    with Server(create_app(settings, clock=clock)) as server, httpx2.Client(base_url=server.url) as client:
+    with Server(create_app(settings, clock=clock)) as server, httpx2.Client(base_url=server.url, timeout=60) as client:
         yield Collector(client, clock)
 
 

@@ -215,6 +215,9 @@ def test_a_price_put_right_frees_the_budget_it_had_blocked(
 FORKING = """
 import os, sys
 import openai, outlay
+from outlay.budgets import keeper
+
+keeper.FIRST_WAIT_S = keeper.ASK_TIMEOUT_S = 60.0  # however slow this machine is just now
 
 collector, provider = sys.argv[1:]
 outlay.instrument("openai", endpoint=collector)

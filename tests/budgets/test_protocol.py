@@ -232,7 +232,6 @@ TestWorld = World.TestCase
 TestWorld.settings = settings(
     max_examples=25,
     stateful_step_count=40,
-    deadline=None,
     suppress_health_check=[HealthCheck.too_slow],
     phases=[Phase.explicit, Phase.reuse, Phase.generate],  # to shrink one of these takes minutes
 )

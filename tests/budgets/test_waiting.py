@@ -48,7 +48,7 @@ def hold() -> Hold:
 
 
 @pytest.fixture
-def collector(hold: Hold, tmp_path: Path) -> Iterator[str]:
+def collector(hold: Hold, tmp_path: Path, patient: None) -> Iterator[str]:
     app = create_app(Settings(store=Store(url=f"sqlite:///{tmp_path}/outlay.db")))
     app.add_middleware(BaseHTTPMiddleware, dispatch=hold)
     with Server(app, log_level="critical") as server:

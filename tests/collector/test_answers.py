@@ -189,7 +189,8 @@ def test_a_connection_whose_request_does_not_come_is_closed(hasty: Server, sent:
         assert connection.recv(1024) == b""
 
 
-def test_a_body_that_does_not_come_is_408(hasty: Server) -> None:
+def test_a_body_that_does_not_come_is_408(hasty: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(serving, "_HEAD_WITHIN_S", 60.0)  # the head comes, however slowly
     with socket.create_connection(("127.0.0.1", hasty.port), timeout=10) as connection:
         connection.sendall(b"POST /v1/traces HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n")
         connection.sendall(b"Content-Length: 100\r\n\r\n{")

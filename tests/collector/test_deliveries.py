@@ -52,7 +52,7 @@ def deliveries(draw: st.DrawFn) -> list[Sequence[Sent]]:
 @BOTH_BACKENDS
 def test_the_bill_does_not_depend_on_how_spans_arrive(engine: Engine, backend: str) -> None:
     @given(deliveries())
-    @settings(max_examples=40 if backend == "sqlite" else 10, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=40 if backend == "sqlite" else 10, suppress_health_check=list(HealthCheck))
     def deliver(batches: list[Sequence[Sent]]) -> None:
         with engine.begin() as connection:
             for name in ("rollup_periods", "reports", "calls"):
@@ -107,7 +107,7 @@ def test_the_bill_of_every_dialect_does_not_depend_on_how_spans_and_records_arri
     engine: Engine, backend: str
 ) -> None:
     @given(st.permutations(TOLD), st.lists(st.sampled_from(TOLD), max_size=5), st.integers(3, 40))
-    @settings(max_examples=6 if backend == "sqlite" else 2, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=6 if backend == "sqlite" else 2, suppress_health_check=list(HealthCheck))
     def deliver(order: list[Sent | Logged], again: list[Sent | Logged], size: int) -> None:
         with engine.begin() as connection:
             for name in ("rollup_periods", "reports", "calls"):

@@ -94,7 +94,7 @@ queries = st.builds(
     st.booleans(),
     st.lists(queries, min_size=6, max_size=12),
 )
-@settings(max_examples=80, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=80, suppress_health_check=list(HealthCheck))
 def test_the_first_are_those_of_all_calls(
     two_ledgers: Ledgers,
     rounds: list[tuple[list[tuple[int, int, int]], Fewest, int]],

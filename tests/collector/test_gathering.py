@@ -60,7 +60,7 @@ def listed(some: Figures) -> list[list[int | bool]]:
 
 
 @given(st.lists(blocks(), min_size=1, max_size=6), st.sets(st.integers(0, 70_000), min_size=1, max_size=4), st.data())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_gathered_rows_are_those_of_each_block(some: list[Block], other_ids: set[int], data: st.DataObject) -> None:
     groups = [len(block.figures) for block in some]
     said, rest = zip(*(encode_figures(block.figures) for block in some), strict=True)
@@ -83,7 +83,7 @@ def test_gathered_rows_are_those_of_each_block(some: list[Block], other_ids: set
 
 
 @given(st.lists(blocks(), min_size=1, max_size=6), st.data())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_gathered_histograms_are_those_of_each_block(some: list[Block], data: st.DataObject) -> None:
     groups = [len(block.figures) for block in some]
     said = [encode_durations(block) for block in some]
@@ -102,7 +102,7 @@ def test_gathered_histograms_are_those_of_each_block(some: list[Block], data: st
 
 
 @given(figures())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_figures_are_what_was_encoded_in_two_sections(some: Figures) -> None:
     ranked, rest = encode_figures(some)
     said = listed(some)

@@ -94,7 +94,7 @@ queries = st.builds(
     ),
     st.lists(queries, min_size=4, max_size=10),
 )
-@settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=100, suppress_health_check=list(HealthCheck))
 def test_what_is_held_and_what_came_since_equal_the_calls(
     two_ledgers: Ledgers, rounds: list[tuple[list[Sent], str, Fewest]], asked: list[UsageQuery]
 ) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx2
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from outlay.prices import PriceBook
 from outlay_collector.billing import Report
@@ -146,14 +146,14 @@ def calls_in(body: bytes, *, is_json: bool) -> Sequence[Report]:
 
 
 @given(span=spans | scalars, scope=scopes)
-@settings(max_examples=300, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@settings(max_examples=300)
 def test_any_json_is_calls_or_a_reason(span: Any, scope: Any) -> None:
     for report in calls_in(document(span, scope), is_json=True):
         assert tuple(columns_of(report, NOW_NS)) == COLUMNS
 
 
 @given(record=records | scalars, scope=scopes)
-@settings(max_examples=300, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@settings(max_examples=300)
 def test_any_json_of_logs_is_calls_or_a_reason(record: Any, scope: Any) -> None:
     scoped = {"scope": {"name": scope}, "logRecords": [record]}
     body = json.dumps({"resourceLogs": [{"resource": scope, "scopeLogs": [scoped]}]}).encode()
@@ -169,7 +169,6 @@ def test_any_bytes_of_logs_are_calls_or_a_reason(body: bytes) -> None:
 
 
 @given(st.data())
-@settings(deadline=None)
 def test_a_body_of_logs_that_was_cut_or_damaged_is_calls_or_a_reason(data: st.DataObject) -> None:
     said = {"model": "claude-opus-4-8", "input_tokens": 1, "output_tokens": 2, "duration_ms": 3}
     event = Logged(event="claude_code.api_request", attributes=said, trace=1, span=1)
@@ -207,7 +206,6 @@ def test_any_bytes_are_calls_or_a_reason(body: bytes) -> None:
 
 
 @given(st.data())
-@settings(deadline=None)
 def test_a_body_that_was_cut_or_damaged_is_calls_or_a_reason(data: st.DataObject) -> None:
     body = bytearray(body_of(Sent(attributes=chat()), Sent(span=2, attributes=chat())))
     for _ in range(data.draw(st.integers(0, 3))):

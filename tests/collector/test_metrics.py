@@ -7,17 +7,23 @@ from pathlib import Path
 import httpx2
 import pytest
 from fastapi import FastAPI
+from outlay.prices import PriceBook
+from outlay_collector.app import create_app
+from outlay_collector.ingest import read_batch
 from outlay_collector.ledger_metrics import FRESH_S, MOST_GROUPS, LedgerMetrics, capped
 from outlay_collector.metrics import FAMILIES, Metrics
 from outlay_collector.security import make_key
+from outlay_collector.settings import Alerts, Settings, Store
 from outlay_collector.store.condition import rollup_lag_s
 from outlay_collector.store.engine import reading
 from outlay_collector.store.keys import add_key
 from outlay_collector.store.query import Percentiles, UsageRow
+from outlay_collector.store.sql import SqlStore
 from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy import Engine
 
 from tests.collector.sending import BOTH_BACKENDS, NOW_NS, PROTOBUF, Sent, body_of, chat, send
+from tests.waiting import until
 
 HOUR_NS = 3_600_000_000_000
 
@@ -53,7 +59,7 @@ async def test_every_family_has_its_help_its_kind_and_a_name_prometheus_takes(co
 
 
 @BOTH_BACKENDS
-async def test_what_was_sent_stored_and_spent_is_counted(collector: httpx2.AsyncClient) -> None:
+async def test_what_was_sent_stored_and_spent_is_counted(app: FastAPI, collector: httpx2.AsyncClient) -> None:
     said = chat(**{"outlay.feature": 'say "hi"\\\n'})
     unknown = {**said, "gen_ai.request.model": "zeta-9", "gen_ai.response.model": "zeta-9"}
     body = body_of(Sent(span=1, attributes=said), Sent(span=2, trace=2, attributes=said))
@@ -65,6 +71,7 @@ async def test_what_was_sent_stored_and_spent_is_counted(collector: httpx2.Async
     await send(collector, Sent(span=6, trace=6, attributes=said, started_at_ns=last_month))
     await collector.post("/v1/traces", content=b"\xff", headers=PROTOBUF)
     await collector.post("/v1/logs", content=b"", headers={"content-type": "text/plain"})
+    until(lambda: not app.state.running.writer.waiting, "the writer's own count, made after its answer")
     read = await scraped(collector)
 
     taken = {"transport": "http", "signal": "traces"}
@@ -162,22 +169,29 @@ def test_the_ledger_is_measured_once_however_often_it_is_scraped(app: FastAPI, e
 
 
 @BOTH_BACKENDS
-async def test_rollups_that_are_behind_say_by_how_much(engine: Engine, collector: httpx2.AsyncClient) -> None:
+def test_rollups_that_are_behind_say_by_how_much(engine: Engine) -> None:
     with reading(engine) as connection:
         assert rollup_lag_s(connection, NOW_NS) == 0
-    await send(collector, Sent(attributes=chat(), started_at_ns=NOW_NS - 2 * HOUR_NS + 1))
+    body = body_of(Sent(attributes=chat(), started_at_ns=NOW_NS - 2 * HOUR_NS + 1))
+    SqlStore(engine).write(read_batch(body, is_json=False, book=PriceBook.bundled()).reports, NOW_NS)
     with reading(engine) as connection:
         assert rollup_lag_s(connection, NOW_NS) == 105 * 60  # its quarter ended 10:15
 
 
-async def test_a_database_that_is_away_leaves_the_other_figures(app: FastAPI, collector: httpx2.AsyncClient) -> None:
-    engine, keys = app.state.running.engine, app.state.running.keys
-    assert keys.admit(None, "read")
-    Path(engine.url.database).rename(f"{engine.url.database}.away")
-    engine.dispose()
-    Path(engine.url.database).mkdir()
-    read = await scraped(collector)
-    assert of(read, "outlay_ready", reason="database_unavailable") == 0
-    assert of(read, "outlay_ledger_measured_timestamp_seconds") == 0
-    Path(engine.url.database).rmdir()
-    Path(f"{engine.url.database}.away").rename(engine.url.database)
+async def test_a_database_that_is_away_leaves_the_other_figures(database_url: str) -> None:
+    quiet = Settings(store=Store(url=database_url), alerts=Alerts(enabled=False))  # whose look would make the file anew
+    app = create_app(quiet, clock=lambda: NOW_NS)
+    async with (
+        app.router.lifespan_context(app),
+        httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://collector") as client,
+    ):
+        engine, keys = app.state.running.engine, app.state.running.keys
+        assert keys.admit(None, "read")
+        Path(engine.url.database).rename(f"{engine.url.database}.away")
+        engine.dispose()
+        Path(engine.url.database).mkdir()
+        read = await scraped(client)
+        assert of(read, "outlay_ready", reason="database_unavailable") == 0
+        assert of(read, "outlay_ledger_measured_timestamp_seconds") == 0
+        Path(engine.url.database).rmdir()
+        Path(f"{engine.url.database}.away").rename(engine.url.database)

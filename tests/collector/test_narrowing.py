@@ -69,7 +69,7 @@ def pages(engine: Engine, filters: Mapping[str, Sequence[str]], limit: int) -> l
     ),
     st.integers(1, 6),
 )
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=60, suppress_health_check=list(HealthCheck))
 def test_every_page_has_the_calls_that_are_next(
     ledger: Engine, calls: list[Sent], fewest: Fewest, asked: list[Mapping[str, Sequence[str]]], limit: int
 ) -> None:

@@ -46,7 +46,7 @@ class Doors:
     grpc: str
 
     def calls(self, **headers: str) -> list[dict[str, Any]]:
-        answer = httpx2.get(f"{self.http}/api/v1/calls", params={"limit": 500}, headers=headers)
+        answer = httpx2.get(f"{self.http}/api/v1/calls", params={"limit": 500}, headers=headers, timeout=60)
         assert answer.is_success, answer.text
         listed: list[dict[str, Any]] = answer.json()["calls"]
         return listed

@@ -179,7 +179,7 @@ def test_a_running_collector_sends_by_itself(filled: Engine, inbox: tuple[Inbox,
     reports = read_reports([{"name": "daily", "every": "day"}], "test")
     settings = Settings(reports=reports, channels=read_channels([{"name": "c", "url": url}], "test"))
     with reporting(settings, SqlStore(filled), filled, lambda: NOW_NS):
-        assert letters.wait_for("[REPORT] daily: $0 on 2026-11-19", 10)
+        assert letters.wait_for("[REPORT] daily: $0 on 2026-11-19", 60)
 
 
 def test_reports_are_listed_and_sent_from_the_command_line(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import timedelta
+from types import SimpleNamespace
 
 import httpx2
 import orjson
@@ -212,6 +213,7 @@ def test_the_command_says_what_it_would_remove_and_removes_it(
         assert result.exit_code == 0
         return result.output
 
+    monkeypatch.setattr("outlay_collector.cli.db.time", SimpleNamespace(time_ns=lambda: NOW_NS))
     monkeypatch.setenv("OUTLAY_RETENTION_CALLS", "100d")
     assert orjson.loads(run("--dry-run", "--json")) == {"dry_run": True, "rows": {"reports": 3, "calls": 2}}
     assert rows(ledger, CALLS) == 4

@@ -106,7 +106,7 @@ queries = st.builds(
     st.lists(st.tuples(st.lists(sents, max_size=8), st.sampled_from([None, ANY, FEW])), max_size=4),
     st.lists(queries, min_size=3, max_size=8),
 )
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=60, suppress_health_check=list(HealthCheck))
 def test_rollups_equal_calls_at_any_moment(
     two_ledgers: Ledgers, rounds: list[tuple[list[Sent], Fewest | None]], asked: list[UsageQuery]
 ) -> None:

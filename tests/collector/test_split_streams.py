@@ -138,7 +138,7 @@ STREAMS = (
 @BOTH_BACKENDS
 def test_the_bill_of_streams_does_not_depend_on_how_their_halves_arrive(engine: Engine, backend: str) -> None:
     @given(st.permutations(STREAMS), st.lists(st.sampled_from(STREAMS), max_size=3), st.integers(1, 4))
-    @settings(max_examples=25 if backend == "sqlite" else 8, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=25 if backend == "sqlite" else 8, suppress_health_check=list(HealthCheck))
     def deliver(order: Sequence[Sent], again: Sequence[Sent], size: int) -> None:
         with engine.begin() as connection:
             for name in ("rollup_periods", "reports", "calls"):

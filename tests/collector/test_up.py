@@ -64,7 +64,7 @@ def test_a_port_that_is_taken_a_moment_later_is_found_out_about_too(tmp_path: Pa
     with listen("127.0.0.1", port):
         with house(create_app(settings), dashboard_port=None, grpc=doors[0]) as running:
             assert running.grpc.startswith(f"off: 127.0.0.1:{port} is in use")
-            assert httpx2.get(f"{running.url}/readyz").status_code == 200
+            assert httpx2.get(f"{running.url}/readyz", timeout=60).status_code == 200
         with pytest.raises(CommandError, match="is in use"), house(create_app(settings), grpc=doors[1]):
             pytest.fail("two servers listen on one port")
 

@@ -81,7 +81,7 @@ def test_calls_that_clients_have_lost_are_a_notice_above_the_figures(collector: 
     st.cache_data.clear()
     body = encode_losses(Who("p1", "shop", None, 1), {Loss.QUEUE_FULL: 10, Loss.KILLED: 2})
     headers = {"content-type": "application/x-protobuf"}
-    httpx2.post(f"{collector.url}/v1/metrics", content=body, headers=headers).raise_for_status()
+    httpx2.post(f"{collector.url}/v1/metrics", content=body, headers=headers, timeout=60).raise_for_status()
     assert "**12 calls were lost by clients** this month: killed 2, queue full 10." in words(opened())
 
 
@@ -165,6 +165,7 @@ def test_a_page_asks_the_collector_each_question_once(collector: Collector, monk
         return real(self, path, read, **params)
 
     monkeypatch.setattr(Client, "_get", noted)
+    monkeypatch.setattr("streamlit.runtime.caching.cache_utils.TTLCACHE_TIMER", lambda: 0.0)  # no answer grows old
     app = opened()
     app.run()
     assert len(asked) == len(set(asked))

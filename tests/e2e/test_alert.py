@@ -98,6 +98,7 @@ def call_without_end(chatter: openai.OpenAI) -> None:
         chatter.chat.completions.create(model="gpt-4.1-mini", messages=HELLO, max_completion_tokens=100)
 
 
+@pytest.mark.usefixtures("patient")
 def test_a_spent_budget_blocks_the_next_call_and_tells_a_webhook_and_a_mailbox(
     stopped_collector: CollectorProcess,
     fake_provider: Provider,

@@ -66,6 +66,7 @@ def collector(stopped_collector: CollectorProcess, dashboard: Dashboard) -> Coll
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
+    expect.set_options(timeout=PATIENCE_MS)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=list(QUIET))
         yield browser
@@ -101,6 +102,7 @@ def report_calls(collector: CollectorProcess, provider: Provider) -> None:
             client.chat.completions.create(model="gpt-4.1-mini", messages=HELLO)
             client.chat.completions.create(model="gpt-4.1", messages=HELLO)
             client.chat.completions.create(model="ft:gpt-4.1:acme::x", messages=HELLO)
+        assert outlay.flush(timeout_s=60)
     finally:
         outlay.uninstrument()
 
@@ -109,7 +111,7 @@ def test_a_page_has_its_frame_when_it_is_the_first_one_ever_opened(
     collector: CollectorProcess, dashboard: Dashboard, page: Page
 ) -> None:
     page.goto(f"{dashboard.url}/calls")
-    expect(page.get_by_role("heading", name="Calls")).to_be_visible(timeout=PATIENCE_MS)
+    expect(page.get_by_role("heading", name="Calls")).to_be_visible()
     expect(page.get_by_role("link", name="Budgets")).to_be_visible()
     page.get_by_role("link", name="Budgets").click()
     expect(page.get_by_role("heading", name="Budgets")).to_be_visible()
@@ -119,11 +121,11 @@ def test_the_overview_fills_itself_with_the_figures_of_the_api(
     collector: CollectorProcess, fake_provider: Provider, dashboard: Dashboard, page: Page
 ) -> None:
     page.goto(dashboard.url)
-    expect(page.get_by_text("No calls yet")).to_be_visible(timeout=PATIENCE_MS)
+    expect(page.get_by_text("No calls yet")).to_be_visible()
     expect(page.get_by_text(f'endpoint="{collector.url}"')).to_be_visible()
 
     report_calls(collector, fake_provider)
-    expect(page.get_by_label("Calls today", exact=True)).to_contain_text("3 this month", timeout=PATIENCE_MS)
+    expect(page.get_by_label("Calls today", exact=True)).to_contain_text("3 this month")
 
     today = collector.get("/api/v1/summary")["today"]
     assert Decimal(exact(page, "Spend today") or "") == Decimal(today["cost_usd"]) > 0
@@ -138,10 +140,10 @@ def test_a_collector_that_goes_away_and_comes_back_is_told_and_found_again(
     collector: CollectorProcess, dashboard: Dashboard, page: Page
 ) -> None:
     page.goto(dashboard.url)
-    expect(page.get_by_text("No calls yet")).to_be_visible(timeout=PATIENCE_MS)
+    expect(page.get_by_text("No calls yet")).to_be_visible()
     collector.stop()
-    expect(page.get_by_text("The collector is away")).to_be_visible(timeout=PATIENCE_MS)
+    expect(page.get_by_text("The collector is away")).to_be_visible()
     expect(page.get_by_text(f"No collector answers at {collector.url}")).to_be_visible()
     assert "Traceback" not in page.inner_text("body")
     collector.start()
-    expect(page.get_by_text("No calls yet")).to_be_visible(timeout=PATIENCE_MS)
+    expect(page.get_by_text("No calls yet")).to_be_visible()

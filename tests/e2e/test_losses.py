@@ -128,6 +128,7 @@ def test_a_collector_that_answers_too_slowly_has_every_call_once_in_the_end(
         left = list(spool_dir.glob("*"))
         assert left  # it was asked, and no answer came in time
         slow.late_s, slow.drops = 0.0, False
+        monkeypatch.setenv("OUTLAY_EXPORT_TIMEOUT_S", "10")
         outlay.instrument("openai", endpoint=slow.url)
         until(lambda: not any(path.exists() for path in left), "files of the dead are still there")
         outlay.uninstrument()

@@ -27,9 +27,11 @@ NEEDS_FILE_LOCKS: Final = pytest.mark.skipif(not hasattr(os, "fork"), reason="th
 class Application:
     """A process that makes calls: `ids` are those of the answers it has had."""
 
-    def __init__(self, collector: str, provider: Provider, act: str, count: int = 1) -> None:
+    def __init__(self, collector: str, provider: Provider, act: str, count: int = 1, **variables: str) -> None:
         command = [sys.executable, application.__file__, collector, provider.openai, act, str(count)]
-        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self._process = subprocess.Popen(
+            command, env={**os.environ, **variables}, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
         self.ids: list[str] = []
         _started.append(self._process)
 
@@ -121,12 +123,11 @@ def killed_with_calls_on_disk(receiver: Receiver, provider: Provider, spool_dir:
     """An application that was killed after so many calls and so many more, all of them on disk, counted as such, and
     none with the collector. What one number says was there before the next calls were made: no record holds calls of
     both."""
-    receiver.statuses = [503] * 1000
-    app = Application(receiver.url, provider, "wait", 0)
+    app = Application(receiver.url, provider, "wait", 0, OUTLAY_EXPORT_INTERVAL_S="60")
     app.read_until("waiting")
     for count in calls:
         app.call(count)
         until(lambda: on_disk(spool_dir) == counted(spool_dir) == len(app.ids), "its calls on disk")
     assert app.end(signal.SIGKILL) == -signal.SIGKILL
-    receiver.statuses, receiver.spans = [], []
+    assert receiver.spans == []
     return app

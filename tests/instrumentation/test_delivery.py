@@ -20,7 +20,15 @@ from tests.instrumentation.doubles import Receiver
 from tests.instrumentation.spooling import delivery
 from tests.waiting import until
 
+pytestmark = pytest.mark.usefixtures("nothing_stays")
 QUESTION: Any = [{"role": "user", "content": "Which rivers end in the Black Sea?"}]
+
+
+@pytest.fixture(autouse=True)
+def _when_flushed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is sent by itself but where a test says so, and all of it at an end, however long a statement takes."""
+    monkeypatch.setenv("OUTLAY_EXPORT_INTERVAL_S", "60")
+    monkeypatch.setenv("OUTLAY_EXIT_FLUSH_S", "30")
 
 
 def ask(client: openai.OpenAI, times: int = 1) -> list[str]:
@@ -114,9 +122,8 @@ def test_a_batch_that_is_too_large_is_sent_in_halves(client: openai.OpenAI, rece
 
 
 def test_calls_that_end_while_the_collector_answers_go_together_the_next_time(
-    client: openai.OpenAI, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+    client: openai.OpenAI, receiver: Receiver
 ) -> None:
-    monkeypatch.setenv("OUTLAY_EXPORT_INTERVAL_S", "60")
     outlay.instrument(endpoint=receiver.url)
     receiver.meanwhile = lambda: ask(client, 2)
     ask(client, 3)
@@ -133,7 +140,6 @@ def test_what_the_queue_cannot_hold_is_counted_as_dropped(
 ) -> None:
     monkeypatch.setenv("OUTLAY_QUEUE_CALLS", "2")
     monkeypatch.setenv("OUTLAY_SPOOL_DIR", "off")
-    monkeypatch.setenv("OUTLAY_EXPORT_INTERVAL_S", "60")
     outlay.instrument(endpoint=receiver.url)
     ids = ask(client, 5)
     assert outlay.flush()
@@ -156,9 +162,8 @@ def test_the_end_of_the_process_sends_what_waits(fake_provider: Provider, receiv
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="processes cannot be forked here")
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
 def test_a_forked_child_sends_its_own_calls_and_not_its_parents(
-    client: openai.OpenAI, fake_provider: Provider, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+    client: openai.OpenAI, fake_provider: Provider, receiver: Receiver
 ) -> None:
-    monkeypatch.setenv("OUTLAY_EXPORT_INTERVAL_S", "60")
     outlay.instrument(endpoint=receiver.url)
     (parents,) = ask(client)
     reading, writing = os.pipe()

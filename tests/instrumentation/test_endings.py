@@ -52,6 +52,7 @@ def _where(fake_provider: Provider, receiver: Receiver, monkeypatch: pytest.Monk
     monkeypatch.setenv("TEST_COLLECTOR", receiver.url)
     monkeypatch.setenv("TEST_PROVIDER", fake_provider.openai)
     monkeypatch.setenv("OUTLAY_EXPORT_INTERVAL_S", "60")  # nothing is sent but at an end
+    monkeypatch.setenv("OUTLAY_EXIT_FLUSH_S", "30")  # and then all of it, however slow this machine is just now
 
 
 def run(path: Path, *arguments: str) -> subprocess.CompletedProcess[str]:

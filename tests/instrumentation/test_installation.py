@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import textwrap
@@ -34,9 +35,10 @@ def touched() -> dict[str, Any]:
 
 def run(code: str, **environment: str) -> str:
     """What the code prints in a process of its own."""
+    kept = {"OUTLAY_SPOOL_DIR": os.environ["OUTLAY_SPOOL_DIR"]}
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", textwrap.dedent(code)],
-        env={"PATH": "", "OUTLAY_STRICT": "1", **environment},
+        env={**kept, "PATH": "", "OUTLAY_STRICT": "1", "OUTLAY_EXIT_FLUSH_S": "30", **environment},
         capture_output=True,
         text=True,
         timeout=60,

@@ -11,7 +11,6 @@ from typing import Any, Final
 import outlay
 import pytest
 
-from tests.conftest import Provider
 from tests.instrumentation.clients import QUESTION, River, anthropic_at, both_kinds, openai_at
 from tests.instrumentation.doubles import Receiver, items, settled
 from tests.instrumentation.endpoints import Endpoints
@@ -216,18 +215,28 @@ async def test_what_the_caller_raises_within_a_stream_is_the_object_that_leaves(
 @every_api
 @pytest.mark.parametrize("way", WAYS[:4])
 async def test_a_call_cancelled_while_it_waits_is_one_span_of_unknown_cost(
-    api: Api, way: str, fake_provider: Provider, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+    api: Api, way: str, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    url = fake_provider.anthropic if api.client is anthropic_at else fake_provider.openai.removesuffix("/v1")
-    client = api.client(url, True)
-    resource = api.resource(client)
-    if way == "parse" and not hasattr(resource, "parse"):
-        pytest.skip(f"not in this version: {way}")
-    ask = {**api.ask, "extra_headers": {"x-fault": "slow=60"}}
-    with instrumented_by(receiver, monkeypatch), pytest.raises(TimeoutError):
-        async with asyncio.timeout(0.3):
-            await _taken(api, way, resource, ask)
-    await client.close()
+    asked = asyncio.Event()
+
+    async def never(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        asked.set()
+        await reader.read()
+        writer.close()
+
+    async with await asyncio.start_server(never, "127.0.0.1", 0) as silent:
+        client = api.client("http://{}:{}".format(*silent.sockets[0].getsockname()), True)
+        resource = api.resource(client)
+        if way == "parse" and not hasattr(resource, "parse"):
+            pytest.skip(f"not in this version: {way}")
+        with instrumented_by(receiver, monkeypatch):
+            waiting = asyncio.ensure_future(_taken(api, way, resource, api.ask))
+            await asyncio.wait_for(asked.wait(), 60)
+            waiting.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await waiting
+        await client.close()
     call = receiver.only_call_received()
     assert call["error.type"] == "CancelledError"
     assert call["outlay.cost.status"] == "unpriced"

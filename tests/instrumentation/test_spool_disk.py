@@ -111,10 +111,10 @@ def test_a_disk_that_fills_up_on_the_way_keeps_what_fits_and_is_used_again_once_
     assert receiver.response_ids == ids
 
 
-@pytest.mark.usefixtures("soon")
 def test_on_a_file_system_that_cannot_be_mapped_the_numbers_are_written_beside_the_calls(
-    fake_provider: Provider, receiver: Receiver, spool_dir: Path
+    fake_provider: Provider, receiver: Receiver, spool_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("OUTLAY_EXPORT_INTERVAL_S", "60")  # nothing is under way when it is killed
     receiver.statuses = [503] * 1000
     code = f"""
         import os, openai, outlay
@@ -154,7 +154,7 @@ def test_where_there_are_no_file_locks_calls_wait_in_memory_and_that_is_said(
 
 
 def test_only_its_user_may_read_what_lies_on_disk(client: openai.OpenAI, receiver: Receiver, spool_dir: Path) -> None:
-    receiver.statuses = [503]
+    receiver.statuses = [503] * 1000
     outlay.instrument("openai", endpoint=receiver.url)
     application.ask(client)
     assert not outlay.flush()

@@ -132,7 +132,7 @@ def assert_sound(reading: Any) -> None:
             assert quantity >= 0
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=120)
 @given(PROVIDERS, OBJECTS, OBJECTS)
 def test_any_json_gets_a_reading(provider: str, asked: dict[str, Any], body: dict[str, Any]) -> None:
     reader = reader_for(provider)
@@ -141,7 +141,7 @@ def test_any_json_gets_a_reading(provider: str, asked: dict[str, Any], body: dic
     sniff(body)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(PROVIDERS, st.lists(OBJECTS, max_size=6))
 def test_any_events_get_a_reading(provider: str, events: list[dict[str, Any]]) -> None:
     stream = reader_for(provider).start_stream(None)
@@ -161,7 +161,6 @@ def test_any_text_is_decoded_or_left(body: str) -> None:
     assert (found[0], found[-1]) == ({"first": 1}, {"last": 1})
 
 
-@settings(deadline=None)
 @given(st.binary(max_size=200))
 def test_any_bytes_are_decoded_or_left(body: bytes) -> None:
     for event in decode_events(body):
