@@ -36,6 +36,8 @@ from outlay_collector.store.limits import current_limits
 TELL_EVERY: Final = timedelta(seconds=1)
 REST: Final = 20
 MOST_REST_S: Final = 300.0
+MOST_REST_OF_WINDOW: Final = 10
+"""An answer is never older than one part in so many of what it is about."""
 MOST_ANSWERS: Final = 200
 _END_WITHIN_S: Final = 5.0
 
@@ -52,7 +54,8 @@ class _Answer:
     took_s: float
 
     def answers(self, window: Window, group_by: Sequence[str], match: Match, now_s: float) -> bool:
-        leeway_s = min(self.took_s * REST, MOST_REST_S)
+        length_s = (window.end - window.start).total_seconds()
+        leeway_s = min(self.took_s * REST, MOST_REST_S, length_s / MOST_REST_OF_WINDOW)
         moved = max(abs(window.start - self.window.start), abs(window.end - self.window.end))
         return (
             now_s - self.ended_s <= leeway_s
@@ -65,7 +68,8 @@ class StoreReaders:
     """`outlay_alerts.measurements.Readers` over the collector's store: the figures the query API gives.
 
     What took long to read is not read again before twenty times as long has passed, so that rules over long windows
-    of many calls cannot keep the database busy; what is read in milliseconds is as good as read at every look.
+    of many calls cannot keep the database busy; what is read in milliseconds is as good as read at every look. A short
+    window takes long to read only where the machine stood still, which must not blind its rule.
     """
 
     def __init__(self, calls: CallStore, engine: Engine, timer: Callable[[], float] = time.monotonic) -> None:

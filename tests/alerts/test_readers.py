@@ -68,6 +68,10 @@ def test_nothing_rests_for_more_than_five_minutes(sqlite_engine: Engine, timer: 
     assert reads(sqlite_engine, timer, 100.0, [0, 300, 401]) == 2
 
 
+def test_what_is_told_of_a_short_time_is_not_older_than_a_tenth_of_it(sqlite_engine: Engine, timer: Timer) -> None:
+    assert reads(sqlite_engine, timer, 15.0, [0, 30, 46, 90], length=timedelta(minutes=5)) == 3
+
+
 def test_a_calendar_period_that_grows_is_the_same_question(sqlite_engine: Engine, timer: Timer) -> None:
     store = SlowStore(sqlite_engine, timer, 3.0)
     readers = StoreReaders(store, sqlite_engine, timer)
