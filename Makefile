@@ -45,8 +45,10 @@ type: .venv/.developer ## mypy --strict
 	$(BIN)/mypy
 	$(BIN)/mypy scripts
 
+# Two at a time, as even a small machine can: they wait for real processes more than they work. A file stays in one of
+# them, with the fixtures it shares.
 unit: .venv/.developer
-	$(BIN)/pytest $(PYTEST)
+	$(BIN)/pytest -n 2 --dist loadfile $(PYTEST)
 
 e2e: .venv/.developer browser ## Only the tests that run the whole path
 	$(BIN)/pytest tests/e2e $(PYTEST)
