@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import openai
 import outlay
@@ -20,6 +21,7 @@ from tests.conftest import Provider
 from tests.instrumentation import application
 from tests.instrumentation.doubles import Receiver
 from tests.instrumentation.slow_collector import SlowCollector, slow_collector
+from tests.instrumentation.spooling import left_by_others
 from tests.waiting import until
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="the spool needs the file locks of POSIX")
@@ -86,7 +88,7 @@ def test_a_flush_is_over_in_its_time_though_the_answer_comes_in_drops(
 
 
 def test_the_end_of_a_process_does_not_wait_for_an_answer_in_drops(
-    slow: SlowCollector, fake_provider: Provider, receiver: Receiver
+    slow: SlowCollector, fake_provider: Provider, receiver: Receiver, spool_dir: Path
 ) -> None:
     slow.drops = True
     command = [sys.executable, application.__file__, slow.url, fake_provider.openai, "call", "2"]
@@ -98,12 +100,10 @@ def test_the_end_of_a_process_does_not_wait_for_an_answer_in_drops(
         assert process.wait(60) == 0
         assert time.monotonic() - began < AT_MOST_S
     slow.drops = False
-    outlay.instrument("openai", endpoint=slow.url)  # takes over what that one left
-    deadline = time.monotonic() + 30
-    while not set(receiver.response_ids) >= set(ids):
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    outlay.instrument("openai", endpoint=slow.url)
+    until(lambda: not left_by_others(spool_dir), "what that one left")
     outlay.uninstrument()
+    assert set(receiver.response_ids) >= set(ids)
 
 
 def test_a_status_that_came_counts_though_the_rest_of_the_answer_does_not_come(
