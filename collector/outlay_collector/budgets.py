@@ -174,8 +174,9 @@ def _grant(engine: Engine, asked: _Asked) -> Grant:
             if more is None and not look.is_new:
                 continue
             if more is None:
+                needed = max(asked.ask.need, asked.ask.amount)  # what it has in hand comes back
                 with engine.begin() as connection:
-                    leases.note_refusal(connection, asked.budget.name, asked.key, asked.ask.need, asked.now_ns)
+                    leases.note_refusal(connection, asked.budget.name, asked.key, needed, asked.now_ns)
             if not more or _write(engine, asked, look, more):
                 _remember(recent, asked, look, more or 0)
                 return asked.answer(look, more or 0)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from outlay.budgets.definition import read_budget
-from outlay.budgets.lease import Ask, LeaseRequest, Refusal, SettleRequest
+from outlay.budgets.lease import Ask, LeaseRequest, Refusal, Renewal, Settlement, SettleRequest
 from outlay_collector.budget_states import Projection, budget_states, project
 from outlay_collector.budgets import lend, settle
 from outlay_collector.store.budgets import LEASE_S
@@ -105,6 +105,22 @@ def test_a_refusal_of_a_process_whose_clock_is_ahead_counts_now(engine: Engine) 
     settle(engine, SettleRequest(holder="h", refusals=[refusal(1, at_ns=NOON + 48 * HOUR)]), NOON)
     (state,) = budget_states(engine, NOON)
     assert state.held_back.calls == 2
+
+
+def test_a_call_that_a_lease_was_too_small_for_is_held_back_once_the_lease_is_back_too(engine: Engine) -> None:
+    """Two dollars are spent and one is in hand; of ten that makes room for eight, and a call takes nine."""
+    define(engine)
+    ask = Ask(lease="a", budget="bot", scope=[], known=0, need=3 * USD, want=3 * USD)
+    lend(engine, LeaseRequest(holder="h", asks=[ask]), NOON)
+    spent = [Settlement(id="1", lease="a", amount=2 * USD, at_ns=NOON)]
+    settle(engine, SettleRequest(holder="h", settlements=spent), NOON)
+    ask = Ask(lease="a", budget="bot", scope=[], known=3 * USD, need=8 * USD, want=8 * USD, amount=9 * USD)
+    lend(engine, LeaseRequest(holder="h", asks=[ask]), NOON)
+    back = [Renewal(lease="a", returned=USD, keep=False)]
+    for renewals, leased in (([], USD), (back, 0)):
+        settle(engine, SettleRequest(holder="h", renewals=renewals), NOON)
+        (state,) = budget_states(engine, NOON)
+        assert (state.spent, state.leased, state.refused, state.state) == (2 * USD, leased, True, "exhausted")
 
 
 def test_who_holds_a_lease_is_known_by_process(engine: Engine) -> None:

@@ -43,14 +43,24 @@ async def live_through(application: Application, past: Iterable[Visit], done: Ca
 async def overspend(application: Application) -> None:
     """Users of one tenant ask the agent, again and again, until its budget for the day is gone, and some more."""
 
+    async def ask(user: str, number: int) -> None:
+        question = f"Compare every clause of contract {number} with last year's, says {user}."
+        await application.visit(
+            Visit(feature="agent", tenant=TENANT_OVER_BUDGET, user=user, session=f"{user}-today", question=question)
+        )
+
     async def insist(user: str) -> None:
         for number in range(_VISITS_EACH):
-            question = f"Compare every clause of contract {number} with last year's, says {user}."
-            await application.visit(
-                Visit(feature="agent", tenant=TENANT_OVER_BUDGET, user=user, session=f"{user}-today", question=question)
-            )
+            await ask(user, number)
 
-    await asyncio.gather(*(insist(f"{TENANT_OVER_BUDGET}-{number}") for number in (1, 2)))
+    first, second = f"{TENANT_OVER_BUDGET}-1", f"{TENANT_OVER_BUDGET}-2"
+    await asyncio.gather(insist(first), insist(second))
+    # Two calls at once may have held each other back; what one alone is refused there is no room for.
+    blocked = application.outcomes["blocked"]
+    for number in range(_VISITS_EACH, 3 * _VISITS_EACH):
+        if application.outcomes["blocked"] > blocked:
+            return
+        await ask(first, number)
 
 
 async def go_on(application: Application, seed: int, stopped: threading.Event) -> None:

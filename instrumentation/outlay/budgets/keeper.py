@@ -124,7 +124,7 @@ class Keeper:
                 account.refused_until = now + _REFUSED_S
         return True
 
-    def _ask(self, demand: Demand, need: int, want: int) -> Ask:
+    def _ask(self, demand: Demand, amount: int, want: int) -> Ask:
         account = demand.account
         holding = self._ledger.open_lease(account, self._clock())
         return Ask(
@@ -132,8 +132,9 @@ class Keeper:
             budget=account.budget.name,
             scope=list(account.scope),
             known=holding.granted,
-            need=max(0, need - holding.available),
+            need=max(0, amount - holding.available),
             want=max(0, want - holding.available),
+            amount=amount,
         )
 
     def _lease(self, asks: list[Ask], timeout_s: float) -> set[str]:

@@ -21,7 +21,8 @@ Message = TypeVar("Message")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ask:
     """More, please. `need` is what the process must have beyond the `known` total, or it has to refuse a call; `want`,
-    at least as much, is what would carry it for a while."""
+    at least as much, is what would carry it for a while. `amount` is all that call takes: `need`, and what the process
+    has in hand for it."""
 
     lease: str
     budget: str
@@ -29,6 +30,7 @@ class Ask:
     known: int
     need: int
     want: int
+    amount: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
