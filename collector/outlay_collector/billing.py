@@ -94,10 +94,15 @@ class Report:
         return self.call.response_id or self.gateways_id
 
     @property
+    def span_key(self) -> str:
+        """The key of a call that nothing else names."""
+        return f"{self.trace_id}:{self.span_id}"
+
+    @property
     def bill_key(self) -> str:
         """Two reports with one key are one call."""
         key = key_of_response(self.call.provider, self.answer_id)
-        return f"{self.trace_id}:{self.span_id}" if key is None else key
+        return self.span_key if key is None else key
 
 
 def is_same_call(outer: Report, inner: Report) -> bool:

@@ -24,7 +24,7 @@ from outlay.model import Usage
 from outlay_collector.billing import CHATS, Report, Source, may_be_of_one_service
 from outlay_collector.model_names import without_edition
 from outlay_collector.moments import AT_ONCE_NS, SLACK_NS, lies_within, tell_of_one_request, told_after_ns
-from outlay_collector.paths import Parents, Place, place_of
+from outlay_collector.paths import Parents, Paths, Place
 from outlay_collector.response_ids import REUSED_RESPONSE_IDS
 
 _MOST_ALIKE: Final = 256
@@ -85,16 +85,18 @@ def pairs(reports: Iterable[Report]) -> list[Pair]:
 
 def traces_to_look_up(said: Iterable[Pair], parents: Parents) -> set[str]:
     """The traces of which more has to be known, to know where the two of a pair stand."""
+    paths = Paths(parents)
     return {
         outer.trace_id
         for outer, inner in said
-        if not makes_spans_apart(outer.scope) and _place(outer, inner, parents) is Place.UNKNOWN
+        if not makes_spans_apart(outer.scope) and _place(outer, inner, paths) is Place.UNKNOWN
     }
 
 
 def echoes(said: Iterable[Pair], parents: Parents) -> Iterator[Pair]:
     """Of `pairs` those that may be one call: the nearest to each other first, in their traces and in time."""
-    placed = [(_place(*pair, parents), pair) for pair in said]
+    paths = Paths(parents)
+    placed = [(_place(*pair, paths), pair) for pair in said]
     fit = [(place, *pair) for place, pair in placed if _may_stand(place, *pair)]
     for _, outer, inner in sorted(fit, key=_doubt):
         yield outer, inner
@@ -184,8 +186,8 @@ def _doubt(placed: tuple[Place, Report, Report]) -> tuple[object, ...]:
     return apart, uncounted, place, nearest_ns, _length(outer), _length(inner)
 
 
-def _place(outer: Report, inner: Report, parents: Parents) -> Place:
-    return place_of((outer.trace_id, outer.span_id), (inner.trace_id, inner.span_id), parents)
+def _place(outer: Report, inner: Report, paths: Paths) -> Place:
+    return paths.place_of((outer.trace_id, outer.span_id), (inner.trace_id, inner.span_id))
 
 
 def _may_stand(place: Place, outer: Report, inner: Report) -> bool:

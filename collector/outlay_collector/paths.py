@@ -30,15 +30,28 @@ class Place(IntEnum):
     """In two traces."""
 
 
-def place_of(outer: SpanKey, inner: SpanKey, parents: Parents) -> Place:
-    """How the two stand to each other. A ring of parents is as good as none."""
-    if outer[0] != inner[0]:
-        return Place.APART
-    over_outer, over_inner = _above(outer, parents), _above(inner, parents)
-    if outer[1] in over_inner or inner[1] in over_outer:
-        return Place.ABOVE
-    begins = None in over_inner
-    return Place.BESIDE if begins or not over_inner.keys().isdisjoint(over_outer) else Place.UNKNOWN
+class Paths:
+    """The ways up from spans, each gone once."""
+
+    def __init__(self, parents: Parents) -> None:
+        self._parents = parents
+        self._gone: dict[SpanKey, dict[str | None, None]] = {}
+
+    def place_of(self, outer: SpanKey, inner: SpanKey) -> Place:
+        """How the two stand to each other. A ring of parents is as good as none."""
+        if outer[0] != inner[0]:
+            return Place.APART
+        over_outer, over_inner = self._above(outer), self._above(inner)
+        if outer[1] in over_inner or inner[1] in over_outer:
+            return Place.ABOVE
+        begins = None in over_inner
+        return Place.BESIDE if begins or not over_inner.keys().isdisjoint(over_outer) else Place.UNKNOWN
+
+    def _above(self, span: SpanKey) -> dict[str | None, None]:
+        found = self._gone.get(span)
+        if found is None:
+            found = self._gone[span] = _above(span, self._parents)
+        return found
 
 
 def _above(span: SpanKey, parents: Parents) -> dict[str | None, None]:

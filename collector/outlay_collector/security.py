@@ -113,6 +113,7 @@ class Keys:
         self._lock = threading.Lock()
         self._read_at = -_FRESH_S
         self._held_until_s = -1.0
+        self._asks = False
         self._known: dict[str, _Known] = {}
         self._meters: dict[str, Meter] = {}
 
@@ -120,8 +121,8 @@ class Keys:
         """Whether a request with this key may do what it asks. Where `metered` it counts toward the key's quota."""
         with self._lock:
             known = self._fresh()
-        if not known:
-            return Caller()
+            if not self._asks:
+                return Caller()
         if given is None:
             return Denial(401, "this collector asks for an API key: Authorization: Bearer outlay_...")
         if needed == "read" and self._own is not None and hmac.compare_digest(_hashed(given), self._own):
@@ -160,6 +161,7 @@ class Keys:
                 self._read_at = now_s
                 return self._known
             self._held_until_s = now_s + _HELD_S
+            self._asks = bool(rows)  # revoked ones too: who revokes the last opens nothing
             self._known = {
                 row.id: _Known(row.scope, row.secret_sha256, row.pins or {}, Quota.read(row.quota))
                 for row in rows

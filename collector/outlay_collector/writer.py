@@ -237,8 +237,8 @@ class Writer(Generic[T]):
         try:
             self._store(reports)
         except Exception as error:  # noqa: BLE001 - as in `_write`
-            if fault_of(error) is Fault.DATA:
-                self._refused = None
+            if fault_of(error) in (Fault.DATA, Fault.OTHER):
+                self._refused = None  # its own fault: the next sender tells how the database is
         else:
             log.warning("batches are stored again")
 

@@ -81,6 +81,7 @@ def test_a_budget_of_outlay_toml_is_changed_there(url: str) -> None:
         ("leases", {"holder": "h", "asks": [{**ASK, "scope": "ann"}]}),
         ("leases", {"asks": []}),
         ("settle", {"holder": "h", "settlements": [{"id": "1", "lease": "a", "amount": -5, "at_ns": 0}]}),
+        ("settle", {"holder": "h", "settlements": [{"id": "1", "lease": "a", "amount": 2**62, "at_ns": 0}]}),
         ("settle", {"holder": "h", "renewals": [{"lease": "a", "returned": 2**70}]}),
         ("settle", {"holder": "h", "settlements": [{"id": "1", "lease": "a", "amount": "much", "at_ns": 0}]}),
         ("settle", [1]),

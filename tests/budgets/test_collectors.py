@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import threading
-from contextlib import nullcontext
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext, suppress
 
 import pytest
 from outlay.budgets.definition import read_budget
 from outlay.budgets.lease import Ask, LeaseRequest
 from outlay_collector import budgets
 from outlay_collector.budget_states import budget_states
-from outlay_collector.store.definitions import put_definition
+from outlay_collector.store.definitions import follow_file, put_definition
 from outlay_collector.store.engine import open_engine
 from sqlalchemy import Engine
 
@@ -50,3 +51,18 @@ def test_collectors_that_lend_at_once_lend_all_of_it_and_no_more(
     assert sum(granted) == LIMIT
     (state,) = budget_states(engine, NOON)
     assert (state.spent, state.leased, state.state) == (0, LIMIT, "exhausted")
+
+
+def test_collectors_that_start_at_once_with_one_file_both_start(engine: Engine, database: str) -> None:
+    """On Postgres the second waits for the first; SQLite has one writer at a time anyway."""
+    budgets_of_file = [read_budget({"name": name, "limit": {"calls": LIMIT}}, "test") for name in ("bot", "all")]
+    other = open_engine(database)
+    with ThreadPoolExecutor(1) as second:
+        with engine.begin() as connection:
+            put_definition(connection, budgets_of_file[0], "file", NOON)
+            follows = second.submit(follow_file, other, budgets_of_file, NOON)
+            with suppress(TimeoutError):
+                follows.result(0.3)  # it deletes what is not there yet, and waits
+        follows.result(60)
+    other.dispose()
+    assert sorted(state.budget.name for state in budget_states(engine, NOON)) == ["all", "bot"]

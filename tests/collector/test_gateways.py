@@ -222,3 +222,35 @@ async def test_a_count_is_priced_as_whose_it_is_where_another_report_says_so(
     asked = Asked(from_ns=NOW_NS - 10**12, to_ns=NOW_NS)
     total = reprice(engine, PriceBook.bundled(), asked, NOW_NS).total
     assert (total.calls, total.before_nano_usd - total.after_nano_usd, total.unpriced_after) == (1, 0, 0)
+
+
+async def test_an_id_that_litellm_made_up_twice_is_one_call_and_refuses_no_other(
+    collector: httpx2.AsyncClient,
+) -> None:
+    """Its cache answers again under one parent."""
+    made_up = told("anthropic", UUID, **ITS_OWN)
+    again = [at(n, 9, n, 100, made_up, "litellm") for n in (1, 2)]
+    for batch in ([*again, Sent(trace=5, span=5, attributes=chat())], [again[1]]):
+        answer = await send(collector, *batch)
+        assert (answer.status_code, answer.content) == (200, b"")
+    assert len(await stored(collector)) == 2
+
+
+@pytest.mark.parametrize("order", [*permutations(range(3))])
+async def test_an_id_given_to_calls_that_something_tells_apart_is_stored_all_the_same(
+    order: tuple[int, ...], collector: httpx2.AsyncClient, engine: Engine
+) -> None:
+    """A gateway's span with an id of its own, the provider's below it, and a client's span with the gateway's id."""
+    gateway = at(1, 9, 10, 1000, told("anthropic", UUID, **ITS_OWN), "litellm")
+    provider = at(2, 1, 20, 900, told("anthropic", "msg_1", **ITS_OWN), "sdk")
+    client = Sent(trace=3, span=3, scope="client", attributes=told("openai", UUID, **ITS_OWN))
+    spans = (gateway, provider, client)
+    for each in order:
+        assert (await send(collector, spans[each])).status_code == 200
+    calls = len(await stored(collector))
+    assert calls in (1, 2)
+    for each in order:
+        assert (await send(collector, spans[each])).status_code == 200
+    assert len(await stored(collector)) == calls
+    sum_up_all(engine, NOW_NS)
+    assert verify(engine) == []

@@ -74,6 +74,16 @@ def test_a_revoked_key_stops_to_work_within_seconds(engine: Engine) -> None:
     assert isinstance(keys.admit(key, "read"), Denial)
 
 
+def test_who_revokes_the_last_key_opens_nothing(engine: Engine) -> None:
+    clock = [0.0]
+    keys, key = Keys(engine, lambda: clock[0]), made(engine, "admin")
+    with engine.begin() as connection:
+        assert revoke_key(connection, key.split("_")[1], NOW_NS)
+    clock[0] = 5.0
+    assert isinstance(keys.admit(key, "admin"), Denial)
+    assert isinstance(keys.admit(None, "read"), Denial)
+
+
 def test_keys_hold_for_minutes_while_the_database_does_not_answer(engine: Engine) -> None:
     clock = [0.0]
     keys, unread, key = Keys(engine, lambda: clock[0]), Keys(engine, lambda: clock[0]), made(engine, "read")

@@ -76,6 +76,13 @@ async def test_compressed_bodies_are_inflated(
     assert len(await stored(collector)) == 1
 
 
+async def test_a_gzip_body_of_several_members_is_all_of_them(collector: httpx2.AsyncClient) -> None:
+    body = b"".join(gzip.compress(body_of(Sent(trace=n, attributes=chat()))) for n in (1, 2))
+    answer = await collector.post("/v1/traces", content=body, headers={**PROTOBUF, "content-encoding": "gzip"})
+    assert (answer.status_code, answer.content) == (200, b"")
+    assert len(await stored(collector)) == 2
+
+
 async def test_json_has_hex_ids_and_numbers_as_text(collector: httpx2.AsyncClient) -> None:
     answer = await collector.post("/v1/traces", content=json_body(), headers={"content-type": "application/json"})
     assert (answer.status_code, answer.json()) == (200, {})
@@ -112,9 +119,16 @@ async def test_a_span_that_ends_before_it_starts_is_rejected(collector: httpx2.A
         (b"", {"content-type": "text/plain"}, 415, "text/plain"),
         (b"", {**PROTOBUF, "content-encoding": "br"}, 415, "br"),
         (b"x" * (16 * 1024 * 1024 + 1), PROTOBUF, 413, "16777216"),
+        (gzip.compress(b"") + gzip.compress(b"a")[:-3], {**PROTOBUF, "content-encoding": "gzip"}, 400, "ends before"),
+        (gzip.compress(b"") + b"more", {**PROTOBUF, "content-encoding": "gzip"}, 400, "gzip"),
+        (zlib.compress(b"") + b"more", {**PROTOBUF, "content-encoding": "deflate"}, 400, "behind its end"),
         (gzip.compress(b"\0" * 20_000_000), {**PROTOBUF, "content-encoding": "gzip"}, 413, "16777216"),
+        (gzip.compress(b"\0" * 9_000_000) * 2, {**PROTOBUF, "content-encoding": "gzip"}, 413, "16777216"),
     ],
-    ids=["protobuf", "json", "json-list", "gzip", "gzip-cut", "type", "encoding", "large", "bomb"],
+    ids=[
+        *("protobuf", "json", "json-list", "gzip", "gzip-cut", "type", "encoding", "large"),
+        *("member-cut", "behind-gzip", "behind-deflate", "bomb", "bombs"),
+    ],
 )
 async def test_what_cannot_be_read_is_refused_with_a_reason(
     collector: httpx2.AsyncClient, content: bytes, headers: dict[str, str], status: int, said: str

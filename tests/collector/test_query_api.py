@@ -145,6 +145,10 @@ async def test_a_window_is_half_open(collector: httpx2.AsyncClient) -> None:
     await send(collector, Sent(attributes=chat(), started_at_ns=start))
     assert len(await rows(collector, **{"from": "2026-11-14T10:00:00Z", "to": "2026-11-14T11:00:00Z"})) == 1
     assert await rows(collector, **{"from": "2026-11-14T09:00:00Z", "to": "2026-11-14T10:00:00Z"}) == []
+    for filters in ({}, {"model": chat()["gen_ai.response.model"]}):
+        for hour, calls in ((9, 0), (10, 1)):
+            window = {"from": f"2026-11-14T{hour:02}:00:00Z", "to": f"2026-11-14T{hour + 1:02}:00:00Z"}
+            assert len((await get(collector, "calls", **window, **filters))["calls"]) == calls
 
 
 async def test_pages_of_calls_meet_without_gap_or_overlap(collector: httpx2.AsyncClient) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import timedelta
 from types import SimpleNamespace
+from typing import Any
 
 import httpx2
 import orjson
@@ -17,6 +18,7 @@ from outlay_collector.ingest import read_batch
 from outlay_collector.retention import EVERY_S, prune, pruning, would_prune
 from outlay_collector.rolling import sum_up_all
 from outlay_collector.settings import Retention, read_settings
+from outlay_collector.store import pruning as store_pruning
 from outlay_collector.store.alert_tables import ALERTS, DELIVERIES, TRANSITIONS
 from outlay_collector.store.budgets import LEASES, SETTLEMENTS
 from outlay_collector.store.definitions import put_definition
@@ -243,3 +245,38 @@ def test_the_job_prunes_by_itself(ledger: Engine, monkeypatch: pytest.MonkeyPatc
         while next(asked) < 10**6 and rows(ledger, CALLS) > 2:
             pass
     assert rows(ledger, CALLS) == 2
+
+
+@BOTH_BACKENDS
+async def test_a_response_id_that_comes_again_long_after_holds_nobody_up(
+    engine: Engine, collector: httpx2.AsyncClient
+) -> None:
+    """From a stored answer, or a server that counts its ids: its call is there, and nothing is left to compare with."""
+    known = {"gen_ai.response.id": "chatcmpl-A1b2C3d4E5f6G7h8I9j0K1l2"}
+    write(engine, call(1, NOW_NS - 40 * DAY_NS, **known))
+    assert prune(engine, RETENTION, NOW_NS) == {"reports": 1}
+    for new in (1, 0):
+        answer = await send(collector, call(2, FRESH, **known), call(3, FRESH))
+        assert (answer.status_code, answer.content) == (200, b"")
+        assert rows(engine, CALLS) == 2
+        assert rows(engine, REPORTS) == 1, new
+
+
+@BOTH_BACKENDS
+def test_a_call_of_an_earlier_day_that_comes_while_a_day_is_removed_stays(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(engine, call(1, OLD))
+    remove = store_pruning._remove
+    late = [call(2, OLD - 3 * DAY_NS)]
+
+    def remove_while_one_comes(engine: Engine, table: Table, condition: Any) -> Iterator[tuple[str, int]]:
+        if table is CALLS and late:
+            assert write(engine, late.pop(), received_at_ns=NOW_NS).new == 1
+        return remove(engine, table, condition)
+
+    monkeypatch.setattr(store_pruning, "_remove", remove_while_one_comes)
+    prune(engine, RETENTION, NOW_NS)
+    sum_up_all(engine, NOW_NS)
+    assert [row.calls for row in figures(engine)] == [2]
+    assert verify(engine) == []

@@ -12,6 +12,7 @@ import pytest
 
 from tests.conftest import Provider
 from tests.instrumentation.doubles import Receiver, transport_of
+from tests.waiting import until
 
 HTTP: Final = transport_of(openai)
 QUESTION = [{"role": "user", "content": "Which rivers end in the Black Sea?"}]
@@ -79,6 +80,7 @@ def test_a_call_that_timed_out_may_have_been_billed(fake_provider: Provider, ins
         pytest.raises(openai.APITimeoutError),
     ):
         client.chat.completions.create(model="gpt-4.1", messages=QUESTION, extra_headers={"x-fault": "slow=1"})
+    until(lambda: fake_provider.log.entries, "the answer nobody waits for")  # or another test finds it
     call = instrumented.only_call()
     assert call["error.type"] == "APITimeoutError"
     assert call["outlay.cost.status"] == "unpriced"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import io
 import zlib
 from collections.abc import AsyncIterable
 from typing import Final
@@ -41,10 +43,22 @@ def inflate(body: bytes, encoding: str, limit: int) -> bytes:
     inflater = zlib.decompressobj(_WBITS[encoding])
     try:
         inflated = inflater.decompress(body, limit + 1)
-    except zlib.error as error:
+        if inflater.unused_data and encoding != "deflate":
+            inflated = _all_members(body, limit)
+    except (zlib.error, OSError) as error:
         raise BadBody(f"the body is not {encoding}: {error}") from None
+    except EOFError:
+        raise BadBody(f"the {encoding} body ends before it is complete") from None
     if len(inflated) > limit:
         raise TooLarge(limit)
     if not inflater.eof:
         raise BadBody(f"the {encoding} body ends before it is complete")
+    if inflater.unused_data and encoding == "deflate":
+        raise BadBody("the deflate body goes on behind its end")
     return inflated
+
+
+def _all_members(body: bytes, limit: int) -> bytes:
+    """A gzip file may be several, one after another, and is what they are together."""
+    with gzip.GzipFile(fileobj=io.BytesIO(body)) as members:
+        return members.read(limit + 1)

@@ -59,9 +59,13 @@ def still_open(connection: Connection, reports: Sequence[Report], received_at_ns
     keys = {id(report): keys_of(report, received_at_ns) for report in late}
     forgotten = _forgotten(connection, {key for each in keys.values() for key in each})
     gone = {id(report) for report in late if _day(report) in closed or not forgotten.isdisjoint(keys[id(report)])}
-    if gone:
-        log.warning("%d reports of calls that were removed long ago were let go", len(gone))
+    say_let_go(len(gone))
     return [report for report in reports if id(report) not in gone]
+
+
+def say_let_go(reports: int) -> None:
+    if reports:
+        log.warning("%d reports of calls that were removed long ago were let go", reports)
 
 
 def keys_of(report: Report, received_at_ns: int) -> tuple[str, ...]:

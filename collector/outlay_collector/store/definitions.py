@@ -9,6 +9,7 @@ from typing import Final, Literal
 from outlay.budgets.budget import Budget
 from outlay.budgets.definition import read_budget
 from sqlalchemy import Connection, Engine, delete, select
+from sqlalchemy.dialects import postgresql, sqlite
 
 from outlay_collector.store.budgets import BUDGETS
 from outlay_collector.store.easings import Easing, easings, end_easing
@@ -47,9 +48,10 @@ def find_definition(connection: Connection, name: str, now_ns: int) -> Definitio
 
 def put_definition(connection: Connection, budget: Budget, origin: Origin, now_ns: int) -> None:
     """Set it, new or changed. What was spent stays spent: it is a question to the calls."""
-    connection.execute(delete(BUDGETS).where(BUDGETS.c.name == budget.name))
-    row = {"name": budget.name, "entry": budget.entry(), "origin": origin, "changed_at_ns": now_ns}
-    connection.execute(BUDGETS.insert().values(row))
+    said = {"entry": budget.entry(), "origin": origin, "changed_at_ns": now_ns}
+    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+    statement = dialect.insert(BUDGETS).values({"name": budget.name, **said})
+    connection.execute(statement.on_conflict_do_update(index_elements=["name"], set_=said))
 
 
 def remove_definition(connection: Connection, name: str) -> bool:
@@ -63,5 +65,5 @@ def follow_file(engine: Engine, budgets: Iterable[Budget], now_ns: int) -> None:
     uses becomes the file's."""
     with engine.begin() as connection:
         connection.execute(delete(BUDGETS).where(BUDGETS.c.origin == "file"))
-        for budget in budgets:
+        for budget in sorted(budgets, key=lambda budget: budget.name):  # in one order: no deadlock between two
             put_definition(connection, budget, "file", now_ns)

@@ -18,13 +18,15 @@ from outlay_collector.billing import (
     SPLIT_STREAMS,
     Report,
     Source,
+    bill_key_of,
     is_same_call,
     is_shadow,
     is_stream_of,
 )
 from outlay_collector.echoes import echoes, is_apart, pairs, traces_to_look_up
 from outlay_collector.paths import SpanKey
-from outlay_collector.store.closing import keys_of
+from outlay_collector.response_ids import key_to_keep
+from outlay_collector.store.closing import keys_of, say_let_go
 from outlay_collector.store.inserting import rows_by_key
 from outlay_collector.store.neighbours import Neighbours, parents_of_steps
 from outlay_collector.store.pairing import (
@@ -62,12 +64,16 @@ class Group:
 
     def root(self) -> Group:
         """The group this one has become a part of, or itself."""
-        return self if self.joined is None else self.joined.root()
+        group = self
+        while group.joined is not None:
+            group = group.joined
+        return group
 
-    def join(self, other: Group) -> bool:
-        """Make the two one, unless something tells them apart. Whether they are one now."""
+    def join(self, other: Group, *, by_key: bool = False) -> bool:
+        """Make the two one, unless something tells them apart. Whether they are one now. `by_key`: they have the key
+        of a bill in common."""
         one, other = self.root(), other.root()
-        if one is not other and one._may_be(other):
+        if one is not other and one._may_be(other, by_key):
             one.members += other.members
             one.fresh += other.fresh
             one.call_ids |= other.call_ids
@@ -76,10 +82,13 @@ class Group:
             return True
         return one is other
 
-    def _may_be(self, other: Group) -> bool:
-        """Not where response ids differ, nor where one instrumentation tells of both side by side."""
+    def _may_be(self, other: Group, by_key: bool) -> bool:
+        """Not where response ids differ, nor where one instrumentation tells of both side by side, unless under one
+        key."""
         if len({r.call.response_id for group in (self, other) for r in group.members if r.call.response_id}) > 1:
             return False
+        if by_key:
+            return True
         mine = {_place(r) for r in self.members if not r.call.response_id and r.source is not Source.RECORD}
         return not any(_place(r) in mine for r in other.members if r.source is not Source.RECORD)
 
@@ -103,14 +112,23 @@ class Grouping:
         wanted = {each for keys in self._keys.values() for each in keys}
         stored = rows_by_key(connection, "calls", ("bill_key", "id"), "bill_key", wanted)
         self._by_key: dict[str, int] = dict(stored)
-        self._of_span = {key: Group.of_one(report) for key, report in fresh.items()}
         self._of_call = {
             call_id: Group(tuple(members), (), frozenset({call_id}), frozenset({bill_key}))
             for call_id, bill_key, members in self._stored(connection)
         }
+        self._let_go(set(self._by_key.values()) - self._of_call.keys())
+        self._of_span = {key: Group.of_one(report) for key, report in fresh.items()}
         self.seen = {
             (r.trace_id, r.span_id) for g in self._of_call.values() for r in g.members
         } | neighbours.calls.keys()
+
+    def _let_go(self, bare: set[int]) -> None:
+        """Reports of calls whose own are gone are let go, as those that come late are (`closing`): an id may come
+        again long after, from whoever keeps answers or counts ids."""
+        late = [key for key, each in self._keys.items() if any(self._by_key.get(k) in bare for k in each)]
+        for key in late:
+            del self._keys[key], self._fresh[key]
+        say_let_go(len(late))
 
     def groups(self) -> list[Group]:
         """Every call that has a fresh report, in the order the reports came."""
@@ -118,10 +136,10 @@ class Grouping:
         for key, bill_keys in self._keys.items():
             group = self._of_span[key]
             if (first := first_of_key.setdefault(bill_keys[0], group)) is not group:
-                first.join(group)
+                first.join(group, by_key=True)
             for bill_key in bill_keys:
                 if (call_id := self._by_key.get(bill_key)) is not None:
-                    self._of_call[call_id].join(group)
+                    self._of_call[call_id].join(group, by_key=True)
         for key, report in self._fresh.items():
             if report.parent_span_id or self._neighbours.under:
                 self._join_nested(key, report)
@@ -129,6 +147,21 @@ class Grouping:
         self._join_streams()
         self._join_echoes()
         return list(dict.fromkeys(map(Group.root, self._of_span.values())))
+
+    def bill_keys(self, groups: Iterable[Group]) -> dict[Group, str]:
+        """Under which key each call is stored. No two under one: where an id was given to calls that something else
+        tells apart, one of them has it."""
+        keys: dict[Group, str] = {}
+        taken: set[str] = set()
+        for group in groups:
+            key = bill_key_of(group.members)
+            if group.stored_keys:
+                key = key_to_keep(key, group.stored_keys)
+            if key in taken or (key in self._by_key and key not in group.stored_keys):
+                key = min(group.stored_keys, default=group.members[0].span_key)
+            taken.add(key)
+            keys[group] = key
+        return keys
 
     def _join_nested(self, key: SpanKey, report: Report) -> None:
         group = self._of_span[key]
@@ -183,8 +216,9 @@ class Grouping:
         groups = {(r.trace_id, r.span_id): group for group in self._roots() for r in group.members}
         for outer, inner in echoes(said, parents):
             one, other = (groups[r.trace_id, r.span_id].root() for r in (outer, inner))
-            known = one.fresh or other.fresh
-            if known and {r.scope for r in one.members}.isdisjoint(r.scope for r in other.members):
+            if one is other or not (one.fresh or other.fresh):
+                continue
+            if {r.scope for r in one.members}.isdisjoint(r.scope for r in other.members):
                 one.join(other)
 
     def _roots(self) -> list[Group]:

@@ -33,7 +33,8 @@ def read_calls(connection: Connection, query: CallsQuery) -> list[StoredCall]:
     last = connection.execute(select(func.max(CALLS.c.started_at_ns))).scalar()  # together, all of the index is read
     if first is None or last is None:
         return []
-    from_ns, to_ns = max(first, query.from_ns or 0), min(last, query.to_ns or last, (query.before or (last, 0))[0]) + 1
+    end_ns = last + 1 if query.to_ns is None else query.to_ns
+    from_ns, to_ns = max(first, query.from_ns or 0), min(end_ns, last + 1, (query.before or (last, 0))[0] + 1)
     found: list[StoredCall] = []
     for parts in newest_ranges(connection, query, from_ns, to_ns) if from_ns < to_ns else ():
         found += _in_parts(connection, query, parts, query.limit - len(found))

@@ -99,7 +99,7 @@ def prune_calls(engine: Engine, before_ns: int) -> Iterator[tuple[str, int]]:
         finish_day(engine, day_ns)
         with engine.begin() as connection:
             close_day(connection, day_ns)
-        yield from _remove(engine, CALLS, CALLS.c.started_at_ns < day_ns + DAY_NS)
+        yield from _remove(engine, CALLS, CALLS.c.started_at_ns.between(day_ns, day_ns + DAY_NS - 1))
 
 
 def prune_rollups(engine: Engine, before_ns: int) -> Iterator[tuple[str, int]]:

@@ -11,9 +11,8 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, bindparam, delete, update
 
-from outlay_collector.billing import TO_BE_PRICED, Report, bill_key_of, merge
+from outlay_collector.billing import TO_BE_PRICED, Report, merge
 from outlay_collector.paths import SpanKey
-from outlay_collector.response_ids import key_to_keep
 from outlay_collector.store.engine import json_text
 from outlay_collector.store.grouping import Group, Grouping
 from outlay_collector.store.ids import take_ids
@@ -56,8 +55,10 @@ def write_reports(
     first_changed = min((call_id for group in changes for call_id in group.call_ids), default=None)
     mark_stale(connection, {report.call.started_at_ns for group in groups for report in group.members}, first_changed)
     new = list(zip(take_ids(connection, "calls", len(inserts)), inserts, strict=True))
-    insert_rows(connection, "calls", _ROW, (_call_row(call_id, group, received_at_ns, price) for call_id, group in new))
-    stored = [*new, *((_change(connection, group, received_at_ns, price), group) for group in changes)]
+    keys = grouping.bill_keys(groups)
+    calls = (_call_row(call_id, group, keys[group], received_at_ns, price) for call_id, group in new)
+    insert_rows(connection, "calls", _ROW, calls)
+    stored = [*new, *((_change(connection, group, keys[group], received_at_ns, price), group) for group in changes)]
     rows = (row for call_id, group in stored for row in _report_rows(call_id, group, received_at_ns))
     insert_rows(connection, "reports", _REPORT_COLUMNS, rows)
     return Written(len(inserts), len(changes), len(reports) - len(fresh), grouping.seen)
@@ -67,14 +68,14 @@ def rows_of(report: Report, call_id: int, received_at_ns: int) -> tuple[tuple[An
     """The rows of `calls`, its id first, and of `reports` that one report alone is stored as."""
     group = Group.of_one(report)
     (report_row,) = _report_rows(call_id, group, received_at_ns)
-    return _call_row(call_id, group, received_at_ns, None), report_row
+    return _call_row(call_id, group, report.bill_key, received_at_ns, None), report_row
 
 
-def _change(connection: Connection, group: Group, received_at_ns: int, price: Price | None) -> int:
+def _change(connection: Connection, group: Group, bill_key: str, received_at_ns: int, price: Price | None) -> int:
     """Rewrite a stored call by what all its reports say; calls that turn out to be the same become one. Its id."""
     kept, *others = sorted(group.call_ids)
     columns = columns_of(_merged(group, price), received_at_ns)
-    columns["bill_key"] = key_to_keep(bill_key_of(group.members), group.stored_keys)
+    columns["bill_key"] = bill_key
     del columns["received_at_ns"]
     if others:
         connection.execute(update(REPORTS).where(REPORTS.c.call_id.in_(others)).values(call_id=kept))
@@ -95,11 +96,9 @@ def _merged(group: Group, price: Price | None) -> Report:
     return price(merged) if price and merged.call.cost is TO_BE_PRICED else merged
 
 
-def _call_row(call_id: int, group: Group, received_at_ns: int, price: Price | None) -> tuple[Any, ...]:
+def _call_row(call_id: int, group: Group, bill_key: str, received_at_ns: int, price: Price | None) -> tuple[Any, ...]:
     row = row_of(call_id, _merged(group, price), received_at_ns)
-    if len(group.members) == 1:
-        return row
-    return (*row[:_BILL_KEY], bill_key_of(group.members), *row[_BILL_KEY + 1 :])
+    return row if row[_BILL_KEY] == bill_key else (*row[:_BILL_KEY], bill_key, *row[_BILL_KEY + 1 :])
 
 
 def _report_rows(call_id: int, group: Group, received_at_ns: int) -> Iterator[tuple[Any, ...]]:
