@@ -99,11 +99,8 @@ class Delivery:
             return
         with self._starting:
             if not self.is_started:
-                self.is_started = True
                 self._ending.watch_child()
-                self._sender.start()
-                if self._keeper is not None:
-                    self._keeper.start()
+                self.is_started = self._sender.start() and (self._keeper is None or self._keeper.start())
 
     def put(self, finished: Finished) -> None:
         if self._is_closed or len(self._waiting) >= self._settings.queue_calls:
@@ -160,7 +157,8 @@ class Delivery:
             self._keeper.stop()
         # One that waits for the collector's answer is not waited for: what it sends is on disk until it is taken.
         with _held(self._sending, _LAST_WORDS_S):
-            self._keep(time.monotonic() + _LAST_WORDS_S)
+            with contextlib.suppress(Later):
+                self._keep(time.monotonic() + _LAST_WORDS_S)
             self._give_up()
 
     def _give_up(self) -> None:
@@ -185,6 +183,7 @@ class Delivery:
 
     def after_fork(self) -> None:
         """In a child process: what waits is the parent's to send, and its threads did not come along."""
+        self.tally.leave_to_parent()
         if self._spool is not None:
             self._spool.leave_to_parent()
         self._backlog.leave_to_parent()
@@ -207,8 +206,10 @@ class Delivery:
         """Encode what waits and write it down. What the disk does not take stays in the queue, but for one batch."""
         patience_s = self._settings.export_timeout_s if until is None else max(0.0, until - time.monotonic())
         with _held(self._keeping, patience_s) as is_mine:
-            if not is_mine:
+            if not is_mine and until is None:
                 return
+            if not is_mine:
+                raise Later
             self._is_awake = True
             self.catch_up()
             self._is_awake = False  # from here on a new call rings again: none is overlooked

@@ -45,6 +45,11 @@ def report(where: str, error: Exception) -> None:
         )
 
 
+def _name_of(function: Callable[..., object]) -> str:
+    """A partial has no name of its own."""
+    return getattr(getattr(function, "func", function), "__qualname__", repr(function))
+
+
 def shielded(function: Callable[P, R]) -> Callable[P, R | None]:
     """The function, giving None where it fails."""
 
@@ -55,7 +60,7 @@ def shielded(function: Callable[P, R]) -> Callable[P, R | None]:
         except BudgetExceeded:
             raise
         except Exception as error:  # noqa: BLE001 - swallowing whatever goes wrong with us is what this is for
-            report(function.__qualname__, error)
+            report(_name_of(function), error)
             return None
 
     return call

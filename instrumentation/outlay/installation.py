@@ -9,7 +9,7 @@ import os
 import re
 import threading
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Any
 
 from outlay import baggage, guard
 from outlay.budgets.client import connect
@@ -22,7 +22,7 @@ from outlay.sdks import SDKS, Sdk
 from outlay.settings import read_settings
 from outlay.transport import MODULES, patch_transport
 
-_lock: Final = threading.RLock()
+_lock = threading.RLock()
 
 
 class Installation:
@@ -124,3 +124,13 @@ def _is_there(package: str) -> bool:
         return importlib.util.find_spec(package) is not None
     except ModuleNotFoundError:  # of `google.genai`, where there is no `google`
         return False
+
+
+def _after_fork() -> None:
+    """A thread that is not there may have held it."""
+    global _lock
+    _lock = threading.RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)

@@ -100,10 +100,16 @@ class Sending:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace_: TracebackType | None
     ) -> None:
-        otel_context.detach(self._context)
-        under_way.reset(self._under_way)
+        call = self._call
+        call.sender = 0
+        try:
+            under_way.reset(self._under_way)
+        except ValueError:  # dropped while it waited, and closed by the garbage collector in a context of another's
+            pass
+        else:
+            otel_context.detach(self._context)
         if error is not None:
-            _failed(self._call, error)
+            _failed(call, error, is_collecting=kind is GeneratorExit)
 
     async def __aenter__(self) -> None:
         if isinstance(asking := self._call.reservation, Asking):

@@ -15,6 +15,8 @@ _TOO_LARGE: Final = 413
 _KEY_REFUSED: Final = (401, 403)
 
 Outcome = Literal["taken", "refused", "too large"]
+_MOST_WAIT_S: Final = 3600.0
+"""However long the collector asks to be left alone for."""
 
 
 class Later(Exception):
@@ -78,7 +80,7 @@ class Post:
             body, headers["Content-Encoding"] = gzip.compress(body, 5), "gzip"
         answer = post(url, body, headers, timeout_s)
         wait = answer.headers.get("Retry-After", "")
-        return answer.status, float(wait) if wait.isascii() and wait.isdigit() else 0.0
+        return answer.status, min(float(wait), _MOST_WAIT_S) if wait.isascii() and wait.isdigit() else 0.0
 
     def _say_once(self, kind: str, message: str, *details: object) -> None:
         if kind not in self._said:

@@ -123,6 +123,9 @@ class AsyncTap(Watch):
         except StopAsyncIteration:
             ended(call)
             raise
+        except GeneratorExit:  # nobody waits for it any more: the garbage collector may be here, inside any lock
+            collected(call)
+            raise
         except BaseException as error:
             ended(call, error)
             raise

@@ -206,6 +206,13 @@ class Tally:
             self._buffer = bytearray(self._buffer[:])
             return bytes(self._buffer)
 
+    def leave_to_parent(self) -> None:
+        """In a forked child: as long as the file is mapped its lock is held, and frames of threads that are not there
+        hold on to all this."""
+        buffer, self._buffer = self._buffer, bytearray(self.size)
+        if not isinstance(buffer, bytearray):
+            buffer.close()
+
     def image(self) -> bytes:
         """All of it, for a file that cannot be mapped."""
         return bytes(self._buffer[:])

@@ -32,11 +32,17 @@ class Worker:
         self._gather_s = gather_s
         self._bell: SimpleQueue[None] = SimpleQueue()
         self._stopped = threading.Event()
+        self._thread: threading.Thread | None = None
 
-    def start(self) -> None:
-        # None can start while the interpreter ends; the flush at its exit does the work then.
-        with contextlib.suppress(RuntimeError):
-            threading.Thread(target=self._run, name=self._name, daemon=True).start()
+    def start(self) -> bool:
+        """Whether it runs, now or already. None can start while the interpreter ends, where the flush at its exit does
+        the work, nor where the system has no more threads."""
+        if self._thread is None:
+            thread = threading.Thread(target=self._run, name=self._name, daemon=True)
+            with contextlib.suppress(RuntimeError):
+                thread.start()
+                self._thread = thread
+        return self._thread is not None
 
     def ring(self) -> None:
         self._bell.put(None)

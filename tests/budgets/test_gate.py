@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import threading
 import time
@@ -11,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 import outlay
 import pytest
 from outlay.budgets.client import LeasedGate
+from outlay.budgets.gate import Reservation
 from outlay.budgets.keeper import Keeper
 from outlay.budgets.lease import Ask
 from outlay.model import Cost, Usage
@@ -92,7 +94,34 @@ def test_a_reservation_the_application_lost_is_charged_at_its_worst(
     define()
     gate.reserve("openai", CALL, WHO)
     gate.tick()
+    assert stands(remote)[0] == 0  # it may come back to life
+    gate.tick()
     assert stands(remote)[0] == WORST
+
+
+def test_a_call_that_is_collected_and_then_concluded_is_charged_once(
+    gate: LeasedGate, remote: Direct, define: Callable[..., None]
+) -> None:
+    """As a stream is that somebody left: it is one cycle with what it has set aside."""
+    define()
+    back: list[Reservation] = []
+
+    class Left:
+        def __init__(self, held: Reservation) -> None:
+            self.held, self.itself = held, self
+
+        def __del__(self) -> None:
+            back.append(self.held)
+
+    Left(gate.reserve("openai", CALL, WHO))
+    gc.collect()
+    gate.tick()
+    back.pop().settle(cost(7))
+    for _ in range(3):
+        gate.tick()
+    assert stands(remote)[0] == 7
+    gate.close()
+    assert stands(remote) == (7, 0)
 
 
 def test_tokens_are_charged_as_used_and_kept_at_the_worst_where_nobody_knows(

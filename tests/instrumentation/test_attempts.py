@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import gc
 import json
 import socket
 from typing import Any, Final
@@ -141,3 +143,53 @@ def test_a_response_can_still_be_pickled(fake_provider: Provider, instrumented: 
         raw = client.chat.completions.with_raw_response.create(model="gpt-4.1", messages=QUESTION)
         copied = pickle.loads(pickle.dumps(raw.http_response))
     assert copied.content == raw.http_response.content
+
+
+async def test_a_task_that_began_while_a_call_was_sent_makes_calls_of_its_own(
+    fake_provider: Provider, instrumented: Receiver
+) -> None:
+    """As one does that an HTTP client's hook starts, and that outlives the call."""
+    later: list[asyncio.Task[None]] = []
+    is_over = asyncio.Event()
+
+    async def ask_later() -> None:
+        await is_over.wait()
+        await client.chat.completions.create(model="gpt-4.1", messages=QUESTION)
+
+    async def hook(_request: Any) -> None:
+        if not later:
+            later.append(asyncio.create_task(ask_later()))
+
+    async with HTTP.AsyncClient(event_hooks={"request": [hook]}) as http:
+        client = openai.AsyncOpenAI(api_key="none", base_url=fake_provider.openai, http_client=http)
+        await client.chat.completions.create(model="gpt-4.1", messages=QUESTION)
+        is_over.set()
+        await later[0]
+    assert len(instrumented.calls()) == 2
+
+
+@pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
+def test_a_call_whose_loop_went_away_while_it_waited_is_ended_by_the_garbage_collector(
+    instrumented: Receiver, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def ask() -> None:
+        asked = asyncio.Event()
+
+        class Never(HTTP.AsyncBaseTransport):  # type: ignore[misc, name-defined]  # of whichever HTTP library it is
+            async def handle_async_request(self, _request: Any) -> Any:
+                asked.set()
+                await asyncio.get_running_loop().create_future()
+
+        client = openai.AsyncOpenAI(api_key="none", http_client=HTTP.AsyncClient(transport=Never()))
+        call = client.chat.completions.create(model="gpt-4.1", messages=QUESTION)
+        client.waiting = asyncio.ensure_future(call)  # type: ignore[attr-defined]  # nobody else has it
+        await asked.wait()
+
+    loop = asyncio.new_event_loop()
+    loop.run_until_complete(ask())
+    loop.close()
+    gc.collect()
+    call = instrumented.only_call()
+    assert call["error.type"] == "GeneratorExit"
+    assert call["outlay.cost.status"] == "unpriced"
+    assert "detach" not in caplog.text

@@ -15,7 +15,7 @@ import pytest
 from outlay import exchange
 from outlay.exchange import post
 from outlay.loopback import is_local
-from outlay.post import Post
+from outlay.post import Later, Post
 from outlay.settings import read_settings
 
 CERTIFICATE = Path(__file__).with_name("collector.test.pem")
@@ -40,7 +40,8 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["content-length"]))
         self.server.asked.append((self.path, {name.lower(): value for name, value in self.headers.items()}, body))
-        self.send_response(307 if self.path == "/moved" else 200)
+        self.send_response({"/moved": 307, "/busy/v1/traces": 503}.get(self.path, 200))
+        self.send_header("retry-after", "1795000000000")
         self.send_header("location", "/elsewhere")
         self.send_header("content-length", "5")
         self.end_headers()
@@ -173,6 +174,12 @@ def test_this_machine_is_reached_without_a_proxy(plain: Server, monkeypatch: pyt
 )
 def test_what_this_machine_is(url: str, is_here: bool) -> None:
     assert is_local(url) is is_here
+
+
+def test_no_collector_is_left_alone_for_years(plain: Server) -> None:
+    with pytest.raises(Later) as later:
+        Post(read_settings({"OUTLAY_ENDPOINT": f"http://127.0.0.1:{port(plain)}/busy"})).calls(b"calls", 10)
+    assert later.value.seconds == 3600
 
 
 def test_where_a_collector_leads_to_is_not_followed(plain: Server) -> None:

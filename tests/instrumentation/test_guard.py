@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import openai
@@ -36,6 +37,13 @@ def test_an_error_of_ours_is_logged_once_and_counted(caplog: pytest.LogCaptureFi
     assert dict(guard.swallowed) == {"fail: ValueError": 2, "fail: KeyError": 1}
     assert len(caplog.records) == 2
     assert all("the application is not affected" in record.message for record in caplog.records)
+
+
+def test_what_fails_may_be_a_partial_which_has_no_name(caplog: pytest.LogCaptureFixture) -> None:
+    """As a patch is, that fails while the application imports an SDK."""
+    assert shielded(partial(int, "no number"))() is None
+    (said,) = caplog.messages
+    assert said.startswith("Outlay failed in int;")
 
 
 def test_a_spent_budget_passes() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import mmap
 import os
 import signal
 import socket
@@ -19,6 +20,7 @@ import openai
 import outlay
 import pytest
 from outlay.framing import read_records
+from outlay.tally import Loss, Tally
 
 from tests.conftest import Provider
 from tests.instrumentation import application
@@ -267,3 +269,16 @@ def test_what_is_answered_after_outlay_was_taken_out_writes_into_no_file_of_the_
     assert {path: path.read_bytes() for path in spool_dir.glob("*")} == left
     inherit(receiver, spool_dir)
     assert set(receiver.response_ids) == (set(app.ids) if act == "calls" else set())
+
+
+def test_a_child_lets_go_of_its_parents_numbers_whatever_still_holds_on_to_them(tmp_path: Path) -> None:
+    """A mapping keeps a file open and its lock held; in a child the frames of threads that are not there hold it."""
+    tally = Tally("shop", None, 10)
+    with (tmp_path / "numbers").open("w+b") as file:
+        file.truncate(tally.size)
+        mapped = mmap.mmap(file.fileno(), tally.size)
+    tally.move_to(mapped)
+    tally.leave_to_parent()
+    assert mapped.closed
+    tally.lose(Loss.UNSENT, tally.begin())
+    assert tally.losses() == {Loss.UNSENT: 1}

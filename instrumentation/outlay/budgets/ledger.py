@@ -46,7 +46,7 @@ class HeldReservation:
 
     def __del__(self) -> None:
         if self.held:  # no lock here: this may run while the same thread holds it
-            self._ledger.lost.append((self.held, self.at_ns))
+            self._ledger.lost.append(self)
 
 
 class Ledger:
@@ -54,7 +54,8 @@ class Ledger:
 
     def __init__(self, holder: str) -> None:
         self.holder = holder
-        self.lost: deque[tuple[list[Held], int]] = deque()
+        self.lost: deque[HeldReservation] = deque()
+        self._given_up: list[HeldReservation] = []
         self._lock = threading.Lock()
         self._accounts: dict[tuple[str, Scope], Account] = {}
         self._budgets: tuple[Budget, ...] = ()
@@ -102,8 +103,6 @@ class Ledger:
 
     def take(self, demands: Sequence[Demand], now: float, at_ns: int) -> HeldReservation | Demand:
         """Reserve all of the demands or nothing: then the answer is the first that found too little in hand."""
-        if self.lost:
-            self.settle_lost()
         with self._lock:
             is_near = False
             for demand in demands:
@@ -169,15 +168,15 @@ class Ledger:
             self._pending.append((held.holding.lease, amount, at_ns, span))
 
     def settle_lost(self) -> None:
-        """Settle at the worst case what the application dropped without an end."""
-        while True:
-            try:
-                held, at_ns = self.lost.popleft()
-            except IndexError:
-                return
-            with self._lock:
+        """Once a second: settle at the worst case what the application dropped without an end, a second ago or more. A
+        stream is collected together with what it has set aside, and its call comes back to life to be concluded: what
+        it really cost is settled first."""
+        due, self._given_up = self._given_up, [self.lost.popleft() for _ in range(len(self.lost))]
+        with self._lock:
+            for reservation in due:
+                held, reservation.held = reservation.held, []
                 for each in held:
-                    self._charge(each, each.amount, at_ns, None)
+                    self._charge(each, each.amount, reservation.at_ns, None)
 
     def open_lease(self, account: Account, now: float) -> Holding:
         """The lease to ask more for: the one in hand, or a new one where that has run out."""
@@ -230,7 +229,7 @@ class Ledger:
     @property
     def is_idle(self) -> bool:
         """Whether there are no budgets, and nothing to be said of any there were."""
-        return not (self._budgets or self._accounts or self.has_news or self.lost)
+        return not (self._budgets or self._accounts or self.has_news or self.lost or self._given_up)
 
     def renewals(self, *, last: bool = False) -> list[Renewal]:
         """Every lease with what it hands back; idle ones, and all of them at the `last`, are not kept."""
