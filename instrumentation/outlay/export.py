@@ -99,6 +99,7 @@ class Delivery:
             return
         with self._starting:
             if not self.is_started:
+                self.is_started = True  # a destructor may come here meanwhile, and must not wait for this lock
                 self._ending.watch_child()
                 self.is_started = self._sender.start() and (self._keeper is None or self._keeper.start())
 

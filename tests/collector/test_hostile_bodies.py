@@ -192,6 +192,7 @@ def test_a_body_of_logs_that_was_cut_or_damaged_is_calls_or_a_reason(data: st.Da
         (b"", {**PROTOBUF, "content-encoding": "br"}, 415),
         (b"", PROTOBUF, 200),
     ],
+    ids=["protobuf", "json", "deep", "type", "bomb", "gzip-cut", "encoding", "empty"],
 )
 async def test_every_signal_is_answered_as_otlp_asks(
     collector: httpx2.AsyncClient, path: str, body: bytes, headers: dict[str, str], status: int

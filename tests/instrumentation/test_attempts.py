@@ -175,15 +175,15 @@ def test_a_call_whose_loop_went_away_while_it_waited_is_ended_by_the_garbage_col
     async def ask() -> None:
         asked = asyncio.Event()
 
-        class Never(HTTP.AsyncBaseTransport):  # type: ignore[misc, name-defined]  # of whichever HTTP library it is
-            async def handle_async_request(self, _request: Any) -> Any:
-                asked.set()
-                await asyncio.get_running_loop().create_future()
+        async def never(_request: Any) -> Any:
+            asked.set()
+            await asyncio.get_running_loop().create_future()
 
-        client = openai.AsyncOpenAI(api_key="none", http_client=HTTP.AsyncClient(transport=Never()))
+        client = openai.AsyncOpenAI(api_key="none", http_client=HTTP.AsyncClient(transport=HTTP.MockTransport(never)))
         call = client.chat.completions.create(model="gpt-4.1", messages=QUESTION)
-        client.waiting = asyncio.ensure_future(call)  # type: ignore[attr-defined]  # nobody else has it
+        waiting = asyncio.ensure_future(call)
         await asked.wait()
+        assert not waiting.done()  # and from here on nobody has it
 
     loop = asyncio.new_event_loop()
     loop.run_until_complete(ask())

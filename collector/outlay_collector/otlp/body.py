@@ -43,18 +43,18 @@ def inflate(body: bytes, encoding: str, limit: int) -> bytes:
     inflater = zlib.decompressobj(_WBITS[encoding])
     try:
         inflated = inflater.decompress(body, limit + 1)
-        if inflater.unused_data and encoding != "deflate":
+        if inflater.unused_data:
+            if encoding == "deflate":
+                raise BadBody("the deflate body goes on behind its end")
             inflated = _all_members(body, limit)
+        if len(inflated) > limit:
+            raise TooLarge(limit)
+        if not inflater.eof:
+            raise EOFError
     except (zlib.error, OSError) as error:
         raise BadBody(f"the body is not {encoding}: {error}") from None
     except EOFError:
         raise BadBody(f"the {encoding} body ends before it is complete") from None
-    if len(inflated) > limit:
-        raise TooLarge(limit)
-    if not inflater.eof:
-        raise BadBody(f"the {encoding} body ends before it is complete")
-    if inflater.unused_data and encoding == "deflate":
-        raise BadBody("the deflate body goes on behind its end")
     return inflated
 
 
