@@ -64,10 +64,11 @@ def coverage_script() -> ModuleType:
 @pytest.fixture(scope="session", autouse=True)
 def _nothing_of_the_users() -> Iterator[None]:
     """No file of theirs is touched by what outlives one test, and no proxy of theirs is asked: all is on this
-    machine."""
+    machine. What listens on a port that everybody knows does so only where a test says it."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("OUTLAY_SPOOL_DIR", "off")
         patch.setenv("no_proxy", "*")
+        patch.setenv("OUTLAY_SERVER_GRPC_PORT", "off")
         yield
 
 

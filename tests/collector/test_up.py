@@ -69,6 +69,24 @@ def test_a_port_that_is_taken_a_moment_later_is_found_out_about_too(tmp_path: Pa
             pytest.fail("two servers listen on one port")
 
 
+def test_what_grpc_itself_would_write_beside_a_log_of_json_is_not_written(tmp_path: Path) -> None:
+    """In a process that has not imported it: that is when it asks what it may write."""
+    with listen("127.0.0.1", port := free_port()):
+        script = f"""
+from outlay_collector.app import create_app
+from outlay_collector.cli.house import GrpcDoor, house
+from outlay_collector.settings import Alerts, Settings, Store
+
+settings = Settings(store=Store(url="sqlite:///{tmp_path}/outlay.db"), alerts=Alerts(enabled=False))
+door = GrpcDoor("127.0.0.1", 0, asked_for=False)
+door._address = "127.0.0.1:{port}"  # found free, then taken
+with house(create_app(settings), dashboard_port=None, grpc=door) as running:
+    print(running.grpc)
+"""
+        ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert (ended.stdout[:4], ended.stderr) == ("off:", "")
+
+
 def test_without_grpcio_the_collector_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(house_module, "find_spec", lambda _name: None)
     assert "outlay-collector[grpc]" in GrpcDoor("127.0.0.1", free_port(), asked_for=False).said

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 from collections.abc import AsyncIterator, Iterator
@@ -148,6 +149,7 @@ class GrpcDoor:
         """Listens while the block runs."""
         async with AsyncExitStack() as stack:
             if self._address is not None:
+                os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # read at its import: its lines are no lines of our log
                 from outlay_collector.otlp.grpc import listening  # grpcio is an extra
 
                 try:
