@@ -82,7 +82,9 @@ class Receiver:
 
     @property
     def response_ids(self) -> list[str]:
-        return [span.attributes["gen_ai.response.id"] for span in self.spans]
+        """In the order in which the calls began: they may come in another."""
+        began = sorted(self.spans, key=lambda span: span.started_at_ns)
+        return [span.attributes["gen_ai.response.id"] for span in began]
 
     def calls(self) -> list[dict[str, Any]]:
         """The attributes of every span, once all that waits has been sent."""

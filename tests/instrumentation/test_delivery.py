@@ -181,7 +181,7 @@ def test_a_forked_child_sends_its_own_calls_and_not_its_parents(
     os.close(writing)
     assert receiver.response_ids == [childs]
     outlay.uninstrument()
-    assert receiver.response_ids == [childs, parents]
+    assert receiver.response_ids == [parents, childs]
 
 
 def test_a_terminated_process_loses_at_most_what_was_not_sent_yet(fake_provider: Provider, receiver: Receiver) -> None:
