@@ -184,14 +184,14 @@ def hasty(app: FastAPI, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
 
 @pytest.mark.parametrize("sent", [b"", b"GET /healthz HTTP/1.1\r\nHost: x\r\nX-Slow: "], ids=["nothing", "half a head"])
 def test_a_connection_whose_request_does_not_come_is_closed(hasty: Server, sent: bytes) -> None:
-    with socket.create_connection(("127.0.0.1", hasty.port), timeout=10) as connection:
+    with socket.create_connection(("127.0.0.1", hasty.port), timeout=60) as connection:
         connection.sendall(sent)
         assert connection.recv(1024) == b""
 
 
 def test_a_body_that_does_not_come_is_408(hasty: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(serving, "_HEAD_WITHIN_S", 60.0)  # the head comes, however slowly
-    with socket.create_connection(("127.0.0.1", hasty.port), timeout=10) as connection:
+    with socket.create_connection(("127.0.0.1", hasty.port), timeout=60) as connection:
         connection.sendall(b"POST /v1/traces HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n")
         connection.sendall(b"Content-Length: 100\r\n\r\n{")
         assert connection.recv(1024).startswith(b"HTTP/1.1 408 ")
@@ -200,7 +200,7 @@ def test_a_body_that_does_not_come_is_408(hasty: Server, monkeypatch: pytest.Mon
 def test_a_head_without_end_is_refused(app: FastAPI) -> None:
     with (
         Server(app, log_level="critical") as server,
-        socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection,
+        socket.create_connection(("127.0.0.1", server.port), timeout=60) as connection,
     ):
         connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\nX-Long: " + b"x" * 200_000)
         assert connection.recv(1024).startswith(b"HTTP/1.1 4")
@@ -213,6 +213,6 @@ async def test_a_sender_that_hangs_up_is_no_failure(app: FastAPI, caplog: pytest
         writer.write(b"Content-Length: 100\r\n\r\n{")
         await writer.drain()
         writer.close()
-        async with httpx2.AsyncClient(base_url=server.url) as client:
+        async with httpx2.AsyncClient(base_url=server.url, timeout=60) as client:
             assert (await client.get("/healthz")).status_code == 200
     assert [record for record in caplog.records if record.levelno >= logging.ERROR] == []

@@ -62,7 +62,7 @@ def fail_to_commit(app: FastAPI, counters: Counters) -> None:
     writer = Writer(_Full(), lambda: NOW_NS, 10, app.state.running.metrics, counters=counters)
     writer.start()
     with pytest.raises(NotStored):
-        writer.submit([object()]).result(30)
+        writer.submit([object()]).result(60)
     writer.stop()
 
 
@@ -188,7 +188,7 @@ def braced(labels: dict[str, str]) -> str:
 
 def test_every_panel_and_rule_has_figures_in_a_real_prometheus(server: str) -> None:
     now = str(NOW_NS // 1_000_000_000 + SCRAPES_S[-1])
-    with httpx2.Client() as client:
+    with httpx2.Client(timeout=60) as client:
         for expression in asked():
             bare = re.sub(r"\s[<>=]=?\s[0-9.]+$", "", expression)  # a rule that does not fire gives no series
             answer = client.get(f"{server}/api/v1/query", params={"query": bare, "time": now}).json()

@@ -71,7 +71,7 @@ def over_http(collector: CollectorProcess, _grpc_port: int) -> Iterator[Callable
         except httpx2.TransportError:
             return False
 
-    with httpx2.Client(headers=PROTOBUF) as client:
+    with httpx2.Client(headers=PROTOBUF, timeout=60) as client:
         yield sent
 
 
@@ -79,7 +79,7 @@ def over_http(collector: CollectorProcess, _grpc_port: int) -> Iterator[Callable
 def over_grpc(_collector: CollectorProcess, grpc_port: int) -> Iterator[Callable[[bytes], bool]]:
     def sent(body: bytes) -> bool:
         try:
-            export(body, timeout=10)
+            export(body, timeout=60)
         except grpc.RpcError:
             return False
         return True
@@ -112,7 +112,7 @@ def test_what_was_acknowledged_survives_kill_9_and_is_stored_once(
         try:
             for _ in range(KILLS):
                 for _ in range(5):
-                    assert sender.enough.acquire(timeout=30)
+                    assert sender.enough.acquire(timeout=60)
                 stopped_collector.kill()
                 stopped_collector.start("--grpc-port", str(grpc_port))
                 sender.resume()

@@ -73,7 +73,7 @@ def served(app: FastAPI) -> Iterator[Doors]:
 
 
 def export(
-    doors: Doors, body: bytes, key: str | None = None, deadline_s: float = 20, **options: Any
+    doors: Doors, body: bytes, key: str | None = None, deadline_s: float = 60, **options: Any
 ) -> ExportTraceServiceResponse:
     metadata = [("authorization", f"Bearer {key}")] if key else []
     with grpc.insecure_channel(doors.grpc, options=[("grpc.max_send_message_length", -1)]) as channel:
@@ -96,15 +96,15 @@ def refusal(doors: Doors, body: bytes, key: str | None = None, **options: Any) -
 
 
 def over_http(doors: Doors) -> SpanExporter:
-    return HttpExporter(f"{doors.http}/v1/traces")
+    return HttpExporter(f"{doors.http}/v1/traces", timeout=60)
 
 
 def over_grpc(doors: Doors) -> SpanExporter:
-    return GrpcExporter(doors.grpc, insecure=True)
+    return GrpcExporter(doors.grpc, insecure=True, timeout=60)
 
 
 def over_grpc_in_gzip(doors: Doors) -> SpanExporter:
-    return GrpcExporter(doors.grpc, insecure=True, compression=grpc.Compression.Gzip)
+    return GrpcExporter(doors.grpc, insecure=True, timeout=60, compression=grpc.Compression.Gzip)
 
 
 EXPORTERS = pytest.mark.parametrize("exporter_of", [over_http, over_grpc, over_grpc_in_gzip])

@@ -111,7 +111,7 @@ def test_what_is_sent_over_grpc_to_outlay_up_is_in_its_database_and_its_log_is_j
     configuration = '[server]\nlog_format = "json"\nlog_requests = true\n'
     stopped_collector.start("--grpc-port", str(port), configuration=configuration)
     with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
-        channel.unary_unary(EXPORT)(body_of(Sent(attributes=chat())), metadata=[("x-request-id", "r1")], timeout=20)
+        channel.unary_unary(EXPORT)(body_of(Sent(attributes=chat())), metadata=[("x-request-id", "r1")], timeout=60)
     (call,) = stopped_collector.get("/api/v1/calls")["calls"]
     assert call["cost_usd"] == "0.0035"
     assert stopped_collector.stop() == 0

@@ -112,7 +112,8 @@ def test_doctor_finds_what_is_there_and_fails_where_no_collector_is(collector: s
 
 def test_doctor_warns_of_calls_that_clients_have_lost(collector: str) -> None:
     body = encode_losses(Who("p1", "shop", None, 1), {Loss.QUEUE_FULL: 1200, Loss.KILLED: 2})
-    told = httpx2.post(f"{collector}/v1/metrics", content=body, headers={"content-type": "application/x-protobuf"})
+    headers = {"content-type": "application/x-protobuf"}
+    told = httpx2.post(f"{collector}/v1/metrics", content=body, headers=headers, timeout=60)
     assert told.status_code == 200
     findings = json.loads(run("doctor", "--endpoint", collector, "--json").stdout)
     (finding,) = [finding for finding in findings if finding["check"] == "deliveries"]

@@ -143,6 +143,7 @@ def test_a_stream_that_is_cut_is_logged_as_incomplete(chatter: openai.OpenAI, fa
 
 
 def test_a_call_without_a_key_is_refused(fake_provider: Provider) -> None:
-    answer = httpx2.post(f"{fake_provider.openai}/chat/completions", json={"model": "gpt-4.1", "messages": HELLO})
+    question = {"model": "gpt-4.1", "messages": HELLO}
+    answer = httpx2.post(f"{fake_provider.openai}/chat/completions", json=question, timeout=60)
     assert answer.status_code == 401
     assert answer.json()["error"]["code"] == "invalid_api_key"

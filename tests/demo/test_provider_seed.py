@@ -15,7 +15,7 @@ def traffic(seed: int, chances: Chances | None = None, log: UsageLog | None = No
     provider = FakeProvider(seed=seed, chances=chances, log=log, clock=lambda: 1_780_000_000.0)
     with (
         Server(provider.app) as server,
-        httpx2.Client(base_url=server.url, headers={"x-api-key": "k"}) as client,
+        httpx2.Client(base_url=server.url, headers={"x-api-key": "k"}, timeout=60) as client,
     ):
         answers = [
             client.post("/anthropic/v1/messages", json={"model": "m", "max_tokens": 9, "messages": [{"content": "hi"}]})

@@ -79,7 +79,7 @@ class OnAnyPort(Controller):
 @pytest.fixture
 def mail() -> Iterator[tuple[Mailbox, str]]:
     box = Mailbox()
-    controller = OnAnyPort(box, hostname="127.0.0.1", port=0)
+    controller = OnAnyPort(box, hostname="127.0.0.1", port=0, ready_timeout=60)
     controller.start()
     yield box, f"mailto://127.0.0.1:{controller.port}?from=outlay@example.org&to=finance@example.org&mode=insecure"
     controller.stop()
@@ -116,7 +116,7 @@ def test_a_spent_budget_blocks_the_next_call_and_tells_a_webhook_and_a_mailbox(
             assert 1 < answered < 100
             with pytest.raises(openai.InternalServerError):  # another feature has another purse
                 chatter.chat.completions.create(model="gpt-4.1", messages=HELLO, extra_headers={"x-fault": "500"})
-        assert outlay.flush(10)
+        assert outlay.flush(60)
     finally:
         outlay.uninstrument()
     assert refused.value.budget == "shop-daily"

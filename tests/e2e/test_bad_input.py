@@ -30,7 +30,7 @@ def refused(*arguments: str, folder: Path) -> str:
 
 
 def test_bodies_that_are_no_spans_are_refused_and_the_collector_goes_on(outlay_process: CollectorProcess) -> None:
-    with httpx2.Client(base_url=outlay_process.url) as client:
+    with httpx2.Client(base_url=outlay_process.url, timeout=60) as client:
         malformed = client.post("/v1/traces", content=b"\x0a\xff\xff\xff not a message", headers=PROTOBUF)
         assert malformed.status_code == 400
         broken = client.post(
