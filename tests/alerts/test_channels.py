@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import socket
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -13,6 +12,7 @@ from outlay_alerts.message import Message
 from outlay_alerts.verdict import Severity
 
 from tests.alerts.conftest import Mailbox, Webhook
+from tests.waiting import own_port
 
 MESSAGE = Message(
     "[FIRING] provider-errors (critical)",
@@ -101,9 +101,7 @@ def test_a_redirect_is_not_followed(kind: Kind, webhook: Webhook) -> None:
 
 
 def test_nobody_listening_is_worth_another_try(kind: Kind) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as closed:
-        port = closed.getsockname()[1]
-    with pytest.raises(TransportError, match="could not be reached") as raised:
+    with own_port() as port, pytest.raises(TransportError, match="could not be reached") as raised:
         send(kind.url(port), MESSAGE)
     assert not raised.value.permanent
 

@@ -28,12 +28,12 @@ from grafana_foundation_sdk.models.dashboard import Dashboard
 from outlay.losses import encode_losses
 from outlay.tally import Loss, Who
 from outlay_collector.metrics import FAMILIES
-from outlay_collector.serving import listen
 from outlay_collector.store.writing import Written
 from outlay_collector.writer import OF_CALLS, OF_STEPS, Counters, NotStored, Writer
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.collector.sending import NOW_NS, PROTOBUF, Sent, chat, send
+from tests.waiting import own_port
 
 FOLDER = Path(__file__).parents[2] / "docs" / "grafana"
 DASHBOARD: dict[str, Any] = json.loads((FOLDER / "outlay.json").read_text())
@@ -163,15 +163,20 @@ def server(scrapes: list[str], tmp_path: Path) -> Iterator[str]:
         check=True,
         capture_output=True,
     )
-    with listen("127.0.0.1", 0) as probe:
-        port = probe.getsockname()[1]
     options = [
         f"--config.file={tmp_path / 'prometheus.yml'}",
         f"--storage.tsdb.path={data}",
         "--storage.tsdb.retention.time=100y",
-        f"--web.listen-address=127.0.0.1:{port}",
     ]
-    with subprocess.Popen([program, *options], stdout=sys.stdout, stderr=subprocess.PIPE, text=True) as process:
+    with (
+        own_port() as port,
+        subprocess.Popen(
+            [program, *options, f"--web.listen-address=127.0.0.1:{port}"],
+            stdout=sys.stdout,
+            stderr=subprocess.PIPE,
+            text=True,
+        ) as process,
+    ):
         assert process.stderr is not None
         assert any("Server is ready to receive web requests" in line for line in process.stderr)
         try:

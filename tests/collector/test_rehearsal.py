@@ -15,7 +15,7 @@ from outlay_collector.rehearsal import REQUEST_ID, start_rehearsal
 
 from tests.collector.sending import Sent, body_of, chat
 from tests.conftest import CollectorProcess
-from tests.waiting import free_port, until
+from tests.waiting import own_port, until
 
 CONFIGURATION = '[server]\nlog_format = "json"\nlog_requests = true\n'
 _OF_ONE = re.compile(r"(?<=/)[0-9a-f]+$")
@@ -55,8 +55,8 @@ def test_every_kind_of_question_is_asked_once_there_are_calls(
 
 def test_a_collector_that_does_not_answer_is_no_reason_to_end(caplog: pytest.LogCaptureFixture) -> None:
     """What leaves a thread is a warning, and so fails a test."""
-    with caplog.at_level(logging.DEBUG, rehearsal.__name__):
-        start_rehearsal(f"http://127.0.0.1:{free_port()}", "key")
+    with own_port() as port, caplog.at_level(logging.DEBUG, rehearsal.__name__):
+        start_rehearsal(f"http://127.0.0.1:{port}", "key")
         until(lambda: all(thread.name != REQUEST_ID for thread in threading.enumerate()), "the end of the thread")
     (said,) = [record.getMessage() for record in caplog.records if record.name == rehearsal.__name__]
     assert said.startswith("rehearsal: ")

@@ -23,7 +23,7 @@ from outlay_collector.settings import Alerts, Settings, Store, read_settings
 
 from tests.collector.sending import Sent, body_of, chat
 from tests.conftest import CollectorProcess
-from tests.waiting import free_port
+from tests.waiting import own_port
 
 EXPORT = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
 
@@ -59,39 +59,38 @@ def test_a_port_that_was_asked_for_must_be_free_and_the_usual_one_may_be_taken(t
 
 def test_a_port_that_is_taken_a_moment_later_is_found_out_about_too(tmp_path: Path) -> None:
     settings = Settings(store=Store(url=f"sqlite:///{tmp_path}/outlay.db"), alerts=Alerts(enabled=False))
-    port = free_port()
-    doors = [GrpcDoor("127.0.0.1", port, asked_for=asked_for) for asked_for in (False, True)]
-    with listen("127.0.0.1", port):
-        with house(create_app(settings), dashboard_port=None, grpc=doors[0]) as running:
-            assert running.grpc.startswith(f"off: 127.0.0.1:{port} is in use")
-            assert httpx2.get(f"{running.url}/readyz", timeout=60).status_code == 200
-        with pytest.raises(CommandError, match="is in use"), house(create_app(settings), grpc=doors[1]):
-            pytest.fail("two servers listen on one port")
+    with own_port() as port:
+        doors = [GrpcDoor("127.0.0.1", port, asked_for=asked_for) for asked_for in (False, True)]
+        with listen("127.0.0.1", port):
+            with house(create_app(settings), dashboard_port=None, grpc=doors[0]) as running:
+                assert running.grpc.startswith(f"off: 127.0.0.1:{port} is in use")
+                assert httpx2.get(f"{running.url}/readyz", timeout=60).status_code == 200
+            with pytest.raises(CommandError, match="is in use"), house(create_app(settings), grpc=doors[1]):
+                pytest.fail("two servers listen on one port")
 
 
-def test_what_grpc_itself_would_write_beside_a_log_of_json_is_not_written(tmp_path: Path) -> None:
+def test_what_grpc_itself_would_write_beside_a_log_of_json_is_not_written(tmp_path: Path, taken: int) -> None:
     """In a process that has not imported it: that is when it asks what it may write."""
-    with listen("127.0.0.1", port := free_port()):
-        script = f"""
+    script = f"""
 from outlay_collector.app import create_app
 from outlay_collector.cli.house import GrpcDoor, house
 from outlay_collector.settings import Alerts, Settings, Store
 
 settings = Settings(store=Store(url="sqlite:///{tmp_path}/outlay.db"), alerts=Alerts(enabled=False))
 door = GrpcDoor("127.0.0.1", 0, asked_for=False)
-door._address = "127.0.0.1:{port}"  # found free, then taken
+door._address = "127.0.0.1:{taken}"  # found free, then taken
 with house(create_app(settings), dashboard_port=None, grpc=door) as running:
     print(running.grpc)
 """
-        ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert (ended.stdout[:4], ended.stderr) == ("off:", "")
 
 
 def test_without_grpcio_the_collector_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(house_module, "find_spec", lambda _name: None)
-    assert "outlay-collector[grpc]" in GrpcDoor("127.0.0.1", free_port(), asked_for=False).said
+    assert "outlay-collector[grpc]" in GrpcDoor("127.0.0.1", 0, asked_for=False).said
     with pytest.raises(CommandError, match=r"outlay-collector\[grpc\]"):
-        GrpcDoor("127.0.0.1", free_port(), asked_for=True)
+        GrpcDoor("127.0.0.1", 0, asked_for=True)
 
 
 def test_the_collector_itself_needs_no_grpcio() -> None:
@@ -107,11 +106,11 @@ def test_the_collector_itself_needs_no_grpcio() -> None:
 def test_what_is_sent_over_grpc_to_outlay_up_is_in_its_database_and_its_log_is_json(
     stopped_collector: CollectorProcess, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    port = free_port()
     configuration = '[server]\nlog_format = "json"\nlog_requests = true\n'
-    stopped_collector.start("--grpc-port", str(port), configuration=configuration)
-    with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
-        channel.unary_unary(EXPORT)(body_of(Sent(attributes=chat())), metadata=[("x-request-id", "r1")], timeout=60)
+    with own_port() as port:
+        stopped_collector.start("--grpc-port", str(port), configuration=configuration)
+        with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
+            channel.unary_unary(EXPORT)(body_of(Sent(attributes=chat())), metadata=[("x-request-id", "r1")], timeout=60)
     (call,) = stopped_collector.get("/api/v1/calls")["calls"]
     assert call["cost_usd"] == "0.0035"
     assert stopped_collector.stop() == 0

@@ -46,9 +46,9 @@ class Dashboard:
 @pytest.fixture(scope="module")
 def dashboard() -> Iterator[Dashboard]:
     """The process `outlay up` starts. It is there before any collector is, as after a restart of the machine."""
-    with own_port() as port:
-        collector_url = f"http://127.0.0.1:{port}"
-        process = DashboardProcess(collector_url)
+    with own_port() as port, own_port() as collector_port:
+        collector_url = f"http://127.0.0.1:{collector_port}"
+        process = DashboardProcess(collector_url, port=port)
         process.start()
         try:
             assert process.wait(threading.Event())
