@@ -15,11 +15,20 @@ from pathlib import Path
 import pytest
 from outlay_collector.dashboard_process import DashboardFailed, DashboardProcess
 
+from tests.waiting import own_port, until
+
+
+@pytest.fixture
+def port() -> Iterator[int]:
+    """Nobody else's until the dashboard listens there, which takes seconds."""
+    with own_port() as port:
+        yield port
+
 
 @pytest.mark.usefixtures("dead_proxy")
-def test_a_dashboard_that_falls_is_started_again_and_stopping_ends_it() -> None:
+def test_a_dashboard_that_falls_is_started_again_and_stopping_ends_it(port: int) -> None:
     """Whether it answers is asked of itself, and not of a proxy."""
-    dashboard = DashboardProcess("http://127.0.0.1:9")
+    dashboard = DashboardProcess("http://127.0.0.1:9", port=port)
     dashboard.start()
     try:
         first = dashboard.pid
@@ -50,7 +59,8 @@ def test_the_key_it_reads_with_is_in_its_environment_and_not_in_its_arguments() 
         process = Path(f"/proc/{dashboard.pid}")
         if not process.is_dir():
             pytest.skip("this system does not show processes under /proc")
-        assert b"OUTLAY_API_KEY=own-secret" in (process / "environ").read_bytes().split(b"\0")
+        environment = until((process / "environ").read_bytes, "the new program")  # which is there a moment after start
+        assert b"OUTLAY_API_KEY=own-secret" in environment.split(b"\0")
         assert b"own-secret" not in (process / "cmdline").read_bytes()
     finally:
         dashboard.stop()
