@@ -19,6 +19,8 @@ from outlay_dashboard.answers.usage import UsageRow, read_usage
 from tests.collector.sending import chat
 
 RowMaker = Callable[..., UsageRow]
+DAY_NS = 86_400 * 10**9
+MINUTES_NS = 300 * 10**9
 
 
 @pytest.fixture
@@ -47,13 +49,14 @@ def usage_row() -> RowMaker:
 class Collector:
     """A collector that is being served. `report` gives it a call as OTLP/JSON, in the GenAI conventions."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, now_ns: int) -> None:
         self.url = url
+        self._now_ns = now_ns
         self._spans = count(1)
 
     def report(self, *, seconds_ago: float = 1, failed: bool = False, **attributes: Any) -> None:
         """A chat with gpt-4o: 1,000 tokens in, 100 out, in 1.25 s; `__` in a name stands for a dot."""
-        ended_at_ns = time.time_ns() - int(seconds_ago * 1e9)
+        ended_at_ns = self._now_ns - int(seconds_ago * 1e9)
         said = chat(**{name.replace("__", "."): value for name, value in attributes.items()})
         number = next(self._spans)
         span = {
@@ -81,19 +84,21 @@ def _any_value(value: str | int) -> Mapping[str, str]:
 @pytest.fixture
 def collector(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Collector]:
     """A collector without a call, and the dashboard of this process looking at it."""
-    away_from_midnight()
+    now_ns = well_into_a_day()
     settings = Settings(store=Store(url=f"sqlite:///{tmp_path}/outlay.db"))
-    with Server(create_app(settings), log_level="critical") as server:
+    with Server(create_app(settings, clock=lambda: now_ns), log_level="critical") as server:
         monkeypatch.setenv("OUTLAY_ENDPOINT", server.url)
         forget()
-        yield Collector(server.url)
+        yield Collector(server.url, now_ns)
     forget()
 
 
-def away_from_midnight() -> None:
-    """Lets a midnight of UTC pass, from a minute before to a minute after: pages tell of today and of this month."""
-    since_s = (time.time() + 60) % 86_400
-    time.sleep(max(0, 120 - since_s))
+def well_into_a_day() -> int:
+    """Now, or shortly before a midnight of UTC that has just passed: pages tell of today and of this month, by the
+    clock of their collector, and that stands still."""
+    now_ns = time.time_ns()
+    since_ns = now_ns % DAY_NS
+    return now_ns if since_ns > MINUTES_NS else now_ns - since_ns - 1
 
 
 def forget() -> None:
