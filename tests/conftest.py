@@ -204,6 +204,7 @@ def _postgres() -> Iterator[PostgresServer]:
         # Not below pytest's own folder: that user may not go in there.
         server = postgres_server.get_server(tempfile.mkdtemp(prefix="outlay-postgres-"), cleanup_mode="delete")
     server.psql("ALTER SYSTEM SET fsync = off;")  # nothing here outlives the tests
+    server.psql("ALTER SYSTEM SET autovacuum = off;")  # its work comes at any time, and who connects next needs room
     server.psql("SELECT pg_reload_conf();")
     yield server
     server.cleanup()
