@@ -187,11 +187,12 @@ async def test_a_database_that_is_away_leaves_the_other_figures(database_url: st
     ):
         engine, keys = app.state.running.engine, app.state.running.keys
         assert keys.admit(None, "read")
-        Path(engine.url.database).rename(f"{engine.url.database}.away")
+        database, away, nowhere = (Path(f"{engine.url.database}{name}") for name in ("", ".away", ".nowhere"))
+        away.hardlink_to(database)
+        nowhere.symlink_to(database.parent / "no folder" / database.name)
+        nowhere.replace(database)  # at once: who works beside the requests would make the file anew
         engine.dispose()
-        Path(engine.url.database).mkdir()
         read = await scraped(client)
         assert of(read, "outlay_ready", reason="database_unavailable") == 0
         assert of(read, "outlay_ledger_measured_timestamp_seconds") == 0
-        Path(engine.url.database).rmdir()
-        Path(f"{engine.url.database}.away").rename(engine.url.database)
+        away.replace(database)
