@@ -78,7 +78,7 @@ def reprice(engine: Engine, book: PriceBook, asked: Asked, now_ns: int) -> Repri
     after_id = 0
     while True:
         with reading(engine) if asked.dry_run else engine.begin() as connection:
-            page = read_page(connection, asked.from_ns, asked.to_ns, asked.model, after_id)
+            page = read_page(connection, asked.from_ns, asked.to_ns, asked.model, after_id, hold=not asked.dry_run)
             if not page:
                 return found
             changes = [change for row in page if (change := _change(book, row, found))]

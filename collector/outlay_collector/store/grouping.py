@@ -10,9 +10,9 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, Row, select
 
 from outlay_collector.billing import (
     SPLIT_STREAMS,
@@ -112,6 +112,7 @@ class Grouping:
         wanted = {each for keys in self._keys.values() for each in keys}
         stored = rows_by_key(connection, "calls", ("bill_key", "id"), "bill_key", wanted)
         self._by_key: dict[str, int] = dict(stored)
+        self.rows: dict[int, Row[Any]] = {}
         self._of_call = {
             call_id: Group(tuple(members), (), frozenset({call_id}), frozenset({bill_key}))
             for call_id, bill_key, members in self._stored(connection)
@@ -236,6 +237,7 @@ class Grouping:
                 wanted.update(filter(None, [self._neighbours.calls.get((report.trace_id, report.parent_span_id))]))
         for some in _chunks(wanted):
             rows = {row.id: row for row in connection.execute(select(CALLS).where(CALLS.c.id.in_(some)))}
+            self.rows |= rows
             members: defaultdict[int, list[Report]] = defaultdict(list)
             for report_row in connection.execute(select(REPORTS).where(REPORTS.c.call_id.in_(some))):
                 members[report_row.call_id].append(stored_report(report_row, rows[report_row.call_id]))

@@ -13,7 +13,7 @@ from typing import Any, Final
 from sqlalchemy import BigInteger, Column, Connection, ForeignKey, Row, bindparam, insert, select, update
 from sqlmodel import Field, SQLModel
 
-from outlay_collector.store.marking import mark_stale
+from outlay_collector.store.marking import mark_stale, share_periods
 from outlay_collector.store.schema import CALLS, REPORTS, BigId
 
 PAGE: Final = 500
@@ -66,16 +66,21 @@ class Change:
     columns: Mapping[str, Any]
 
 
-def read_page(connection: Connection, from_ns: int, to_ns: int, model: str | None, after_id: int) -> Sequence[Row[Any]]:
-    """The next calls of a window that have counts to price, by id. Locks them where the database locks rows."""
+def read_page(
+    connection: Connection, from_ns: int, to_ns: int, model: str | None, after_id: int, *, hold: bool
+) -> Sequence[Row[Any]]:
+    """The next calls of a window that have counts to price, by id. `hold`: nobody else changes them until this
+    transaction ends. What is held, and then marked, is in the order that writers of calls have (`turns.hold_calls`)."""
     wanted = (
         select(CALLS)
         .where(CALLS.c.started_at_ns >= from_ns, CALLS.c.started_at_ns < to_ns, CALLS.c.id > after_id)
         .where(CALLS.c.usage.is_not(None))
         .order_by(CALLS.c.id)
         .limit(PAGE)
-        .with_for_update()
     )
+    if hold:
+        share_periods(connection)
+        wanted = wanted.with_for_update()
     return connection.execute(wanted if model is None else wanted.where(CALLS.c.model == model)).all()
 
 

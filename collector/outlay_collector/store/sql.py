@@ -20,14 +20,10 @@ from outlay_collector.store.limits import note_limits
 from outlay_collector.store.listing import first_call_at_ns, read_call, read_calls, read_trace
 from outlay_collector.store.query import CallsQuery, StoredCall, StoredReport, UsageQuery, UsageRow
 from outlay_collector.store.reading import read_usage
-from outlay_collector.store.turns import is_overtaken, take_turn, turn_before
+from outlay_collector.store.turns import Overtaken, is_overtaken, take_turn, turn_before
 from outlay_collector.store.writing import Price, Written, write_reports
 
 _TRIES: Final = 5
-
-
-class _Overtaken(Exception):
-    """Another collector was quicker."""
 
 
 class SqlStore:
@@ -43,7 +39,7 @@ class SqlStore:
         for _ in range(_TRIES - 1):
             try:
                 return self._write(reports, received_at_ns, alone=alone)
-            except _Overtaken:
+            except Overtaken:
                 alone = True
             except DBAPIError as error:
                 if not _is_collision(error):
@@ -51,8 +47,8 @@ class SqlStore:
         return self._write(reports, received_at_ns, alone=True)
 
     def _write(self, reports: Sequence[Report], received_at_ns: int, *, alone: bool) -> Written:
-        """In one transaction, all of it with the turn taken where it is to be `alone`. Raises `_Overtaken` where others
-        have meanwhile stored what belongs to one of these calls."""
+        """In one transaction, all of it with the turn taken where it is to be `alone`. Raises `Overtaken` where others
+        have meanwhile stored what belongs to one of these calls, or priced it again."""
         with self._engine.begin() as connection:
             before = take_turn(connection) if alone else turn_before(connection)
             taken = still_open(connection, in_the_past(reports, received_at_ns), received_at_ns)
@@ -60,7 +56,7 @@ class SqlStore:
             write_contents(connection, taken, received_at_ns)
             note_limits(connection, taken)
             if not alone and take_turn(connection) != before + 1 and self._is_overtaken(taken, written.seen):
-                raise _Overtaken
+                raise Overtaken
         return replace(written, repeated=written.repeated + len(reports) - len(taken))
 
     def _is_overtaken(self, reports: Sequence[Report], seen: Collection[SpanKey]) -> bool:

@@ -8,17 +8,27 @@ between. SQLite has one writer anyway. It costs two short statements a transacti
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from typing import Final
+from collections.abc import Collection, Mapping, Sequence
+from itertools import islice
+from typing import Any, Final
 
-from sqlalchemy import BigInteger, Connection
+from sqlalchemy import BigInteger, Connection, Row, select
 from sqlmodel import Field, SQLModel
 
 from outlay_collector.billing import Report
 from outlay_collector.paths import SpanKey
 from outlay_collector.store.inserting import rows_by_key
+from outlay_collector.store.marking import share_periods
 from outlay_collector.store.neighbours import Neighbours
 from outlay_collector.store.pairing import echoes_near, lonely_near, streams_near
+from outlay_collector.store.repricings import COST_COLUMNS
+from outlay_collector.store.schema import CALLS
+
+_MOST_PARAMETERS: Final = 500
+
+
+class Overtaken(Exception):
+    """Somebody else was quicker: what was read is not what is stored."""
 
 
 class TurnRow(SQLModel, table=True):
@@ -66,3 +76,19 @@ def is_overtaken(connection: Connection, reports: Sequence[Report], seen: Collec
     calls |= lonely_near(connection, fresh) | streams_near(connection, fresh) | echoes_near(connection, fresh)
     of_calls = rows_by_key(connection, "reports", ("trace_id", "span_id"), "call_id", calls)
     return not (found | {(trace_id, span_id) for trace_id, span_id in of_calls}) <= set(seen)
+
+
+def hold_calls(connection: Connection, read: Mapping[int, Row[Any]]) -> None:
+    """Nobody else changes these calls until this transaction ends. Raises `Overtaken` where one is gone, or costs
+    something else than when it was read. What is held, and then marked, is in the order that repricing has
+    (`repricings.read_page`)."""
+    if not read or connection.dialect.name != "postgresql":
+        return
+    share_periods(connection)
+    ids = iter(sorted(read))
+    columns = [CALLS.c[name] for name in COST_COLUMNS]
+    while some := list(islice(ids, _MOST_PARAMETERS)):
+        wanted = select(CALLS.c.id, *columns).where(CALLS.c.id.in_(some)).order_by(CALLS.c.id).with_for_update()
+        held = {row.id: tuple(row[1:]) for row in connection.execute(wanted)}
+        if held != {call_id: tuple(read[call_id]._mapping[name] for name in COST_COLUMNS) for call_id in some}:
+            raise Overtaken

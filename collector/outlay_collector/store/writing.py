@@ -21,6 +21,7 @@ from outlay_collector.store.marking import mark_stale
 from outlay_collector.store.neighbours import Neighbours
 from outlay_collector.store.rows import COLUMNS, columns_of, row_of
 from outlay_collector.store.schema import CALLS, REPORTS
+from outlay_collector.store.turns import hold_calls
 
 Price = Callable[[Report], Report]
 """Gives a report without a cost the cost the price book says."""
@@ -45,14 +46,17 @@ def write_reports(
     connection: Connection, reports: Sequence[Report], received_at_ns: int, price: Price | None = None
 ) -> Written:
     """Store what is new in `reports`, in the caller's transaction. Writing the same reports again changes nothing.
-    Without `price` a call that one report counts and another names the provider of stays unpriced."""
+    Without `price` a call that one report counts and another names the provider of stays unpriced. Raises as
+    `hold_calls` does."""
     neighbours = Neighbours(connection, {report.trace_id for report in reports})
     fresh = {key: report for report in reports if (key := (report.trace_id, report.span_id)) not in neighbours.calls}
     grouping = Grouping(connection, fresh, neighbours, received_at_ns)
     groups = grouping.groups()
     inserts = [group for group in groups if not group.call_ids]
     changes = [group for group in groups if group.call_ids]
-    first_changed = min((call_id for group in changes for call_id in group.call_ids), default=None)
+    changed = {call_id for group in changes for call_id in group.call_ids}
+    hold_calls(connection, {call_id: grouping.rows[call_id] for call_id in changed})
+    first_changed = min(changed, default=None)
     mark_stale(connection, {report.call.started_at_ns for group in groups for report in group.members}, first_changed)
     new = list(zip(take_ids(connection, "calls", len(inserts)), inserts, strict=True))
     keys = grouping.bill_keys(groups)
