@@ -14,21 +14,29 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from itertools import chain, combinations
-from typing import Final
+from typing import Final, Protocol
 
 from outlay.model import Usage
 
 from outlay_collector.billing import CHATS, Report, Source, may_be_of_one_service
 from outlay_collector.model_names import without_edition
 from outlay_collector.moments import AT_ONCE_NS, SLACK_NS, lies_within, tell_of_one_request, told_after_ns
-from outlay_collector.paths import Parents, Paths, Place
+from outlay_collector.paths import Parents, Paths, Place, SpanKey
 from outlay_collector.response_ids import REUSED_RESPONSE_IDS
 
 _MOST_ALIKE: Final = 256
 Pair = tuple[Report, Report]
+
+
+class Joined(Protocol):
+    """What reports are joined into: those of one call have one root."""
+
+    def root(self) -> object: ...
+
+
 _FRAMEWORKS: Final = (
     *("agno", "autogen", "crewai", "dspy", "haystack", "langchain", "litellm", "llama_index", "llamaindex"),
     *("openai_agents", "pydantic-ai", "pydantic_ai", "semantic_kernel", "smolagents", "strands"),
@@ -56,19 +64,25 @@ def is_echo(outer: Report, inner: Report) -> bool:
     a, b = outer.call, inner.call
     if outer.scope == inner.scope or Source.RECORD in (outer.source, inner.source):
         return False
+    with_ids = a.response_id and b.response_id
+    if with_ids and (a.response_id != b.response_id or not REUSED_RESPONSE_IDS.isdisjoint((a.provider, b.provider))):
+        return False
     if not lies_within(a, b) and not _tell_of_one_request(outer, inner):
         return False
     if outer.trace_id != inner.trace_id and not _in_traces_of_their_own(outer, inner):
         return False
-    if a.response_id and b.response_id:
-        return a.response_id == b.response_id and not {a.provider, b.provider} & REUSED_RESPONSE_IDS
+    if with_ids:
+        return True
     if a.operation != b.operation and not {a.operation, b.operation} <= CHATS:
         return False
     return not _models(outer).isdisjoint(_models(inner)) and _say_the_same(outer, inner)
 
 
-def pairs(reports: Iterable[Report]) -> list[Pair]:
-    """Those that say the same, an outer and an inner report each; whether they are one is told by where they stand."""
+def pairs(reports: Iterable[Report], parents: Parents, groups: Mapping[SpanKey, Joined]) -> list[Pair]:
+    """Those that say the same, an outer and an inner report each; whether they are one is told by where they stand.
+
+    Of reports that are one call already, as `groups` say, only those are given for which `traces_to_look_up` asks.
+    """
     listed = list(reports)
     alike = (
         pair
@@ -76,21 +90,24 @@ def pairs(reports: Iterable[Report]) -> list[Pair]:
         for one, other in combinations(sorted(some, key=_length), 2)
         for pair in ((other, one), (one, other))
     )
+    roots = {id(r): groups[r.trace_id, r.span_id].root() for r in listed}
+    paths = Paths(parents)
     return [
         (outer, inner)
         for outer, inner in chain(alike, _begun_at_once(listed), _around_own(listed))
-        if is_echo(outer, inner)
+        if (roots[id(outer)] is not roots[id(inner)] or _is_unknown(outer, inner, paths)) and is_echo(outer, inner)
     ]
 
 
 def traces_to_look_up(said: Iterable[Pair], parents: Parents) -> set[str]:
     """The traces of which more has to be known, to know where the two of a pair stand."""
     paths = Paths(parents)
-    return {
-        outer.trace_id
-        for outer, inner in said
-        if not makes_spans_apart(outer.scope) and _place(outer, inner, paths) is Place.UNKNOWN
-    }
+    return {outer.trace_id for outer, inner in said if _is_unknown(outer, inner, paths)}
+
+
+def _is_unknown(outer: Report, inner: Report, paths: Paths) -> bool:
+    """Whether it makes a difference what more is known of how they stand."""
+    return not makes_spans_apart(outer.scope) and _place(outer, inner, paths) is Place.UNKNOWN
 
 
 def echoes(said: Iterable[Pair], parents: Parents) -> Iterator[Pair]:
@@ -105,7 +122,9 @@ def echoes(said: Iterable[Pair], parents: Parents) -> Iterator[Pair]:
 def saw_only_the_beginning(report: Report) -> bool:
     """Whether it may be of a stream that its span was over before, so that it counts nothing."""
     call = report.call
-    return (call.usage, call.response_id, call.error_type) == (None, None, None) and makes_spans_apart(report.scope)
+    if call.usage is not None or call.response_id is not None or call.error_type is not None:
+        return False
+    return makes_spans_apart(report.scope)
 
 
 def saw_a_stream(report: Report) -> bool:
@@ -225,9 +244,13 @@ def _length(report: Report) -> tuple[int, int, str]:
     return report.call.ended_at_ns - report.call.started_at_ns, report.source, report.span_id
 
 
-def _models(report: Report) -> set[str]:
-    said = {report.call.model_requested, report.call.model_served}
-    return {without_edition(model) for model in said if model}
+def _models(report: Report) -> frozenset[str]:
+    return _without_editions(report.call.model_requested, report.call.model_served)
+
+
+@lru_cache(maxsize=256)
+def _without_editions(*models: str | None) -> frozenset[str]:
+    return frozenset(without_edition(model) for model in models if model)
 
 
 def _say_the_same(outer: Report, inner: Report) -> bool:
@@ -252,7 +275,9 @@ def _agree_on_input(a: Usage, b: Usage) -> bool | None:
     """None where one of them does not say, or says 0. One of them may leave out what came from the cache."""
     if not a.input_tokens or not b.input_tokens:
         return None
-    return not {a.input_tokens, _uncached(a)}.isdisjoint({b.input_tokens, _uncached(b)})
+    return a.input_tokens == b.input_tokens or not {a.input_tokens, _uncached(a)}.isdisjoint(
+        {b.input_tokens, _uncached(b)}
+    )
 
 
 def _uncached(usage: Usage) -> int:
@@ -263,7 +288,7 @@ def _agree_on_output(a: Usage, b: Usage) -> bool | None:
     """Likewise. One of them may leave out the reasoning."""
     if not a.output_tokens or not b.output_tokens:
         return None
-    return not {a.output_tokens, _said(a)}.isdisjoint({b.output_tokens, _said(b)})
+    return a.output_tokens == b.output_tokens or not {a.output_tokens, _said(a)}.isdisjoint({b.output_tokens, _said(b)})
 
 
 def _said(usage: Usage) -> int:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Final, TypeVar
 
@@ -27,6 +26,7 @@ from outlay_collector.echoes import echoes, is_apart, pairs, traces_to_look_up
 from outlay_collector.paths import SpanKey
 from outlay_collector.response_ids import key_to_keep
 from outlay_collector.store.closing import keys_of, say_let_go
+from outlay_collector.store.groups import Group
 from outlay_collector.store.inserting import rows_by_key
 from outlay_collector.store.neighbours import Neighbours, parents_of_steps
 from outlay_collector.store.pairing import (
@@ -43,58 +43,6 @@ from outlay_collector.store.schema import CALLS, REPORTS
 T = TypeVar("T")
 
 _MOST_PARAMETERS: Final = 500
-
-
-@dataclass(slots=True, eq=False)
-class Group:
-    """Reports that are one call. `call_ids` are the calls they were stored as so far: none, one, or several, under
-    `stored_keys`."""
-
-    members: tuple[Report, ...]
-    fresh: tuple[Report, ...] = ()
-    call_ids: frozenset[int] = frozenset()
-    stored_keys: frozenset[str] = frozenset()
-    joined: Group | None = None
-
-    @classmethod
-    def of_one(cls, report: Report) -> Group:
-        """What most are: one report, which came just now."""
-        alone = (report,)
-        return cls(alone, alone)
-
-    def root(self) -> Group:
-        """The group this one has become a part of, or itself."""
-        group = self
-        while group.joined is not None:
-            group = group.joined
-        return group
-
-    def join(self, other: Group, *, by_key: bool = False) -> bool:
-        """Make the two one, unless something tells them apart. Whether they are one now. `by_key`: they have the key
-        of a bill in common."""
-        one, other = self.root(), other.root()
-        if one is not other and one._may_be(other, by_key):
-            one.members += other.members
-            one.fresh += other.fresh
-            one.call_ids |= other.call_ids
-            one.stored_keys |= other.stored_keys
-            other.joined = one
-            return True
-        return one is other
-
-    def _may_be(self, other: Group, by_key: bool) -> bool:
-        """Not where response ids differ, nor where one instrumentation tells of both side by side, unless under one
-        key."""
-        if len({r.call.response_id for group in (self, other) for r in group.members if r.call.response_id}) > 1:
-            return False
-        if by_key:
-            return True
-        mine = {_place(r) for r in self.members if not r.call.response_id and r.source is not Source.RECORD}
-        return not any(_place(r) in mine for r in other.members if r.source is not Source.RECORD)
-
-
-def _place(report: Report) -> tuple[str, str, str | None]:
-    return report.scope, report.trace_id, report.parent_span_id
 
 
 class Grouping:
@@ -208,18 +156,16 @@ class Grouping:
         told = (*self._fresh.values(), *(r for group in self._of_call.values() for r in group.members))
         if not any(map(is_apart, told)):
             told = tuple(r for r in told if r.trace_id in self._mixed)
-        said = pairs(told)
-        if not said:
-            return
         parents = self._neighbours.parents | {key: report.parent_span_id for key, report in self._fresh.items()}
+        groups = {(r.trace_id, r.span_id): group for group in self._roots() for r in group.members}
+        said = pairs(told, parents, groups)
         if traces := traces_to_look_up(said, parents):
             parents = parents_of_steps(self._connection, traces) | parents
-        groups = {(r.trace_id, r.span_id): group for group in self._roots() for r in group.members}
         for outer, inner in echoes(said, parents):
             one, other = (groups[r.trace_id, r.span_id].root() for r in (outer, inner))
             if one is other or not (one.fresh or other.fresh):
                 continue
-            if {r.scope for r in one.members}.isdisjoint(r.scope for r in other.members):
+            if one.is_told_by_others(other):
                 one.join(other)
 
     def _roots(self) -> list[Group]:

@@ -14,7 +14,8 @@ from sqlalchemy import Connection, bindparam, delete, update
 from outlay_collector.billing import TO_BE_PRICED, Report, merge
 from outlay_collector.paths import SpanKey
 from outlay_collector.store.engine import json_text
-from outlay_collector.store.grouping import Group, Grouping
+from outlay_collector.store.grouping import Grouping
+from outlay_collector.store.groups import Group
 from outlay_collector.store.ids import take_ids
 from outlay_collector.store.inserting import insert_rows
 from outlay_collector.store.marking import mark_stale
