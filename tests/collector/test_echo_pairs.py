@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -13,18 +12,11 @@ from outlay_collector.echoes import pairs, traces_to_look_up
 from outlay_collector.ingest import read_batch
 from outlay_collector.paths import SpanKey
 
-from tests.collector.echoing import ANOTHER_SDK, FRAMEWORK, OURS, SDK, at
+from tests.collector.echoing import at
 from tests.collector.sending import Sent, body_of, chat
+from tests.collector.trees import trees
 
 BOOK = PriceBook.bundled()
-UNCOUNTED = {name: said for name, said in chat().items() if "usage" not in name}
-SAID: list[dict[str, Any]] = [
-    chat(),
-    chat(**{"gen_ai.response.id": "r"}),
-    chat(**{"gen_ai.response.id": "s"}),
-    UNCOUNTED,
-    UNCOUNTED | {"error.type": "RateLimitError"},
-]
 
 
 @dataclass(eq=False)
@@ -35,21 +27,7 @@ class Called:
         return self
 
 
-@st.composite
-def spans(draw: st.DrawFn) -> list[Sent]:
-    """Trees with parents that are missing, in two traces."""
-    found = []
-    for span in range(1, draw(st.integers(2, 12)) + 1):
-        parent = draw(st.sampled_from([None, 90, *range(1, span)]))
-        began = draw(st.integers(0, 60))
-        ended = began + draw(st.integers(1, 60))
-        scope = draw(st.sampled_from([FRAMEWORK, SDK, ANOTHER_SDK, "outlay"]))
-        said = draw(st.sampled_from(SAID)) | (OURS if scope == "outlay" else {})
-        found.append(at(span, parent, began, ended, said, scope, trace=draw(st.sampled_from([1, 1, 1, 2]))))
-    return found
-
-
-@given(spans(), st.data())
+@given(trees(), st.data())
 @settings(max_examples=150, deadline=None)
 def test_what_is_one_call_already_is_not_compared_and_nothing_else_changes(
     sent: list[Sent], data: st.DataObject

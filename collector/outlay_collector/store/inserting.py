@@ -54,17 +54,43 @@ def _copy(connection: Connection, statement: str, rows: Iterable[tuple[Any, ...]
 
 
 def rows_by_key(
-    connection: Connection, table: str, columns: Sequence[str], key: str, values: Collection[str] | Collection[int]
+    connection: Connection,
+    table: str,
+    columns: Sequence[str],
+    key: str,
+    values: Collection[str] | Collection[int],
+    most: int | None = None,
 ) -> Sequence[Any]:
-    """Those columns of the rows whose `key` is one of the values, in any order. All values are one parameter: one each
-    takes SQLAlchemy longer to write down than the database to look up, 3 us a span."""
+    """Those columns of the rows whose `key` is one of the values, in any order, and no more than `most`. All values are
+    one parameter: one each takes SQLAlchemy longer to write down than the database to look up, 3 us a span."""
     if not values:
         return []
     select = f"SELECT {', '.join(columns)} FROM {table} WHERE {key}"
+    end = "" if most is None else f" LIMIT {most}"
     if connection.dialect.name == "postgresql":
-        return connection.exec_driver_sql(f"{select} = ANY(%s)", (list(values),)).all()
+        return connection.exec_driver_sql(f"{select} = ANY(%s){end}", (list(values),)).all()
     wanted = orjson.dumps(list(values)).decode()
-    return connection.exec_driver_sql(f"{select} IN (SELECT value FROM json_each(?))", (wanted,)).all()
+    return connection.exec_driver_sql(f"{select} IN (SELECT value FROM json_each(?)){end}", (wanted,)).all()
+
+
+def rows_by_pair(
+    connection: Connection,
+    table: str,
+    columns: Sequence[str],
+    key: tuple[str, str],
+    values: Collection[tuple[str, str]],
+) -> Sequence[Any]:
+    """Likewise, of two columns together."""
+    if not values:
+        return []
+    select = f"SELECT {', '.join(columns)} FROM {table} WHERE ({', '.join(key)}) IN"
+    if connection.dialect.name == "postgresql":
+        one, other = zip(*values, strict=True)
+        pairs = "(SELECT * FROM unnest(%s::text[], %s::text[]))"
+        return connection.exec_driver_sql(f"{select} {pairs}", (list(one), list(other))).all()
+    wanted = orjson.dumps(list(values)).decode()
+    pairs = "(SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]') FROM json_each(?))"
+    return connection.exec_driver_sql(f"{select} {pairs}", (wanted,)).all()
 
 
 def insert_new(connection: Connection, table: Any, rows: list[dict[str, Any]], *returning: Any) -> list[Row[Any]]:

@@ -64,7 +64,7 @@ def is_overtaken(connection: Connection, reports: Sequence[Report], seen: Collec
     """Whether reports are stored, beside those that were `seen`, that may be of one call with one of these. Asked on a
     connection that does not see what is about to be committed."""
     fresh = [report for report in reports if (report.trace_id, report.span_id) not in seen]
-    neighbours = Neighbours(connection, {report.trace_id for report in fresh})
+    neighbours = Neighbours(connection, fresh)
     mixed = neighbours.told_of_by_several(fresh)
     mine = {(report.trace_id, report.span_id) for report in fresh}
     above = {(report.trace_id, report.parent_span_id) for report in fresh}

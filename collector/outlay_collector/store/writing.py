@@ -49,7 +49,7 @@ def write_reports(
     """Store what is new in `reports`, in the caller's transaction. Writing the same reports again changes nothing.
     Without `price` a call that one report counts and another names the provider of stays unpriced. Raises as
     `hold_calls` does."""
-    neighbours = Neighbours(connection, {report.trace_id for report in reports})
+    neighbours = Neighbours(connection, reports)
     fresh = {key: report for report in reports if (key := (report.trace_id, report.span_id)) not in neighbours.calls}
     grouping = Grouping(connection, fresh, neighbours, received_at_ns)
     groups = grouping.groups()
