@@ -1,6 +1,8 @@
 """Compiles the price book: genai-prices as installed, our overlay on top, into `outlay/prices/data/prices.json`.
 
-    python scripts/build_prices.py
+    python scripts/build_prices.py [--check]
+
+`--check` writes nothing and fails where the book is not what the sources say.
 
 The overlay is the TOML files of `outlay/prices/data/overlay`. A `[[price]]` there is a dated price of its own: a model
 that has one loses what genai-prices says of it. An `[[amend]]` adds rates to prices that are there already, or corrects
@@ -11,8 +13,9 @@ same input: one line a model, so that a price change is one line of a diff.
 from __future__ import annotations
 
 import json
+import sys
 import tomllib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from decimal import Decimal
 from importlib.metadata import version
@@ -38,7 +41,16 @@ SAME_LISTS: Final = {"google-vertex": "google"}
 """Providers that share another's list: Vertex AI sells Gemini at the prices of the Gemini API."""
 
 
-def main() -> None:
+def main(arguments: Sequence[str]) -> int:
+    text, book = compiled(), DATA / "prices.json"
+    if "--check" in arguments:
+        return int(book.read_text(encoding="utf-8") != text)
+    book.write_text(text, encoding="utf-8")
+    return 0
+
+
+def compiled() -> str:
+    """The book as it is written down."""
     lists = compile_lists()
     lists |= {name: {"same_as": owner, "models": []} for name, owner in SAME_LISTS.items()}
     overlays = [tomllib.loads(path.read_text(encoding="utf-8")) for path in sorted((DATA / "overlay").glob("*.toml"))]
@@ -51,7 +63,7 @@ def main() -> None:
         for model in raw["models"]:
             for entry in model["prices"]:
                 entry["rates"] = complete(provider, model["id"], entry["rates"])
-    write({"checked": CHECKED, "sources": index_sources(lists), "lists": dict(sorted(lists.items()))})
+    return as_text({"checked": CHECKED, "sources": index_sources(lists), "lists": dict(sorted(lists.items()))})
 
 
 def add_prices(lists: dict[str, Any], overlay: Mapping[str, Any]) -> None:
@@ -170,14 +182,13 @@ def text_of(value: Any) -> Any:
     return value.isoformat() if isinstance(value, date) else value
 
 
-def write(book: Mapping[str, Any]) -> None:
+def as_text(book: Mapping[str, Any]) -> str:
     lines = ["{"]
     lines += [f"{dump(key)}:{dump(book[key])}," for key in book if key != "lists"]
     lines.append('"lists":{')
     lines.append(",\n".join(f"{dump(name)}:{write_list(raw)}" for name, raw in book["lists"].items()))
     lines.append("}}")
-    DATA.mkdir(exist_ok=True)
-    (DATA / "prices.json").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return "\n".join(lines) + "\n"
 
 
 def write_list(raw: Mapping[str, Any]) -> str:
@@ -190,4 +201,4 @@ def dump(value: object) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main(sys.argv[1:]))
