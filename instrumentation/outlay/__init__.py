@@ -80,7 +80,7 @@ def flush(timeout_s: float = 5) -> bool:
     if running is None:
         return True
     timeout_s = min(timeout_s, 86_400)  # clocks of systems end somewhere, and infinity is more than any of them has
-    running.delivery.catch_up()  # what calls have cost is told of them when they are concluded
+    running.delivery.conclude(max(0, timeout_s))  # what calls have cost is told of them when they are concluded
     settle = getattr(running.gate, "flush", None)
     are_settled = settle is None or settle(timeout_s)
     return running.delivery.flush(max(0, timeout_s - (time.monotonic() - began))) and bool(are_settled)

@@ -126,6 +126,11 @@ class Delivery:
                 return
             task()
 
+    def conclude(self, timeout_s: float) -> None:
+        """`catch_up`, behind what a thread has begun to do: what was left first is done first, and all of it is."""
+        with _held(self._keeping, timeout_s):
+            self.catch_up()
+
     def _wake(self) -> None:
         """See to it that a thread looks at what there is to do, within the export interval."""
         if not self._is_awake:

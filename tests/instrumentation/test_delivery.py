@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import textwrap
+import threading
 from typing import Any
 
 import openai
@@ -133,6 +134,25 @@ def test_calls_that_end_while_the_collector_answers_go_together_the_next_time(
     assert outlay.flush()
     assert (receiver.requests, len(receiver.spans)) == (2, 5)
     outlay.uninstrument()
+
+
+def test_a_flush_goes_behind_what_a_thread_has_begun_to_conclude(receiver: Receiver) -> None:
+    outlay.instrument(endpoint=receiver.url)
+    begun, may_end, concluded = threading.Event(), threading.Event(), list[str]()
+
+    def first() -> None:
+        begun.set()
+        may_end.wait(60)
+        concluded.append("first")
+
+    delivery().start()
+    delivery().do_later(first)
+    assert begun.wait(60)
+    delivery().do_later(lambda: concluded.append("second"))
+    threading.Timer(0.2, may_end.set).start()
+    assert outlay.flush(timeout_s=60)
+    outlay.uninstrument()
+    assert concluded == ["first", "second"]
 
 
 def test_what_the_queue_cannot_hold_is_counted_as_dropped(
