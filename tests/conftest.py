@@ -8,19 +8,22 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import uuid
 import warnings
 from collections.abc import Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import httpx2
+import outlay
 import pytest
 from hypothesis import HealthCheck, settings
-from outlay_collector.demo.provider import FakeProvider, UsageLog
+from outlay_collector.demo.provider import Entry, FakeProvider, UsageLog
 from outlay_collector.serving import Server
 
 from tests.waiting import own_port
@@ -86,12 +89,31 @@ def spool_dir(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monk
     return folder
 
 
+class _SinceTheTestBegan(UsageLog):
+    """Leaves out what was asked before: a stream that was left is written down once that is seen, in any test."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._lock = threading.Lock()
+        self.begin()
+
+    def begin(self) -> None:
+        with self._lock:
+            self._began = datetime.now(UTC)
+            self.entries.clear()
+
+    def record(self, entry: Entry) -> None:
+        with self._lock:
+            if datetime.fromisoformat(entry.at) >= self._began:
+                super().record(entry)
+
+
 @dataclass(frozen=True, slots=True)
 class Provider:
     """A fake provider that is being served. `log` holds what it sent since the test began."""
 
     url: str
-    log: UsageLog
+    log: _SinceTheTestBegan
 
     @property
     def openai(self) -> str:
@@ -106,7 +128,7 @@ class Provider:
 
 @pytest.fixture(scope="session")
 def _provider() -> Iterator[Provider]:
-    log = UsageLog()
+    log = _SinceTheTestBegan()
     with Server(FakeProvider(seed=1, log=log).app, log_level="critical") as server:
         yield Provider(server.url, log)
 
@@ -114,7 +136,7 @@ def _provider() -> Iterator[Provider]:
 @pytest.fixture
 def fake_provider(_provider: Provider) -> Provider:
     """OpenAI and Anthropic on loopback; nothing fails unless a request asks for it with the header `x-fault`."""
-    _provider.log.entries.clear()
+    _provider.log.begin()
     return _provider
 
 
@@ -219,7 +241,16 @@ def postgres_url(_postgres: PostgresServer) -> str:
 
 
 @pytest.fixture
-def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+def unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who sends calls waits for the collector, however slow this machine is just now: it leaves them for later else,
+    or sends them twice."""
+    monkeypatch.setenv("OUTLAY_EXPORT_TIMEOUT_S", "60")
+    monkeypatch.setenv("OUTLAY_EXIT_FLUSH_S", "60")
+    monkeypatch.setattr(outlay.flush, "__defaults__", (60.0,))
+
+
+@pytest.fixture
+def patient(unhurried: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """Who asks for budgets waits for the collector, however slow this machine is just now: it lets calls pass else."""
     for name in ("FIRST_WAIT_S", "ASK_TIMEOUT_S", "LOOP_ASK_TIMEOUT_S"):
         monkeypatch.setattr(f"outlay.budgets.keeper.{name}", 60.0)

@@ -51,7 +51,7 @@ def _receiver() -> Iterator[Receiver]:
 
 
 @pytest.fixture
-def receiver(_receiver: Receiver) -> Receiver:
+def receiver(_receiver: Receiver, unhurried: None) -> Receiver:
     """A collector that keeps spans; empty when the test begins."""
     _receiver.spans, _receiver.statuses, _receiver.headers, _receiver.requests = [], [], [], 0
     _receiver.losses, _receiver.meanwhile = {}, None

@@ -44,7 +44,7 @@ def python(tmp_path_factory: pytest.TempPathFactory) -> str:
 def played(python: str, _provider: Provider, _receiver: Receiver) -> Played:
     """Every way played once: starting LiteLLM takes longer than all the calls."""
     _receiver.spans, _receiver.statuses = [], []
-    _provider.log.entries.clear()
+    _provider.log.begin()
     command = [python, str(APPLICATION), _provider.url, _receiver.url]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300, cwd=REPOSITORY)
     assert done.returncode == 0, done.stderr
