@@ -212,7 +212,7 @@ def test_a_full_spool_keeps_what_it_has_and_what_comes_then_is_counted(
     ids, taken = [], 0
     while delivery().dropped == 0:
         ids.append(application.ask(client))
-        assert not outlay.flush(timeout_s=5)
+        assert not outlay.flush()
         taken += 1
         assert taken < 100
     receiver.statuses = []
@@ -257,13 +257,14 @@ def test_what_is_answered_after_outlay_was_taken_out_writes_into_no_file_of_the_
 
     receiver.meanwhile = hold
     outlay.instrument("openai", endpoint=receiver.url)
-    (sender,) = [thread for thread in threading.enumerate() if thread.name == "outlay-export"]
+    sender = delivery()._sender._thread
+    assert sender is not None
     assert asked.wait(60)
     outlay.uninstrument()
     with ExitStack() as files:
         own = [files.enter_context((tmp_path / f"{number}.txt").open("w+b")) for number in range(20)]
         answer.set()
-        sender.join(20)
+        sender.join(60)
         assert not sender.is_alive()
         assert [os.fstat(file.fileno()).st_size for file in own] == [0] * len(own)
     assert {path: path.read_bytes() for path in spool_dir.glob("*")} == left
