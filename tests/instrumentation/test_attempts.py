@@ -14,7 +14,6 @@ import pytest
 
 from tests.conftest import Provider
 from tests.instrumentation.doubles import Receiver, transport_of
-from tests.waiting import until
 
 HTTP: Final = transport_of(openai)
 QUESTION = [{"role": "user", "content": "Which rivers end in the Black Sea?"}]
@@ -76,13 +75,14 @@ def test_a_provider_that_cannot_be_reached_costs_nothing(instrumented: Receiver)
     assert json.loads(call["outlay.attempts"])[0]["error"] == "ConnectError"
 
 
-def test_a_call_that_timed_out_may_have_been_billed(fake_provider: Provider, instrumented: Receiver) -> None:
-    with (
-        openai.OpenAI(api_key="none", base_url=fake_provider.openai, max_retries=0, timeout=0.1) as client,
-        pytest.raises(openai.APITimeoutError),
-    ):
-        client.chat.completions.create(model="gpt-4.1", messages=QUESTION, extra_headers={"x-fault": "slow=1"})
-    until(lambda: fake_provider.log.entries, "the answer nobody waits for")  # or another test finds it
+def test_a_call_that_timed_out_may_have_been_billed(instrumented: Receiver) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        with (
+            openai.OpenAI(api_key="none", base_url=url, max_retries=0, timeout=0.1) as client,
+            pytest.raises(openai.APITimeoutError),
+        ):
+            client.chat.completions.create(model="gpt-4.1", messages=QUESTION)
     call = instrumented.only_call()
     assert call["error.type"] == "APITimeoutError"
     assert call["outlay.cost.status"] == "unpriced"
