@@ -212,7 +212,7 @@ async def test_a_stream_closed_early_is_one_span_with_an_estimated_cost(
     api: Api, is_async: bool, way: str, fake_provider: Provider, instrumented: Receiver
 ) -> None:
     async with api.resource(fake_provider, is_async) as resource:
-        ask = {**api.ask, "extra_headers": {"x-fault": "pace=0.05"}}
+        ask = {**api.ask, "extra_headers": {"x-fault": "pace=60"}}
         stream, close = await STREAMED[way](resource, ask, api)
         await anext(items(stream))
         await close()
@@ -241,7 +241,7 @@ async def test_an_abandoned_stream_is_one_span_with_an_estimated_cost(
 ) -> None:
     async with api.resource(fake_provider, is_async) as resource:
         gc.freeze()  # what is there already needs no sweeping: a full one takes a tenth of a second
-        ask = {**api.ask, "extra_headers": {"x-fault": "pace=0.05"}}
+        ask = {**api.ask, "extra_headers": {"x-fault": "pace=60"}}
         stream, close = await STREAMED[way](resource, ask, api)
         if taken:
             await anext(items(stream))
