@@ -23,7 +23,7 @@ from tests.conftest import Provider
 from tests.instrumentation import application
 from tests.instrumentation.doubles import Receiver
 from tests.instrumentation.spooling import inherit
-from tests.waiting import free_port, until
+from tests.waiting import own_port, until
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="processes cannot be forked here")
 
@@ -194,14 +194,16 @@ def test_workers_of_gunicorn_send_their_calls_when_they_are_stopped(
         return [f"{os.getpid()} {ask()}".encode()]
     """
     script(tmp_path, code)
-    port = free_port()
-    command = [sys.executable, "-m", "gunicorn", "service:app", "-w", "2", "-b", f"127.0.0.1:{port}"]
-    command += ["--log-level", "error", "--no-control-socket"] if _has_control() else ["--log-level", "error"]
-    with subprocess.Popen([*command, *(["--preload"] if preload else [])], cwd=tmp_path) as server:
-        until(lambda: _answers(port), "gunicorn")
-        said = [httpx2.get(f"http://127.0.0.1:{port}/", timeout=20).text.split() for _ in range(8)]
-        server.send_signal(signal.SIGTERM)
-        assert server.wait(30) == 0
+    command = [sys.executable, "-m", "gunicorn", "service:app", "-w", "2", "--log-level", "error"]
+    command += ["--timeout", "300", "--graceful-timeout", "300"]
+    command += [*(["--no-control-socket"] if _has_control() else []), *(["--preload"] if preload else [])]
+    with own_port() as port, subprocess.Popen([*command, "-b", f"127.0.0.1:{port}"], cwd=tmp_path) as server:
+        try:
+            until(lambda: _answers(port), "gunicorn")
+            said = [httpx2.get(f"http://127.0.0.1:{port}/", timeout=60).text.split() for _ in range(8)]
+        finally:
+            server.send_signal(signal.SIGTERM)
+        assert server.wait(60) == 0
     assert sorted(receiver.response_ids) == sorted(call for _, call in said)
     assert list(spool_dir.glob("*")) == []
 
