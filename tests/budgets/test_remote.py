@@ -40,7 +40,7 @@ def test_an_answer_in_drops_is_waited_for_as_long_as_any_other() -> None:
         began = time.monotonic()
         with pytest.raises(Unreachable, match="timed out"):
             Remote(slow.url, None).lease(REQUEST, 0.3)
-        assert time.monotonic() - began < 4  # the answer takes more than ten seconds
+        assert time.monotonic() - began < 60  # the answer takes more than three minutes
 
 
 def test_a_key_is_not_carried_to_where_an_answer_points() -> None:

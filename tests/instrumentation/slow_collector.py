@@ -11,7 +11,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 DROP_S: Final = 0.2
-"""Between two bytes. The shortest answer has more than fifty, and so takes more than ten seconds."""
+"""Between two bytes. Every answer has more than a thousand, and so takes more than three minutes."""
 
 
 class SlowCollector(ThreadingHTTPServer):
@@ -64,8 +64,8 @@ class _Handler(BaseHTTPRequestHandler):
         said = response.read()
         upstream.close()
         kind = response.headers.get("content-type", "text/plain")
-        head = f"HTTP/1.0 {response.status} X\r\ncontent-type: {kind}\r\ncontent-length: {len(said)}\r\n\r\n"
-        return head.encode() + said
+        head = f"HTTP/1.0 {response.status} X\r\ncontent-type: {kind}\r\ncontent-length: {len(said)}\r\n"
+        return f"{head}x-long: {'-' * 1_000}\r\n\r\n".encode() + said
 
     def log_message(self, format: str, *args: object) -> None:
         """Says nothing."""

@@ -28,8 +28,9 @@ pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="the spool needs
 
 A_WAIT_S = 0.25
 """Half of the least that a call would take which waited for the collector."""
-AT_MOST_S = 4.0
-"""For what has half a second: a busy machine is slow, an answer in drops takes more than ten seconds."""
+AT_MOST_S = 60.0
+"""For what has half a second: a busy machine is slow, an answer in drops takes more than three minutes, and so long it
+may."""
 
 
 @pytest.fixture
@@ -76,6 +77,7 @@ def test_a_flush_is_over_in_its_time_though_the_answer_comes_in_drops(
     slow: SlowCollector, client: openai.OpenAI, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OUTLAY_EXPORT_INTERVAL_S", "60")
+    monkeypatch.setenv("OUTLAY_EXPORT_TIMEOUT_S", "600")
     slow.drops = True
     outlay.instrument("openai", endpoint=slow.url)
     application.ask(client)
@@ -93,11 +95,12 @@ def test_the_end_of_a_process_does_not_wait_for_an_answer_in_drops(
     slow.drops = True
     command = [sys.executable, application.__file__, slow.url, fake_provider.openai, "call", "2"]
     environment = {**os.environ, "OUTLAY_EXIT_FLUSH_S": "0.5", "OUTLAY_EXPORT_INTERVAL_S": "60"}
+    environment["OUTLAY_EXPORT_TIMEOUT_S"] = "600"
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
         assert process.stdout is not None
         ids = [process.stdout.readline().strip() for _ in range(2)]
         began = time.monotonic()
-        assert process.wait(60) == 0
+        assert process.wait(120) == 0
         assert time.monotonic() - began < AT_MOST_S
     slow.drops = False
     outlay.instrument("openai", endpoint=slow.url)
@@ -119,7 +122,7 @@ def test_a_status_that_came_counts_though_the_rest_of_the_answer_does_not_come(
                 held[-1].recv(1)
                 held[-1].sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n")
 
-        threading.Thread(target=answer).start()
+        threading.Thread(target=answer, daemon=True).start()
         outlay.instrument("openai", endpoint=f"http://127.0.0.1:{server.getsockname()[1]}")
         application.ask(client)
         assert outlay.flush(timeout_s=5)  # half of what an answer is waited for
