@@ -6,6 +6,7 @@ import asyncio
 import gc
 import inspect
 import itertools
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from typing import Any, Final
@@ -91,6 +92,7 @@ async def test_a_drained_stream_is_one_span_with_the_counts_of_its_last_event(
         plain = await create(resource, "", stream=True)
         without = [type(event) async for event in items(plain)]
         outlay.instrument(endpoint=receiver.url)
+        began = time.perf_counter()
         stream = await create(resource, "", stream=True)
         assert type(stream) is type(plain)
         assert [type(event) async for event in items(stream)] == without
@@ -98,7 +100,7 @@ async def test_a_drained_stream_is_one_span_with_the_counts_of_its_last_event(
         outlay.uninstrument()
     assert call["outlay.stream.end"] == "drained"
     assert call["outlay.cost.nano_usd"] == EXACT[""]
-    assert 0 < call["gen_ai.response.time_to_first_chunk"] < 5
+    assert 0 < call["gen_ai.response.time_to_first_chunk"] < time.perf_counter() - began
 
 
 @both_kinds

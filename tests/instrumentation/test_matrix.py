@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -171,6 +172,7 @@ async def test_a_refused_call_is_one_span_that_cost_nothing(
 async def test_a_drained_stream_is_one_span_with_the_usage_of_its_last_event(
     api: Api, is_async: bool, way: str, fake_provider: Provider, instrumented: Receiver
 ) -> None:
+    began = time.perf_counter()
     async with api.resource(fake_provider, is_async) as resource:
         stream, close = await STREAMED[way](resource, api.ask, api)
         seen = [item async for item in items(stream)]
@@ -181,7 +183,7 @@ async def test_a_drained_stream_is_one_span_with_the_usage_of_its_last_event(
     assert call["outlay.cost.status"] == "exact"
     assert call["outlay.stream.end"] == "drained"
     assert call["gen_ai.request.stream"] is True
-    assert 0 < call["gen_ai.response.time_to_first_chunk"] < 5
+    assert 0 < call["gen_ai.response.time_to_first_chunk"] < time.perf_counter() - began
 
 
 @every_api

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import time
 from typing import Any, Final
 
 import pytest
@@ -41,10 +42,11 @@ async def test_a_drained_stream_is_one_span_with_its_last_counts(
             stream = await STREAMED[way](client, counts)
             return type(stream), [seen(chunk) async for chunk in items(stream)]
 
+        began = time.perf_counter()
         call = await beside(play)
     assert call["outlay.stream.end"] == "drained"
     assert call["gen_ai.request.stream"] is True
-    assert 0 < call["gen_ai.response.time_to_first_chunk"] < 5
+    assert 0 < call["gen_ai.response.time_to_first_chunk"] < time.perf_counter() - began
     if counts == "none":
         assert call["outlay.cost.status"] == "estimated"
         # 49 characters in and 80 out, four a token.

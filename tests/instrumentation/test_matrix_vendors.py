@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import Any, Final
 
 import pytest
@@ -105,10 +106,11 @@ async def test_a_drained_stream_is_one_span_with_the_counts_of_its_end(
             stream = await settled(vendor.stream(client, counts))
             return type(stream), [seen(item) async for item in items(stream)]
 
+        began = time.perf_counter()
         call = await beside(play)
     assert call["outlay.stream.end"] == "drained"
     assert call["gen_ai.request.stream"] is True
-    assert 0 < call["gen_ai.response.time_to_first_chunk"] < 5
+    assert 0 < call["gen_ai.response.time_to_first_chunk"] < time.perf_counter() - began
     if counts == "none":
         assert call["outlay.cost.status"] == "estimated"
         assert call["outlay.cost.nano_usd"] == estimate(vendor, CHUNKS)
