@@ -19,16 +19,18 @@ from pathlib import Path
 from typing import Final
 
 from outlay.framing import Record, read_records
+from outlay.guard import shielded
 from outlay.settings import Settings
 from outlay.spool import SEGMENT, TALLY, files, lock, prefix
 from outlay.tally import Left, Loss, progress, read_tally
+from outlay.unforked import unforked
 
 _LOG: Final = logging.getLogger("outlay.spool")
 _UNTOUCHED_NS: Final = 60 * 1_000_000_000
 _LOOK_S: Final = 30.0
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Estate:
     """The files of one dead process, held under their lock. Give it back with `leave` or `remove`; once it is given
     back nothing is written any more."""
@@ -70,9 +72,11 @@ class Estate:
 
     def leave(self) -> None:
         """For the next one."""
-        descriptor, self._tally_file = self._tally_file, None  # its number may soon be another file's
-        if descriptor is not None:
-            os.close(descriptor)
+        with unforked():
+            _open.discard(self)
+            descriptor, self._tally_file = self._tally_file, None  # its number may soon be another file's
+            if descriptor is not None:
+                os.close(descriptor)
 
     def remove(self) -> None:
         """Nothing of it is needed any more."""
@@ -91,6 +95,9 @@ class Estate:
         for place, number in progress(self._taken, self._lost):
             with contextlib.suppress(OSError):
                 os.pwrite(self._tally_file, number, place)
+
+
+_open: Final[set[Estate]] = set()
 
 
 class Inheritance:
@@ -208,6 +215,14 @@ def _is_ours(name: str, settings: Settings) -> bool:
 
 def _take(path: Path) -> Estate | None:
     """None where its process lives, somebody else is at it, or it is not for us."""
+    with unforked():
+        estate = _opened(path)
+        if estate is not None:
+            _open.add(estate)
+    return estate
+
+
+def _opened(path: Path) -> Estate | None:
     try:
         descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
     except OSError:
@@ -242,3 +257,14 @@ def _tidy(folder: Path, tallies: set[str], found: list[tuple[str, int, int]], no
             continue
         with contextlib.suppress(OSError):
             (folder / name).unlink()
+
+
+@shielded
+def _after_fork() -> None:
+    """In the child: they are the parent's."""
+    for estate in tuple(_open):
+        estate.leave()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)

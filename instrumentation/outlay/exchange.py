@@ -9,6 +9,7 @@ Imported at the first request: what it needs of the standard library is slow to 
 
 from __future__ import annotations
 
+import encodings.idna  # noqa: F401 - a socket does at the first name, where a fork might come between
 import io
 import socket
 import ssl

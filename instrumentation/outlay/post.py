@@ -7,6 +7,7 @@ import logging
 from typing import Final, Literal
 
 from outlay.settings import Settings
+from outlay.unforked import unforked
 
 _LOG: Final = logging.getLogger("outlay.export")
 _REFUSED: Final = frozenset({400, 415, 422})
@@ -38,7 +39,8 @@ class Post:
 
     def calls(self, body: bytes, timeout_s: float) -> Outcome:
         """Send calls. Raises `Later`."""
-        from outlay.exchange import HTTPException
+        with unforked():
+            from outlay.exchange import HTTPException
 
         url = f"{self._endpoint}/v1/traces"
         try:
@@ -61,7 +63,8 @@ class Post:
 
     def figures(self, body: bytes, timeout_s: float) -> None:
         """Send metrics. Raises `Later` where they may be taken another time; one that never takes them is let be."""
-        from outlay.exchange import HTTPException
+        with unforked():
+            from outlay.exchange import HTTPException
 
         try:
             status, wait = self._send(f"{self._endpoint}/v1/metrics", body, timeout_s)

@@ -26,6 +26,7 @@ from typing import Final
 from outlay.framing import frame, read_record
 from outlay.settings import Settings
 from outlay.tally import Tally, slot_of
+from outlay.unforked import unforked
 
 try:
     import fcntl
@@ -172,7 +173,8 @@ class Spool:
     def _is_open(self) -> bool:
         if self._tally_file is None and time.monotonic() >= self._try_at:
             try:
-                self._tally_file = self._make_tally()
+                with unforked():
+                    self._tally_file = self._make_tally()
             except OSError as error:
                 self._cannot(error)
         return self._tally_file is not None and time.monotonic() >= self._try_at
@@ -229,8 +231,9 @@ class Spool:
     def _make_segment(self) -> Segment:
         self._made += 1
         path = self._folder / f"{self.name}-{self._made:06}{SEGMENT}"
-        segment = Segment(path, os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
-        self._segments.append(segment)
+        with unforked():
+            segment = Segment(path, os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+            self._segments.append(segment)
         return segment
 
     def _empty(self, segment: Segment) -> None:

@@ -15,6 +15,7 @@ from outlay.budgets.lease import (
     read_lease_answer,
     read_settle_answer,
 )
+from outlay.unforked import unforked
 
 
 class Unreachable(Exception):
@@ -49,7 +50,8 @@ class Remote:
             raise Unreachable(f"the collector's answer cannot be read ({error!r})") from error
 
     def _post(self, path: str, body: Mapping[str, Any], timeout_s: float) -> Mapping[str, Any]:
-        from outlay.exchange import HTTPException, post  # slow, and an application without calls never needs it
+        with unforked():
+            from outlay.exchange import HTTPException, post  # slow, and an application without calls never needs it
 
         try:
             answer = post(self._base + path, json.dumps(body).encode(), self._headers, timeout_s)
