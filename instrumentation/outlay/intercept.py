@@ -16,7 +16,7 @@ from opentelemetry import context as otel_context
 
 from outlay import response_cache
 from outlay.budgets.gate import FREE, Asking
-from outlay.budgets.waiting import in_thread
+from outlay.budgets.waiting import in_thread, is_interruptible, waited_for
 from outlay.content import ContentMode
 from outlay.errors import BudgetExceeded
 from outlay.fetched import FetchedCall
@@ -125,9 +125,16 @@ class Sending:
 def _ask(call: LiveCall, asking: Asking) -> None:
     call.reservation = FREE
     try:
-        call.reservation = asking.ask()
+        ask = waited_for(asking.ask).result if is_interruptible() else asking.ask
+    except BaseException:
+        call.abandon()
+        raise
+    try:
+        call.reservation = ask()
     except BaseException as error:  # noqa: BLE001 - told apart there
         _not_asked(call, error)
+    finally:
+        del ask  # it holds the error, and the error this frame
 
 
 async def _ask_in_thread(call: LiveCall, asking: Asking) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 import subprocess
 import sys
 import threading
@@ -21,6 +23,8 @@ from outlay_collector.app import create_app
 from outlay_collector.serving import Server
 from outlay_collector.settings import Settings, Store
 from starlette.middleware.base import BaseHTTPMiddleware
+
+from tests.waiting import until
 
 MESSAGES: Any = [{"role": "user", "content": "hello"}]
 
@@ -116,6 +120,52 @@ async def test_nor_is_one_that_is_cancelled_while_it_waits(hold: Hold, collector
     outlay.uninstrument()
 
     assert running.delivery.tally.losses() == {}
+
+
+class Impatient(Exception):
+    """The application's own."""
+
+
+@pytest.mark.parametrize("error", [Impatient, TimeoutError])
+@pytest.mark.parametrize("nth", [1, 2], ids=["learning its budgets", "asking for a lease"])
+def test_what_a_signals_handler_raises_meanwhile_reaches_the_application(
+    nth: int, error: type[Exception], hold: Hold, collector: str, fake_provider: Any
+) -> None:
+    def interrupt(number: int, frame: Any) -> None:
+        raise error("enough")
+
+    def when_asked() -> None:
+        hold.asked.wait(30)
+        os.kill(os.getpid(), signal.SIGUSR1)
+
+    put(collector, limit={"usd": "0.4"}, when_unreachable="closed")
+    hold.nth = nth
+    outlay.instrument("openai", endpoint=collector)
+    before = signal.signal(signal.SIGUSR1, interrupt)
+    impatience = threading.Thread(target=when_asked)
+    impatience.start()
+    client = openai.OpenAI(base_url=fake_provider.openai, api_key="sk-test", max_retries=0)
+    try:
+        with pytest.raises(error, match="enough"):
+            client.chat.completions.create(model="gpt-4o", messages=MESSAGES)
+    finally:
+        impatience.join()
+        signal.signal(signal.SIGUSR1, before)
+    hold.may_answer.set()
+
+    def passes() -> bool:
+        try:
+            client.chat.completions.create(model="gpt-4o", messages=MESSAGES)
+        except outlay.BudgetExceeded:
+            return False
+        return True
+
+    with client:
+        until(passes, "what was set aside for it is given back")
+    running = runtime()
+    assert running is not None
+    assert running.delivery.tally.losses() == {}
+    assert len(fake_provider.log.entries) == 1
 
 
 class Kept:

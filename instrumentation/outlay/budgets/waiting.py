@@ -1,4 +1,4 @@
-"""Asking the collector from an event loop: in a thread of ours, so that the loop goes on meanwhile.
+"""Asking the collector in a thread of ours: from an event loop, which goes on meanwhile, and from where signals arrive.
 
 The loop's own threads are the application's (its names are looked up there): a slow collector must not take them.
 """
@@ -8,16 +8,35 @@ from __future__ import annotations
 import asyncio
 import importlib
 import os
+import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import copy_context
 from typing import Final
 
+from outlay.apart import do_apart
 from outlay.budgets.gate import Reservation
 
 _MOST_THREADS: Final = 4
 """One asks for an account, the others find what it got."""
 _threads: ThreadPoolExecutor | None = None
+
+
+def is_interruptible() -> bool:
+    """Whether handlers of signals may raise here: in the main thread, and where a loop runs it sees to them itself."""
+    return threading.current_thread() is threading.main_thread() and asyncio._get_running_loop() is None
+
+
+def waited_for(ask: Callable[[], Reservation]) -> Future[Reservation]:
+    """What `ask` gave or raised. Raises what a signal's handler raises meanwhile: then what was set aside is given
+    back."""
+    asked: Future[Reservation] = Future()
+    try:
+        do_apart(asked, ask)
+    except BaseException:
+        asked.add_done_callback(_give_back)
+        raise
+    return asked
 
 
 async def in_thread(ask: Callable[[], Reservation]) -> Reservation:
