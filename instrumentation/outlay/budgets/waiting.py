@@ -17,8 +17,8 @@ from typing import Final
 from outlay.apart import do_apart
 from outlay.budgets.gate import Reservation
 
-_MOST_THREADS: Final = 4
-"""One asks for an account, the others find what it got."""
+_MOST_THREADS: Final = 32
+"""One asks for an account, the others find what it got, and those of another account must not wait for them."""
 _threads: ThreadPoolExecutor | None = None
 
 
