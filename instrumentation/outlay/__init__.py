@@ -72,18 +72,9 @@ def uninstrument() -> None:
 def flush(timeout_s: float = 5) -> bool:
     """Send the finished calls that wait, and what they cost their budgets, now. False where some could not be sent in
     time; they go on waiting."""
-    import time
+    from outlay.flushing import flush
 
-    from outlay.installation import runtime
-
-    running, began = runtime(), time.monotonic()
-    if running is None:
-        return True
-    timeout_s = min(timeout_s, 86_400)  # clocks of systems end somewhere, and infinity is more than any of them has
-    running.delivery.conclude(max(0, timeout_s))  # what calls have cost is told of them when they are concluded
-    settle = getattr(running.gate, "flush", None)
-    are_settled = settle is None or settle(timeout_s)
-    return running.delivery.flush(max(0, timeout_s - (time.monotonic() - began))) and bool(are_settled)
+    return flush(timeout_s)
 
 
 def record(

@@ -92,6 +92,11 @@ class Delivery:
         """Calls of this process that were lost so far; `tally` says why."""
         return self.tally.lost
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether no call waits, nor is being written down."""
+        return not (self._undone or self._waiting or self._backlog.batches or self._keeping.locked())
+
     def start(self) -> None:
         """Start the threads, unless they have been. Before the first call, not when one ends: that may be in a
         destructor, where no thread can be started."""
@@ -139,7 +144,7 @@ class Delivery:
 
     def flush(self, timeout_s: float) -> bool:
         """Send all that waits, now and in this thread. False where some of it is still waiting."""
-        if not (self._undone or self._waiting or self._backlog.batches or self._keeping.locked()):
+        if self.is_empty:
             return True
         until = time.monotonic() + timeout_s
         with _held(self._sending, timeout_s) as is_mine, _suppressed():

@@ -30,19 +30,22 @@ MESSAGES: Any = [{"role": "user", "content": "hello"}]
 
 
 class Hold:
-    """Keeps one request for leases waiting, the n-th, until it is let go."""
+    """Keeps one request, the n-th for leases, waiting until it is let go."""
 
     def __init__(self) -> None:
+        self.path = "/api/v1/budgets/leases"
         self.nth: int | None = None
         self.asked, self.may_answer = threading.Event(), threading.Event()
+        self.is_over = False
         self._seen = 0
 
     async def __call__(self, request: Any, call_next: Any) -> Any:
-        if request.url.path == "/api/v1/budgets/leases" and self.nth is not None:
+        if request.url.path == self.path and self.nth is not None:
             self._seen += 1
             if self._seen == self.nth:
                 self.asked.set()
                 await asyncio.to_thread(self.may_answer.wait, 30)
+                self.is_over = True
         return await call_next(request)
 
 
@@ -168,6 +171,23 @@ def test_what_a_signals_handler_raises_meanwhile_reaches_the_application(
     assert len(fake_provider.log.entries) == 1
 
 
+def test_a_flush_takes_no_longer_than_it_says_while_budgets_are_being_settled(
+    hold: Hold, collector: str, fake_provider: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("outlay.budgets.keeper._BACKGROUND_TIMEOUT_S", 60.0)
+    put(collector, limit={"calls": 9})
+    hold.path, hold.nth = "/api/v1/budgets/settle", 1
+    outlay.instrument("openai", endpoint=collector)
+    with openai.OpenAI(base_url=fake_provider.openai, api_key="sk-test", max_retries=0) as client:
+        client.chat.completions.create(model="gpt-4o", messages=MESSAGES)
+        assert hold.asked.wait(60)
+        client.chat.completions.create(model="gpt-4o", messages=MESSAGES)
+    assert not outlay.flush(timeout_s=0.1)
+    assert not hold.is_over
+    hold.may_answer.set()
+    assert outlay.flush(timeout_s=60)
+
+
 class Kept:
     """A reservation that says what it was settled with."""
 
@@ -197,6 +217,17 @@ async def test_a_task_that_is_cancelled_while_it_waits_gives_back_what_was_set_a
     answer.set()
     assert await asyncio.to_thread(kept.is_settled.wait, 30)
     assert kept.settled == [None]
+
+
+async def test_many_tasks_ask_at_once() -> None:
+    """What one of them waits for is no reason for another, of another budget or user, to wait."""
+    asking = threading.Barrier(20)
+
+    def ask() -> Kept:
+        asking.wait(30)
+        return Kept()
+
+    assert len(await asyncio.gather(*(in_thread(ask) for _ in range(20)))) == 20
 
 
 async def test_a_refusal_in_the_thread_reaches_the_task() -> None:

@@ -111,6 +111,26 @@ def test_a_flush_may_be_given_all_the_time_there_is(client: openai.OpenAI, recei
     assert receiver.response_ids == ids
 
 
+def test_a_signals_handler_may_flush_in_the_middle_of_a_flush(client: openai.OpenAI, receiver: Receiver) -> None:
+    flushed: list[bool] = []
+
+    def interrupt() -> None:
+        receiver.meanwhile = None
+        os.kill(os.getpid(), signal.SIGUSR1)
+
+    outlay.instrument(endpoint=receiver.url)
+    ids = ask(client)
+    receiver.meanwhile = interrupt
+    before = signal.signal(signal.SIGUSR1, lambda number, frame: flushed.append(outlay.flush(timeout_s=60)))
+    try:
+        assert outlay.flush(timeout_s=60)
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+    assert flushed == [True]
+    assert receiver.response_ids == ids
+    outlay.uninstrument()
+
+
 def test_a_batch_that_is_too_large_is_sent_in_halves(client: openai.OpenAI, receiver: Receiver) -> None:
     receiver.statuses = [413, 413, 200, 200]
     outlay.instrument(endpoint=receiver.url)

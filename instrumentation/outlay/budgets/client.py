@@ -95,6 +95,11 @@ class LeasedGate:
         parents.abandon()
         self._start_afresh(parents.budgets)
 
+    @property
+    def is_settled(self) -> bool:
+        """Whether all there is to report has been."""
+        return not (self._ledger.has_news or self._keeper.is_settling) and self._held_back.is_empty
+
     def flush(self, timeout_s: float) -> bool:
         """Report what calls have cost so far. False where the collector is away: it is kept and sent later."""
         return self._keeper.flush(timeout_s) if self._started else True

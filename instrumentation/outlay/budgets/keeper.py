@@ -102,6 +102,10 @@ class Keeper:
         return True
 
     @property
+    def is_settling(self) -> bool:
+        return self._sending.locked()
+
+    @property
     def is_told(self) -> bool:
         """Whether the collector has ever said which budgets there are."""
         return self._version is not None
