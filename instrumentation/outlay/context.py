@@ -19,12 +19,14 @@ from typing import Any, Final, TypeVar, cast
 from opentelemetry import context as otel_context
 
 from outlay import baggage
+from outlay.blocks import Blocks
 from outlay.model import NOBODY, Attribution
 
 F = TypeVar("F", bound=Callable[..., Any])
 _Entered = tuple[Token[Attribution], Token[otel_context.Context] | None]
 
 _current: Final[ContextVar[Attribution]] = ContextVar("outlay_attribution", default=NOBODY)
+_blocks: Final = Blocks[_Entered]("outlay_attribution_blocks")
 
 current = _current.get
 """The attribution in force here; the same object as long as it does not change."""
@@ -62,7 +64,6 @@ class context:
         said = {"feature": feature, "user": user, "tenant": tenant, "session": session}
         self._fields = {name: str(value) for name, value in said.items() if value is not None}
         self._tags = {str(name): str(value) for name, value in (tags or {}).items()}
-        self._tokens: list[_Entered] = []
 
     def _enter(self) -> _Entered:
         outer = _current.get()
@@ -72,13 +73,14 @@ class context:
         return _current.set(said), carried
 
     def __enter__(self) -> context:
-        self._tokens.append(self._enter())
+        _blocks.enter(self, self._enter())
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        _leave(self._tokens.pop())
+        if (entered := _blocks.leave(self)) is not None:
+            _leave(entered)
 
     def __call__(self, function: F) -> F:
         if inspect.isasyncgenfunction(function):

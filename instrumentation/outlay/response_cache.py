@@ -6,15 +6,18 @@ its HTTP transport or in a gateway of the application's, answers calls that look
 
 from __future__ import annotations
 
+from contextlib import suppress
 from contextvars import ContextVar, Token
 from types import TracebackType
 from typing import Final, Literal
 
+from outlay.blocks import Blocks
 from outlay.errors import nearest
 from outlay.model import ResponseCache
 from outlay.under_way import under_way
 
 _current: Final[ContextVar[ResponseCache | None]] = ContextVar("outlay_response_cache", default=None)
+_blocks: Final = Blocks[Token[ResponseCache | None]]("outlay_response_cache_blocks")
 
 current = _current.get
 """What is said of the calls made here, None where nothing is."""
@@ -33,16 +36,18 @@ class cache:
         if status not in known:
             raise ValueError(f"cache({status!r}): expected one of {', '.join(known)}{nearest(status, known)}")
         self._status = ResponseCache(status)
-        self._tokens: list[Token[ResponseCache | None]] = []
         call = under_way.get()
         if call is not None:
             call.response_cache = self._status
 
     def __enter__(self) -> cache:
-        self._tokens.append(_current.set(self._status))
+        _blocks.enter(self, _current.set(self._status))
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        _current.reset(self._tokens.pop())
+        token = _blocks.leave(self)
+        with suppress(ValueError):  # a generator that the garbage collector closes in another's context
+            if token is not None:
+                _current.reset(token)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import threading
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -163,4 +164,52 @@ def test_an_exception_passes_through_a_block() -> None:
     with pytest.raises(ValueError, match="no") as raised, outlay.context(feature="chat"):
         raise trouble
     assert raised.value is trouble
+    assert feature() is None
+
+
+async def test_tasks_that_share_one_block_enter_and_leave_it_by_turns() -> None:
+    shared, is_in, may_leave = outlay.context(feature="shared"), asyncio.Event(), asyncio.Event()
+
+    async def first() -> list[str | None]:
+        with outlay.context(feature="first"):
+            with shared:
+                is_in.set()
+                await may_leave.wait()
+                inside = feature()
+            return [inside, feature()]
+
+    async def second() -> list[str | None]:
+        await is_in.wait()
+        with outlay.context(feature="second"), shared:
+            may_leave.set()
+            while not one.done():
+                await asyncio.sleep(0)
+            inside = feature()
+        return [inside, feature()]
+
+    one = asyncio.create_task(first())
+    assert await asyncio.gather(one, second()) == [["shared", "first"], ["shared", None]]
+
+
+def test_threads_that_share_one_block_leave_nothing_behind() -> None:
+    shared, both = outlay.context(feature="shared"), threading.Barrier(2)
+
+    def run(_: int) -> str | None:
+        with shared:
+            both.wait(30)
+        both.wait(30)
+        return feature()
+
+    with ThreadPoolExecutor(2) as pool:
+        assert list(pool.map(run, range(2))) == [None, None]
+
+
+def test_a_block_inside_itself_is_left_as_often_as_it_was_entered() -> None:
+    block = outlay.context(feature="block")
+    with block:
+        with outlay.context(feature="inner"):
+            with block:
+                assert feature() == "block"
+            assert feature() == "inner"
+        assert feature() == "block"
     assert feature() is None
