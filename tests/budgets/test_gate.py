@@ -12,10 +12,11 @@ from concurrent.futures import ThreadPoolExecutor
 import outlay
 import pytest
 from outlay.budgets.client import LeasedGate
-from outlay.budgets.gate import Reservation
+from outlay.budgets.gate import Asking, Reservation
 from outlay.budgets.keeper import Keeper
-from outlay.budgets.lease import Ask
+from outlay.budgets.lease import Ask, LeaseAnswer, LeaseRequest
 from outlay.model import Cost, Usage
+from outlay.providers.base import Request
 from outlay_collector.store.budgets import LEASE_S
 
 from tests.budgets.gates import CALL, NANO, WHO, WORST, Direct, cost, stands
@@ -193,6 +194,28 @@ def test_what_other_threads_took_of_a_grant_is_no_refusal(
             each.result()
     with pytest.raises(outlay.BudgetExceeded):
         gate.reserve("openai", CALL, WHO)
+
+
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+def test_small_calls_do_not_starve_a_large_one(
+    gate: LeasedGate, remote: Direct, define: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However much they take while it asks for more."""
+    large = Request(operation="chat", model="gpt-4o", max_output_tokens=20_000)
+    define(limit={"usd": "3.50"})
+    under_way: list[object] = [gate.reserve("openai", CALL, WHO)]
+    lend, turns = remote.lease, []
+
+    def meanwhile(request: LeaseRequest, timeout_s: float) -> LeaseAnswer:
+        turns.append(request)
+        while not isinstance(small := gate.begin("openai", CALL, WHO), Asking):
+            under_way.append(small)
+        return lend(request, timeout_s)
+
+    monkeypatch.setattr(remote, "lease", meanwhile)
+    gate.reserve("openai", large, WHO).settle(cost(1))
+    assert len(turns) == 2
+    assert len(under_way) > 2
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")

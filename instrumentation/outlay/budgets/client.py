@@ -223,7 +223,7 @@ class LeasedGate:
     def _take_more(self, demands: Sequence[Demand], at_ns: int) -> HeldReservation:
         """Have the keeper ask for what is missing. Of several threads one asks, the others find what it got."""
         short = demands[0]
-        for _ in range(_TRIES):
+        for turn in range(_TRIES):
             taken = self._ledger.take(demands, self._clock(), at_ns)
             if not isinstance(taken, Demand):
                 return taken
@@ -234,15 +234,28 @@ class LeasedGate:
                     short = taken
                     if short.account.is_refused(short.amount, self._clock()):
                         break
-                    if not self._keeper.ask(demands):
+                    found = self._ask(demands, at_ns, keeps=turn > 0)
+                    if found is None:
                         return self._take_unreached(demands, at_ns)
-                    taken = self._ledger.take(demands, self._clock(), at_ns)
+                    taken = found
             if not isinstance(taken, Demand):
                 return taken
             short = taken
         if short.account.standing is None:
             return self._take_unreached(demands, at_ns)
         raise self._no_room(short)
+
+    def _ask(self, demands: Sequence[Demand], at_ns: int, *, keeps: bool) -> HeldReservation | Demand | None:
+        """What the call holds, or lacks still; None where there was no answer. `keeps`: what is in hand is kept for it
+        meanwhile, for smaller calls have taken it before."""
+        ledger = self._ledger
+        parts = ledger.set_aside(demands, self._clock()) if keeps else []
+        try:
+            if not self._keeper.ask(demands, parts):
+                return None
+            return ledger.take(demands, self._clock(), at_ns, parts)
+        finally:
+            ledger.release(parts)
 
     @staticmethod
     def _no_room(short: Demand) -> BudgetExceeded:

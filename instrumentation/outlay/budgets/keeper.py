@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from typing import Final
 
-from outlay.budgets.account import Demand
+from outlay.budgets.account import Demand, Held
 from outlay.budgets.budget import Budget
 from outlay.budgets.definition import read_budget
 from outlay.budgets.held_back import HeldBack
@@ -110,20 +110,23 @@ class Keeper:
         """Whether the collector has ever said which budgets there are."""
         return self._version is not None
 
-    def ask(self, demands: Sequence[Demand]) -> bool:
-        """Ask for what these demands lack. False where there was no answer; a refusal is an answer."""
+    def ask(self, demands: Sequence[Demand], parts: Sequence[Held] = ()) -> bool:
+        """Ask for what these demands lack beside the parts set aside for them. False where there was no answer; to be
+        refused is one."""
         if self._clock() < self._down_until:
             return False
         now = self._clock()
-        short = [demand for demand in demands if not demand.account.has_room(demand.amount, now)]
-        asks = [self._ask(each, each.amount, self._wanted(each)) for each in short]
+        kept = {id(part.holding): part.amount for part in parts}
+        lacking = [(each, each.amount - kept.get(id(each.account.holding), 0)) for each in demands]
+        short = [(demand, lack) for demand, lack in lacking if not demand.account.has_room(lack, now)]
+        asks = [self._ask(each, lack, self._wanted(each)) for each, lack in short]
         try:
             refused = self._lease(asks, LOOP_ASK_TIMEOUT_S if _is_in_event_loop() else ASK_TIMEOUT_S)
         except Unreachable:
             return False
         now = self._clock()
-        for (account, amount), ask in zip(short, asks, strict=True):
-            if ask.lease in refused and not account.has_room(amount, now):
+        for ((account, amount), lack), ask in zip(short, asks, strict=True):
+            if ask.lease in refused and not account.has_room(lack, now):
                 account.refused = amount
                 account.refused_until = now + _REFUSED_S
         return True
@@ -138,7 +141,7 @@ class Keeper:
             known=holding.granted,
             need=max(0, amount - holding.available),
             want=max(0, want - holding.available),
-            amount=amount,
+            amount=demand.amount if amount else 0,
         )
 
     def _lease(self, asks: list[Ask], timeout_s: float) -> set[str]:

@@ -101,9 +101,13 @@ class Ledger:
                 account = self._accounts[budget.name, scope] = Account(budget, scope)
             return account
 
-    def take(self, demands: Sequence[Demand], now: float, at_ns: int) -> HeldReservation | Demand:
-        """Reserve all of the demands or nothing: then the answer is the first that found too little in hand."""
+    def take(
+        self, demands: Sequence[Demand], now: float, at_ns: int, parts: list[Held] | None = None
+    ) -> HeldReservation | Demand:
+        """Reserve all of the demands, parts of them set aside, or nothing: then the first that found too little."""
         with self._lock:
+            if parts:
+                _release(parts)
             is_near = False
             for demand in demands:
                 account, amount = demand
@@ -127,6 +131,18 @@ class Ledger:
         with self._lock:
             short, self._short = self._short, []
         return short
+
+    def set_aside(self, demands: Iterable[Demand], now: float) -> list[Held]:
+        """Keep what is in hand for a call that needs more, lest smaller ones take it meanwhile, until `release`."""
+        with self._lock:
+            parts = [Held(a, a.holding, room) for a, amount in demands if (room := min(amount, a.room(now))) > 0]
+            for part in parts:
+                part.holding.reserved += part.amount
+            return parts
+
+    def release(self, parts: list[Held]) -> None:
+        with self._lock:
+            _release(parts)
 
     def take_unreached(self, demands: Sequence[Demand], now: float, at_ns: int) -> HeldReservation | Demand:
         """Reserve while the collector cannot be asked, as each budget's `when_unreachable` says."""
@@ -276,3 +292,9 @@ class Ledger:
             ]
         with self._lock:
             self._unsent = settlements + self._unsent
+
+
+def _release(parts: list[Held]) -> None:
+    while parts:
+        part = parts.pop()
+        part.holding.reserved -= part.amount
