@@ -70,6 +70,12 @@ class Estate:
         died = self.left.died(self._on_disk)
         return {why: calls for why in Loss if (calls := self._lost.get(why, 0) + died.get(why, 0))}
 
+    @property
+    def changed_ns(self) -> int:
+        """When anything was last noted of it."""
+        assert self._tally_file is not None
+        return os.fstat(self._tally_file).st_mtime_ns
+
     def leave(self) -> None:
         """For the next one."""
         with unforked():
@@ -139,6 +145,14 @@ class Inheritance:
             if self._at is not None:
                 self._at[0].remove()
                 self._at = None
+
+    def pass_over(self) -> None:
+        """The losses of the estate that is current cannot be told now: it is left, for as long as calls may wait."""
+        with self._using:
+            if self._at is not None:
+                estate, self._at = self._at[0], None
+                is_old = estate.changed_ns < time.time_ns() - self._settings.spool_max_age_ns
+                estate.remove() if is_old else estate.leave()
 
     def leave(self) -> None:
         """Let somebody else go on."""

@@ -14,6 +14,7 @@ _REFUSED: Final = frozenset({400, 415, 422})
 """Answers that the same bytes would get again."""
 _TOO_LARGE: Final = 413
 _KEY_REFUSED: Final = (401, 403)
+_AGAIN: Final = (*_KEY_REFUSED, 408, 429)
 
 Outcome = Literal["taken", "refused", "too large"]
 _MOST_WAIT_S: Final = 3600.0
@@ -61,8 +62,9 @@ class Post:
         self._say_once(str(status), message, url, status, _advice(status))
         raise Later(wait, key_refused=status in _KEY_REFUSED)
 
-    def figures(self, body: bytes, timeout_s: float) -> None:
-        """Send metrics. Raises `Later` where they may be taken another time; one that never takes them is let be."""
+    def figures(self, body: bytes, timeout_s: float) -> bool:
+        """Send metrics. False where nobody is there to take them just now; one that never takes these is let be. Raises
+        `Later` where no calls are taken either."""
         with unforked():
             from outlay.exchange import HTTPException
 
@@ -70,8 +72,9 @@ class Post:
             status, wait = self._send(f"{self._endpoint}/v1/metrics", body, timeout_s)
         except (OSError, HTTPException):
             raise Later from None
-        if status == 429 or status >= 500:
-            raise Later(wait)
+        if status in _AGAIN or status >= 500:
+            raise Later(wait, key_refused=status in _KEY_REFUSED)
+        return 200 <= status < 300 or status in _REFUSED or status == _TOO_LARGE
 
     def _send(self, url: str, body: bytes, timeout_s: float) -> tuple[int, float]:
         """Status, and how long the collector asked to be left alone."""

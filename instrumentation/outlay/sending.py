@@ -89,15 +89,14 @@ class Backlog:
         if records:
             heritage.took(self._send_records(records))
         else:
-            self._tell(estate.left.who, estate.losses, None)
-            heritage.told()
+            is_told = self._tell(estate.left.who, estate.losses, None)
+            heritage.told() if is_told else heritage.pass_over()
         return True
 
     def tell_losses(self, until: float | None) -> None:
         """Tell the collector of losses it does not know. Raises `Later`."""
         losses = self._tally.losses()
-        if losses != self._told:
-            self._tell(self._tally.who, losses, until)
+        if losses != self._told and self._tell(self._tally.who, losses, until):
             self._told = losses
 
     def knows_losses(self) -> bool:
@@ -175,9 +174,9 @@ class Backlog:
         refused = self._send(b"".join(record.body for record in fresh), calls, None)
         return {Loss.REFUSED: refused, Loss.TOO_OLD: sum(record.calls for record in records) - calls}
 
-    def _tell(self, who: Who, losses: Mapping[Loss, int], until: float | None) -> None:
-        if losses:
-            self._post.figures(encode_losses(who, losses), self._left_s(until))
+    def _tell(self, who: Who, losses: Mapping[Loss, int], until: float | None) -> bool:
+        """Whether they need not be told again."""
+        return not losses or self._post.figures(encode_losses(who, losses), self._left_s(until))
 
     def _left_s(self, until: float | None) -> float:
         """How long the collector may take. Raises `Later` where no time is left."""

@@ -54,7 +54,7 @@ def _receiver() -> Iterator[Receiver]:
 def receiver(_receiver: Receiver, unhurried: None) -> Receiver:
     """A collector that keeps spans; empty when the test begins."""
     _receiver.spans, _receiver.statuses, _receiver.headers, _receiver.requests = [], [], [], 0
-    _receiver.losses, _receiver.meanwhile = {}, None
+    _receiver.losses, _receiver.meanwhile, _receiver.statuses_of_metrics = {}, None, []
     return _receiver
 
 

@@ -47,6 +47,7 @@ class Receiver:
     url: str = ""
     spans: list[ReceivedSpan] = field(default_factory=list)
     statuses: list[int] = field(default_factory=list)
+    statuses_of_metrics: list[int] = field(default_factory=list)
     headers: list[dict[str, str]] = field(default_factory=list)
     requests: int = 0
     meanwhile: Callable[[], object] | None = None
@@ -56,6 +57,8 @@ class Receiver:
 
     async def hear(self, request: Request) -> Response:
         """`POST /v1/metrics`."""
+        if self.statuses_of_metrics:
+            return Response(status_code=self.statuses_of_metrics.pop(0), headers={"location": "/login"})
         told = ExportMetricsServiceRequest.FromString(_plain(request, await request.body()))
         for group in told.resource_metrics:
             holder = {pair.key: _value(pair.value) for pair in group.resource.attributes}["service.instance.id"]

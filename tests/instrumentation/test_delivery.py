@@ -103,6 +103,21 @@ def test_a_batch_the_collector_will_never_take_is_counted_as_dropped(client: ope
     outlay.uninstrument()
 
 
+@pytest.mark.parametrize(("status", "is_flushed"), [(401, False), (403, False), (404, True), (302, True), (503, False)])
+def test_losses_that_reached_nobody_are_told_again(
+    client: openai.OpenAI, receiver: Receiver, status: int, is_flushed: bool
+) -> None:
+    receiver.statuses, receiver.statuses_of_metrics = [400], [status]
+    outlay.instrument(endpoint=receiver.url)
+    ask(client, 2)
+    assert outlay.flush() is is_flushed
+    assert receiver.losses == {}
+    ask(client)
+    assert outlay.flush()
+    assert list(receiver.losses.values()) == [2]
+    outlay.uninstrument()
+
+
 def test_a_flush_may_be_given_all_the_time_there_is(client: openai.OpenAI, receiver: Receiver) -> None:
     outlay.instrument(endpoint=receiver.url)
     ids = ask(client)
