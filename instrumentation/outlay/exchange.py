@@ -92,11 +92,36 @@ class _Plain(HTTPConnection):
     def __init__(self, until: float, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._until = until
+        self._create_connection = partial(_connected, until)
         self.response_class = partial(_response, until)  # type: ignore[assignment]  # it is only called
 
     def connect(self) -> None:
         super().connect()
         self.sock.settimeout(_left_s(self._until))  # of which sending may take all
+
+
+def _connected(until: float, address: tuple[str, int], *_: object) -> socket.socket:
+    """To the first of a name's addresses that answers. Each has its part of the time: a silent one leaves the next its
+    own."""
+    found = socket.getaddrinfo(*address, type=socket.SOCK_STREAM)
+    last = OSError(f"{address[0]} has no address")
+    for at, (family, kind, protocol, _name, place) in enumerate(found):
+        try:
+            return _reached(socket.socket(family, kind, protocol), place, until, len(found) - at)
+        except OSError as error:
+            last = error
+    raise last
+
+
+def _reached(sock: socket.socket, place: Any, until: float, addresses: int) -> socket.socket:
+    try:
+        sock.settimeout(_left_s(until) / addresses)
+        sock.connect(place)
+        sock.settimeout(_left_s(until))
+    except BaseException:
+        sock.close()
+        raise
+    return sock
 
 
 class _Encrypted(_Plain, HTTPSConnection):

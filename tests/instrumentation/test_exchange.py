@@ -5,9 +5,10 @@ from __future__ import annotations
 import gzip
 import socket
 import ssl
+import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -186,3 +187,32 @@ def test_where_a_collector_leads_to_is_not_followed(plain: Server) -> None:
     answer = post(f"http://127.0.0.1:{port(plain)}/moved", b"calls", {"x-key": "secret"}, 10)
     assert (answer.status, answer.headers["Location"]) == (307, "/elsewhere")
     assert [path for path, _, _ in plain.asked] == ["/moved"]
+
+
+@contextmanager
+def silent() -> Iterator[tuple[str, int]]:
+    """An address where nobody says yes or no: as many wait there already as may."""
+    with socket.socket() as full, ExitStack() as waiting:
+        full.bind(("127.0.0.1", 0))
+        full.listen(0)
+        while True:
+            one = waiting.enter_context(socket.socket())
+            one.settimeout(1)
+            try:
+                one.connect(full.getsockname())
+            except TimeoutError:
+                break
+        yield full.getsockname()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere who is one too many is refused")
+def test_a_name_of_several_addresses_is_given_the_time_of_one(plain: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The silent one before it leaves some for the one that answers, and no more than that is waited."""
+    stream = socket.AF_INET, socket.SOCK_STREAM, 6, ""
+    with silent() as nobody:
+        both = [(*stream, nobody), (*stream, ("127.0.0.1", port(plain)))]
+        monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: both)
+        assert post("http://collector.test/v1/traces", b"calls", {}, 10).status == 200
+        monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: both[:1] * 3)
+        with pytest.raises(OSError, match="timed out"):
+            post("http://collector.test/v1/traces", b"calls", {}, 1)
