@@ -31,7 +31,10 @@ def flush(timeout_s: float) -> bool:
 
 
 def _flush(running: Runtime, until: float) -> bool:
-    running.delivery.conclude(max(0.0, until - time.monotonic()))  # what calls have cost is told of them when they are concluded
+    def left_s() -> float:
+        return max(0.0, until - time.monotonic())
+
+    running.delivery.conclude(left_s())  # what calls have cost is told of them when they are concluded
     settle = getattr(running.gate, "flush", None)
-    are_settled = settle is None or settle(max(0.0, until - time.monotonic()))
-    return running.delivery.flush(max(0.0, until - time.monotonic())) and bool(are_settled)
+    are_settled = settle is None or settle(left_s())
+    return running.delivery.flush(left_s()) and bool(are_settled)

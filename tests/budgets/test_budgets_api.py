@@ -42,17 +42,17 @@ def error(answer: httpx2.Response) -> tuple[int, str, str | None]:
 
 def test_a_budget_is_set_shown_changed_and_removed(url: str) -> None:
     entry = {"limit": {"usd": "5.50"}, "period": "month", "match": {"feature": "chat"}}
-    assert httpx2.put(f"{url}/chat", json=entry).json()["limit"] == {"usd": "5.5"}
-    (shown,) = [each for each in httpx2.get(url).json()["budgets"] if each["name"] == "chat"]
+    assert httpx2.put(f"{url}/chat", json=entry, timeout=60).json()["limit"] == {"usd": "5.5"}
+    (shown,) = [each for each in httpx2.get(url, timeout=60).json()["budgets"] if each["name"] == "chat"]
     assert shown["limit_usd"] == shown["remaining_usd"] == shown["limit"] == "5.5"
     assert (shown["spent_usd"], shown["leased_usd"], shown["state"], shown["scope"]) == ("0", "0", "ok", {})
     assert shown["starts_at"].endswith("-01T00:00:00Z")
-    httpx2.put(f"{url}/chat", json={"limit": {"calls": 3}})
-    (shown,) = [each for each in httpx2.get(url).json()["budgets"] if each["name"] == "chat"]
+    httpx2.put(f"{url}/chat", json={"limit": {"calls": 3}}, timeout=60)
+    (shown,) = [each for each in httpx2.get(url, timeout=60).json()["budgets"] if each["name"] == "chat"]
     assert (shown["limit_usd"], shown["limit"], shown["unit"]) == (None, 3, "calls")
-    assert httpx2.delete(f"{url}/chat").status_code == 204
-    assert error(httpx2.get(f"{url}/chat")) == (404, "not_found", None)
-    assert error(httpx2.delete(f"{url}/chat")) == (404, "not_found", None)
+    assert httpx2.delete(f"{url}/chat", timeout=60).status_code == 204
+    assert error(httpx2.get(f"{url}/chat", timeout=60)) == (404, "not_found", None)
+    assert error(httpx2.delete(f"{url}/chat", timeout=60)) == (404, "not_found", None)
 
 
 @pytest.mark.parametrize(
@@ -65,13 +65,13 @@ def test_a_budget_is_set_shown_changed_and_removed(url: str) -> None:
     ],
 )
 def test_a_definition_that_cannot_be_used_names_the_field(url: str, body: dict[str, Any], field: str) -> None:
-    assert error(httpx2.put(f"{url}/chat", json=body)) == (422, "invalid", field)
+    assert error(httpx2.put(f"{url}/chat", json=body, timeout=60)) == (422, "invalid", field)
 
 
 def test_a_budget_of_outlay_toml_is_changed_there(url: str) -> None:
-    assert httpx2.get(f"{url}/daily").json()["origin"] == "file"
-    assert error(httpx2.put(f"{url}/daily", json={"limit": {"usd": 9}})) == (409, "conflict", "name")
-    assert error(httpx2.delete(f"{url}/daily")) == (409, "conflict", "name")
+    assert httpx2.get(f"{url}/daily", timeout=60).json()["origin"] == "file"
+    assert error(httpx2.put(f"{url}/daily", json={"limit": {"usd": 9}}, timeout=60)) == (409, "conflict", "name")
+    assert error(httpx2.delete(f"{url}/daily", timeout=60)) == (409, "conflict", "name")
 
 
 @pytest.mark.parametrize(
@@ -88,7 +88,7 @@ def test_a_budget_of_outlay_toml_is_changed_there(url: str) -> None:
     ],
 )
 def test_a_message_that_makes_no_sense_is_refused(url: str, path: str, body: Any) -> None:
-    assert error(httpx2.post(f"{url}/{path}", json=body))[:2] == (422, "invalid")
+    assert error(httpx2.post(f"{url}/{path}", json=body, timeout=60))[:2] == (422, "invalid")
 
 
 def test_the_command_sets_raises_lists_and_removes(url: str) -> None:
@@ -110,9 +110,9 @@ def test_the_command_sets_raises_lists_and_removes(url: str) -> None:
 def test_budgets_that_left_outlay_toml_are_gone_after_a_restart_and_others_stay(tmp_path: Path) -> None:
     store = Store(url=f"sqlite:///{tmp_path}/outlay.db")
     with Server(create_app(Settings(store=store, budgets=(DAILY,))), log_level="critical") as server:
-        httpx2.put(f"{server.url}/api/v1/budgets/chat", json={"limit": {"usd": 1}})
+        httpx2.put(f"{server.url}/api/v1/budgets/chat", json={"limit": {"usd": 1}}, timeout=60)
     with Server(create_app(Settings(store=store)), log_level="critical") as server:
-        assert len(httpx2.get(f"{server.url}/api/v1/budgets").json()["definitions"]) == 2
+        assert len(httpx2.get(f"{server.url}/api/v1/budgets", timeout=60).json()["definitions"]) == 2
     with Server(create_app(Settings(store=store, budgets=())), log_level="critical") as server:
-        (left,) = httpx2.get(f"{server.url}/api/v1/budgets").json()["definitions"]
+        (left,) = httpx2.get(f"{server.url}/api/v1/budgets", timeout=60).json()["definitions"]
         assert (left["name"], left["origin"]) == ("chat", "api")

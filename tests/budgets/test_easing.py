@@ -42,7 +42,7 @@ def outlay(url: str, *arguments: str) -> str:
 
 
 def shown(url: str) -> dict[str, Any]:
-    (budget,) = httpx2.get(f"{url}/api/v1/budgets").json()["budgets"]
+    (budget,) = httpx2.get(f"{url}/api/v1/budgets", timeout=60).json()["budgets"]
     return dict(budget)
 
 
@@ -111,13 +111,13 @@ def test_a_definition_set_anew_ends_what_eased_it(url: str) -> None:
     ],
 )
 def test_an_easing_that_cannot_be_names_the_field(url: str, body: dict[str, Any], field: str) -> None:
-    answer = httpx2.put(f"{url}/api/v1/budgets/daily/easing", json=body)
+    answer = httpx2.put(f"{url}/api/v1/budgets/daily/easing", json=body, timeout=60)
     assert answer.status_code == 422
     assert answer.json()["error"]["field"] == field
 
 
 def test_what_is_not_there_cannot_be_eased(url: str) -> None:
-    assert httpx2.put(f"{url}/api/v1/budgets/no/easing", json={}).status_code == 404
+    assert httpx2.put(f"{url}/api/v1/budgets/no/easing", json={}, timeout=60).status_code == 404
     result = CliRunner().invoke(command, ["budgets", "raise", "daily", "--endpoint", url])
     assert result.exit_code != 0
     assert "--usd, --tokens or --calls" in str(result.exception)

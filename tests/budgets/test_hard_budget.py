@@ -39,12 +39,12 @@ def client(fake_provider: Any, collector: str) -> Iterator[openai.OpenAI]:
 
 
 def put(collector: str, name: str, **keys: Any) -> None:
-    answer = httpx2.put(f"{collector}/api/v1/budgets/{name}", json=keys)
+    answer = httpx2.put(f"{collector}/api/v1/budgets/{name}", json=keys, timeout=60)
     assert answer.status_code == 200, answer.text
 
 
 def budget(collector: str, name: str) -> dict[str, Any]:
-    found: list[dict[str, Any]] = httpx2.get(f"{collector}/api/v1/budgets").json()["budgets"]
+    found: list[dict[str, Any]] = httpx2.get(f"{collector}/api/v1/budgets", timeout=60).json()["budgets"]
     return next(each for each in found if each["name"] == name)
 
 
@@ -133,7 +133,7 @@ def test_what_was_spent_is_counted_once_when_the_calls_arrive(
     shown = budget(collector, "bot")
     assert int(float(shown["spent_usd"]) * 10**9 + 0.5) == nano
     assert shown["leased_usd"] == "0"
-    assert httpx2.get(f"{collector}/api/v1/summary").json()["today"]["calls"] == 5
+    assert httpx2.get(f"{collector}/api/v1/summary", timeout=60).json()["today"]["calls"] == 5
 
 
 def test_calls_held_back_are_shown_with_what_they_would_have_cost(client: openai.OpenAI, collector: str) -> None:
@@ -148,11 +148,11 @@ def test_calls_held_back_are_shown_with_what_they_would_have_cost(client: openai
     # as above: at most 17,204,000 nano-dollars each
     shown = budget(collector, "bot")
     assert (shown["held_back_calls"], shown["avoided_usd"]) == (3, "0.051612")
-    told = httpx2.get(f"{collector}/api/v1/refusals?budget=bot").json()["refusals"]
+    told = httpx2.get(f"{collector}/api/v1/refusals?budget=bot", timeout=60).json()["refusals"]
     assert sum(each["calls"] for each in told) == 3
     assert {(each["reason"], each["provider"], each["model"]) for each in told} == {("no_room", "openai", "gpt-4o")}
     assert {(each["service"], each["feature"], each["user"]) for each in told} == {("shop", "chat", "ann")}
-    assert httpx2.get(f"{collector}/api/v1/summary").json()["budgets"][0]["held_back_calls"] == 3
+    assert httpx2.get(f"{collector}/api/v1/summary", timeout=60).json()["budgets"][0]["held_back_calls"] == 3
 
 
 def test_the_command_shows_who_spends_a_budget_who_holds_it_and_what_it_held_back(
@@ -199,7 +199,7 @@ def test_a_price_put_right_frees_the_budget_it_had_blocked(
         chat(client)
     now = datetime.now(UTC)
     window = {"from": (now - timedelta(hours=1)).isoformat(), "to": (now + timedelta(hours=1)).isoformat()}
-    done = httpx2.post(f"{collector}/api/v1/repricings", json=window).json()
+    done = httpx2.post(f"{collector}/api/v1/repricings", json=window, timeout=60).json()
     assert (done["calls"], done["changed"]) == (1, 1)
     (entry,) = fake_provider.log.entries
     cached = entry.usage["prompt_tokens_details"]["cached_tokens"]

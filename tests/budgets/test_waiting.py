@@ -64,7 +64,7 @@ def collector(hold: Hold, tmp_path: Path, patient: None) -> Iterator[str]:
 
 
 def put(collector: str, **keys: Any) -> None:
-    httpx2.put(f"{collector}/api/v1/budgets/bot", json=keys).raise_for_status()
+    httpx2.put(f"{collector}/api/v1/budgets/bot", json=keys, timeout=60).raise_for_status()
 
 
 @pytest.mark.parametrize("nth", [1, 2], ids=["learning its budgets", "asking for a lease"])

@@ -93,7 +93,7 @@ def test_a_provider_learns_nothing(fake_provider: Provider, carrying: Receiver) 
     def inject(request: httpx2.Request) -> None:
         seen.append(sent_headers())
 
-    with httpx2.Client(event_hooks={"request": [inject]}) as http:
+    with httpx2.Client(event_hooks={"request": [inject]}, timeout=60) as http:
         client = openai.OpenAI(api_key="none", base_url=fake_provider.openai, http_client=http)
         token = otel_context.attach(propagate.extract({"baggage": "theirs=1"}))
         with outlay.context(tenant="acme", user="u1"):

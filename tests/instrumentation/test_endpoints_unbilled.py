@@ -105,7 +105,7 @@ def test_a_token_fetched_inside_a_call_is_no_attempt_of_it(
     path: str, endpoints: Endpoints, instrumented: Receiver
 ) -> None:
     def refresh() -> str:
-        with httpx2.Client() as http:
+        with httpx2.Client(timeout=60) as http:
             return str(http.post(endpoints.url + path).json()["access_token"])
 
     client = openai.AzureOpenAI(

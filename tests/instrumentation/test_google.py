@@ -166,7 +166,7 @@ def test_a_spent_budget_is_raised_as_it_is_and_nothing_is_sent(
     made = gemini(http={"retry_options": TWICE})
     with Server(app, log_level="critical") as collector:
         budget = {"limit": {"usd": "0.000001"}}
-        answer = httpx2.put(f"{collector.url}/api/v1/budgets/all", json=budget)
+        answer = httpx2.put(f"{collector.url}/api/v1/budgets/all", json=budget, timeout=60)
         assert answer.is_success, answer.text
         outlay.instrument(endpoint=collector.url)
         try:

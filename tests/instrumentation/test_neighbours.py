@@ -214,7 +214,7 @@ def test_what_runs_below_a_call_is_told_that_it_is_accounted_for(
     def look(request: httpx2.Request) -> None:
         made.append(type(handler.inference("openai", request_model="gpt-4.1")).__name__)
 
-    with httpx2.Client(event_hooks={"request": [look]}) as http:
+    with httpx2.Client(event_hooks={"request": [look]}, timeout=60) as http:
         client = openai.OpenAI(api_key="none", base_url=fake_provider.openai, http_client=http)
         client.chat.completions.create(model="gpt-4.1", messages=QUESTION)
     made.append(type(handler.inference("openai", request_model="gpt-4.1")).__name__)

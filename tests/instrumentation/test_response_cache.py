@@ -36,7 +36,7 @@ class KeptAnswers(httpx2.BaseTransport):
 
 
 def test_a_hit_told_by_the_transport_costs_nothing_and_says_what_it_avoided(instrumented: Receiver) -> None:
-    with httpx2.Client(transport=KeptAnswers()) as http:
+    with httpx2.Client(transport=KeptAnswers(), timeout=60) as http:
         client = openai.OpenAI(api_key="none", base_url="http://cache.invalid/v1", http_client=http)
         assert client.chat.completions.create(model="gpt-4.1", messages=QUESTION).id == "chatcmpl-kept"
     call = instrumented.only_call()
