@@ -1,7 +1,7 @@
 """`flush()`: what waits is sent now, budgets first, in the time there is.
 
 Done apart from the thread that asks for it, which may have been interrupted in the middle of the same, or with any lock
-of ours in its hand: it waits for as long as it said, and no longer.
+of ours in its hand: it waits for as long as it said, and a moment for what was under way to be noted.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from outlay.runtime import Runtime
 
 _MOST_S: Final = 86_400
 """Clocks of systems end somewhere, and infinity is more than any of them has."""
+_MOMENT_S: Final = 1.0
 
 
 def flush(timeout_s: float) -> bool:
@@ -26,7 +27,7 @@ def flush(timeout_s: float) -> bool:
         return True
     timeout_s = min(timeout_s, _MOST_S)
     flushed: Future[bool] = Future()
-    do_apart(flushed, partial(_flush, running, time.monotonic() + timeout_s), timeout_s)
+    do_apart(flushed, partial(_flush, running, time.monotonic() + timeout_s), timeout_s + _MOMENT_S)
     return flushed.done() and flushed.result()
 
 
