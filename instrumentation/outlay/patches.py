@@ -10,6 +10,7 @@ import importlib.abc
 import importlib.machinery
 import importlib.util
 import sys
+import threading
 from collections.abc import Callable, Sequence
 from types import ModuleType
 from typing import Any
@@ -38,6 +39,8 @@ class Patches:
     def when_imported(self, module: str, patch: Patch) -> None:
         """Patch the module now if it is loaded, else once it is. A patch that fails is reported, the import goes on."""
         patch = shielded(patch)
+        if _is_half_imported(module):
+            shielded(importlib.import_module)(module)  # waits for whoever imports it
         if (loaded := sys.modules.get(module)) is not None:
             patch(loaded)
         else:
@@ -51,11 +54,16 @@ class Patches:
                 setattr(owner, name, original)
 
 
+def _is_half_imported(module: str) -> bool:
+    return bool(getattr(getattr(sys.modules.get(module), "__spec__", None), "_initializing", False))
+
+
 class _Awaited(importlib.abc.MetaPathFinder):
     """Finds modules as the other finders do, and has those that are awaited patched as soon as they have run."""
 
     def __init__(self) -> None:
         self._patches: dict[str, Patch] = {}
+        self._finding = threading.local()
 
     def add(self, module: str, patch: Patch) -> None:
         self._patches[module] = patch
@@ -70,10 +78,13 @@ class _Awaited(importlib.abc.MetaPathFinder):
     def find_spec(
         self, name: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> importlib.machinery.ModuleSpec | None:
-        patch = self._patches.pop(name, None)
-        if patch is None:
+        if name not in self._patches or getattr(self._finding, "name", None) == name:
             return None
-        spec = importlib.util.find_spec(name)
+        self._finding.name = name
+        try:
+            spec = importlib.util.find_spec(name)
+        finally:
+            self._finding.name = None
         loader = None if spec is None else spec.loader
         if loader is None or not hasattr(loader, "exec_module"):
             return spec
@@ -83,7 +94,10 @@ class _Awaited(importlib.abc.MetaPathFinder):
             # Set on this one loader and taken away again, so that the module keeps a loader of the usual kind.
             vars(loader).pop("exec_module", None)
             execute(module)
-            patch(module)
+            # Only now: who looks for a module need not import it.
+            patch = self._patches.pop(name, None) if module.__name__ == name else None
+            if patch is not None:
+                patch(module)
 
         loader.exec_module = exec_module  # type: ignore[method-assign]  # as the comment above says
         return spec

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import textwrap
+from pathlib import Path
 from typing import Any
 
 import anthropic
@@ -168,6 +169,44 @@ def test_an_sdk_imported_later_is_instrumented_then(fake_provider: Provider, rec
     run(code)
     (span,) = receiver.spans
     assert span.attributes["outlay.cost.status"] == "exact"
+
+
+def test_a_module_that_was_only_looked_for_is_patched_once_it_is_imported(tmp_path: Path) -> None:
+    (tmp_path / "sought.py").write_text("class Client:\n    send = 1\n")
+    code = f"""
+        import importlib.util, sys
+        from outlay.patches import Patches
+        sys.path.insert(0, {str(tmp_path)!r})
+        for name in "send", "stream":
+            Patches().when_imported("sought", lambda module, name=name: setattr(module.Client, name, 2))
+        for _ in range(3):
+            assert importlib.util.find_spec("sought") is not None
+        import sought
+        print(sought.Client.send, sought.Client.stream, "exec_module" in vars(sought.__loader__))
+    """
+    assert run(code) == "2 2 False"
+
+
+def test_an_sdk_that_a_thread_is_importing_is_instrumented_once_it_is_imported(tmp_path: Path) -> None:
+    (tmp_path / "slow.py").write_text("import __main__\n__main__.go_on()\nclass Client:\n    send = 1\n")
+    code = f"""
+        import sys, threading
+        from outlay.patches import Patches
+        sys.path.insert(0, {str(tmp_path)!r})
+        importing, may_go_on = threading.Event(), threading.Event()
+
+        def go_on():
+            importing.set()
+            may_go_on.wait(0.5)
+
+        thread = threading.Thread(target=lambda: __import__("slow"))
+        thread.start()
+        importing.wait()
+        Patches().when_imported("slow", lambda module: setattr(module.Client, "send", 2))
+        thread.join()
+        print(sys.modules["slow"].Client.send)
+    """
+    assert run(code) == "2"
 
 
 def test_before_instrument_everything_is_quiet() -> None:
