@@ -23,7 +23,7 @@ PROTOBUF = {"content-type": "application/x-protobuf"}
 
 def refused(*arguments: str, folder: Path) -> str:
     """What `outlay` says of options it cannot use: one line, exit code 2, nothing on stdout."""
-    done = subprocess.run([OUTLAY, *arguments], cwd=folder, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run([OUTLAY, *arguments], cwd=folder, capture_output=True, text=True, timeout=600, check=False)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.count("\n") == 1
     return done.stderr

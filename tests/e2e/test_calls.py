@@ -39,7 +39,7 @@ def application(outlay_process: CollectorProcess) -> Iterator[CollectorProcess]:
 
 
 def run(*arguments: str) -> str:
-    done = subprocess.run([OUTLAY, *arguments], capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run([OUTLAY, *arguments], capture_output=True, text=True, timeout=600, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
