@@ -68,11 +68,11 @@ def test_a_child_can_ask_the_collector_though_its_parent_was_about_to_for_the_fi
 
         def ask():
             try:
-                Post(read_settings({{"OUTLAY_ENDPOINT": "http://localhost:9"}})).calls(b"calls", 30)
+                Post(read_settings({{"OUTLAY_ENDPOINT": "http://127.0.0.1:9"}})).calls(b"calls", 30)
             except Later:
                 pass
             try:
-                Remote("http://localhost:9", None).lease(LeaseRequest(holder="h"), 30)
+                Remote("http://127.0.0.1:9", None).lease(LeaseRequest(holder="h"), 30)
             except Unreachable:
                 pass
 
