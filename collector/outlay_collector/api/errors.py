@@ -9,7 +9,7 @@ from typing import Any, Final
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DataError, SQLAlchemyError
 from starlette.exceptions import HTTPException
 
 from outlay_collector.store.faults import Fault, fault_of
@@ -70,6 +70,12 @@ def install(app: FastAPI) -> None:
 
 def response_to_failure(path: str, error: Exception) -> JSONResponse:
     """What is said where an endpoint raised what nobody expected. The log has the rest of it."""
+    if isinstance(error, (DataError, UnicodeEncodeError)):
+        log.warning("%s was asked for with what the database cannot hold: %s", path, error)
+        message = (
+            "a text with NUL or half of a surrogate pair, or a number that is too large: the database cannot hold it"
+        )
+        return error_response(422, "invalid", message)
     if isinstance(error, SQLAlchemyError):
         log.error("the database failed on %s: %s", path, type(error).__name__, exc_info=error)
         headers = {"Retry-After": "5"}

@@ -8,12 +8,12 @@ from functools import lru_cache
 from typing import Any, Final, Protocol
 
 from outlay.model import Attribution, Terms
+from outlay.names import LONGEST as LONGEST_TEXT
 from outlay.providers.tiers import served_terms
 
 from outlay_collector.billing import Report
 from outlay_collector.otlp.span import Origin, Span
 
-LONGEST_TEXT: Final = 256
 MOST_TAGS: Final = 32
 MOST_RETRIES: Final = 1_000
 MOST_UNITS: Final = 10**12

@@ -15,6 +15,7 @@ from typing import Final, Literal
 
 from outlay.budgets.period import Period, Window
 from outlay.model import NANO_USD_PER_USD, Attribution
+from outlay.names import as_stored
 
 Unit = Literal["usd", "tokens", "calls"]
 UNITS: Final[tuple[Unit, ...]] = ("usd", "tokens", "calls")
@@ -115,7 +116,8 @@ class Budget:
 def dimensions_of(
     provider: str, operation: str, model: str | None, attribution: Attribution, trace: str | None = None
 ) -> dict[str, str | None]:
-    """A call in the words budgets match on. `model` is the one asked for: what is known before the call is sent."""
+    """A call in the words budgets match on, as they are stored. `model` is the one asked for: what is known before the
+    call is sent."""
     call: dict[str, str | None] = {
         "service": attribution.service,
         "environment": attribution.environment,
@@ -130,7 +132,7 @@ def dimensions_of(
     }
     for name, value in attribution.tags.items():
         call[TAG_PREFIX + name] = value
-    return call
+    return {name: as_stored(value) for name, value in call.items()}
 
 
 def scope_key(scope: Scope) -> str:

@@ -33,6 +33,7 @@ from outlay.ending import Ending
 from outlay.errors import BudgetExceeded
 from outlay.guard import shielded
 from outlay.model import Attribution
+from outlay.names import as_stored
 from outlay.prices import PriceBook
 from outlay.providers.base import Request
 
@@ -193,10 +194,10 @@ class LeasedGate:
             scope=next((a.scope for a in wish.accounts if a.budget.name == refused.budget), ()),
             reason=refused.reason,
             provider=wish.provider,
-            model=wish.worst.request.model,
-            service=wish.attribution.service,
-            feature=wish.attribution.feature,
-            user=wish.attribution.user,
+            model=as_stored(wish.worst.request.model),
+            service=as_stored(wish.attribution.service),
+            feature=as_stored(wish.attribution.feature),
+            user=as_stored(wish.attribution.user),
         )
         self._held_back.note(kind, wish.worst.nano_usd, wish.at_ns)
 
