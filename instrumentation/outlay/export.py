@@ -16,12 +16,8 @@ import time
 import weakref
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
-from contextvars import Token
 from functools import partial
 from typing import Final
-
-from opentelemetry import context as otel_context
-from opentelemetry.context import _SUPPRESS_INSTRUMENTATION_KEY, Context
 
 from outlay.emit import AttributeValue
 from outlay.ending import Ending
@@ -147,7 +143,7 @@ class Delivery:
         if self.is_empty:
             return True
         until = time.monotonic() + timeout_s
-        with _held(self._sending, timeout_s) as is_mine, _suppressed():
+        with _held(self._sending, timeout_s) as is_mine:
             if not is_mine:
                 return False
             try:
@@ -204,7 +200,6 @@ class Delivery:
 
     def _open_round(self) -> None:
         """From here on there is a file that outlives the process."""
-        _suppress_instrumentation()
         if self._spool is not None:
             self._spool.open()
 
@@ -241,7 +236,6 @@ class Delivery:
 
     def _send_round(self, left_first: bool = False) -> float | None:
         """What waits here and what dead processes have left, in turns."""
-        _suppress_instrumentation()
         try:
             with self._sending:
                 if not left_first:
@@ -273,20 +267,6 @@ def _held(lock: threading.Lock, timeout_s: float) -> Iterator[bool]:
     finally:
         if is_mine:
             lock.release()
-
-
-@contextlib.contextmanager
-def _suppressed() -> Iterator[None]:
-    token = _suppress_instrumentation()
-    try:
-        yield
-    finally:
-        otel_context.detach(token)
-
-
-def _suppress_instrumentation() -> Token[Context]:
-    """Keep OpenTelemetry's HTTP instrumentations from tracing what we send."""
-    return otel_context.attach(otel_context.set_value(_SUPPRESS_INSTRUMENTATION_KEY, True))
 
 
 _deliveries: Final[weakref.WeakSet[Delivery]] = weakref.WeakSet()

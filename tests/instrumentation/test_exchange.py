@@ -7,13 +7,18 @@ import socket
 import ssl
 import sys
 import threading
+import urllib.request
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
+from opentelemetry.instrumentation.utils import is_http_instrumentation_enabled
 from outlay import exchange
+from outlay.budgets.lease import LeaseRequest
+from outlay.budgets.remote import Remote, Unreachable
 from outlay.exchange import post
 from outlay.loopback import is_local
 from outlay.post import Later, Post
@@ -133,6 +138,24 @@ def test_certificates_are_read_once(encrypted: Server, monkeypatch: pytest.Monke
     assert post(url, b"calls", {}, 10).status == 200
     trusted.unlink()
     assert post(url, b"calls", {}, 10).status == 200
+
+
+def test_opentelemetrys_instrumentations_let_it_pass_and_nothing_else(
+    plain: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As that of urllib does: it wraps the opener, and asks whether it may trace."""
+    traced, send = [], urllib.request.OpenerDirector.open
+
+    def seen(*args: Any, **options: Any) -> Any:
+        traced.append(is_http_instrumentation_enabled())
+        return send(*args, **options)
+
+    monkeypatch.setattr(urllib.request.OpenerDirector, "open", seen)
+    url = f"http://127.0.0.1:{port(plain)}"
+    Post(read_settings({"OUTLAY_ENDPOINT": url})).calls(b"calls", 60)
+    with pytest.raises(Unreachable):  # what it says is no answer about budgets
+        Remote(url, None).lease(LeaseRequest(holder="h"), 60)
+    assert (traced, is_http_instrumentation_enabled()) == ([False, False], True)
 
 
 def test_a_proxy_is_asked_for_a_collector_elsewhere(plain: Server, monkeypatch: pytest.MonkeyPatch) -> None:
