@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final, Literal
@@ -67,23 +66,16 @@ class BudgetState:
         return "warning" if any(self.spent >= share * limit for share in self.budget.thresholds) else "ok"
 
 
-@dataclass(frozen=True, slots=True)
-class _Noted:
-    """What was noted of a budget in its window: what it held back by scope, and what a refused ask needed by scope
-    key."""
-
-    window: Window
-    held_back: Mapping[Scope, HeldBack]
-    needed: Mapping[str, int]
-
-
 def budget_states(engine: Engine, now_ns: int, name: str | None = None) -> list[BudgetState]:
     """Every budget, or the one of that name, in its window around now: one state a scope anything stands against, one
     anyway for a budget that all share."""
     with reading(engine) as connection:
-        chosen = [each for each in definitions(connection, now_ns) if name in (None, each.budget.name)]
-        noted = _noted(connection, chosen, now_ns)
-        return [state for each in chosen for state in _states(connection, each, noted[each.budget.name], now_ns)]
+        return [
+            state
+            for definition in definitions(connection, now_ns)
+            if name in (None, definition.budget.name)
+            for state in _states(connection, definition, now_ns)
+        ]
 
 
 def project(budget: Budget, window: Window, spent: int, recent: int, recently: timedelta, now: datetime) -> Projection:
@@ -98,31 +90,21 @@ def project(budget: Budget, window: Window, spent: int, recent: int, recently: t
     return Projection(amount, exhausts_at if left > 0 and exhausts_at < window.end else None)
 
 
-def _noted(connection: Connection, chosen: Iterable[Definition], now_ns: int) -> dict[str, _Noted]:
-    """By budget. Those of one window are read together."""
-    names: defaultdict[Window, list[str]] = defaultdict(list)
-    for definition in chosen:
-        names[definition.in_force.window(from_ns(now_ns))].append(definition.budget.name)
-    found: dict[str, _Noted] = {}
-    for window, some in names.items():
-        held = held_back(connection, some, window)
-        needed = leases.refusals(connection, some, to_ns(window.start))
-        found |= {name: _Noted(window, held[name], needed[name]) for name in some}
-    return found
-
-
-def _states(connection: Connection, definition: Definition, noted: _Noted, now_ns: int) -> list[BudgetState]:
-    budget, window, held = definition.in_force, noted.window, noted.held_back
+def _states(connection: Connection, definition: Definition, now_ns: int) -> list[BudgetState]:
+    budget = definition.in_force
     now = from_ns(now_ns)
+    window = budget.window(now)
     recently = _recently(window, now)
     found, recent = standings_in(connection, budget, [window, Window(now - recently, window.end)], now_ns)
+    held = held_back(connection, budget.name, window)
     for scope in held if budget.per else ((),):
         found.setdefault(scope, Standing())
+    refusals = leases.refusals(connection, budget.name, to_ns(window.start))
     projections = _projections(budget, window, found, recent, recently, now)
     states = []
     for scope, standing in sorted(found.items(), key=lambda item: (-item[1].spent, item[0])):
         room = budget.limit.amount - standing.spent - standing.leased
-        refused = budget.on_limit == "block" and noted.needed.get(scope_key(scope), 0) > room
+        refused = budget.on_limit == "block" and refusals.get(scope_key(scope), 0) > room
         state = BudgetState(
             definition=definition,
             scope=scope,

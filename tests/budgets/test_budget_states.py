@@ -15,7 +15,7 @@ from outlay_collector.store.budgets import LEASE_S
 from outlay_collector.store.definitions import put_definition
 from outlay_collector.store.engine import reading
 from outlay_collector.store.leases import holders
-from sqlalchemy import Engine, event
+from sqlalchemy import Engine
 
 NANO = 10**9
 USD = NANO
@@ -98,24 +98,6 @@ def test_calls_held_back_count_once_and_in_their_window(engine: Engine) -> None:
     ann, bob = budget_states(engine, NOON)
     assert (ann.scope, ann.held_back.calls, ann.held_back.avoided_nano_usd) == (("ann",), 4, 3)
     assert (bob.scope, bob.held_back.calls, bob.held_back.avoided_nano_usd) == (("bob",), 2, None)
-
-
-def test_what_was_noted_of_budgets_is_read_together_and_told_of_each_in_its_own_window(engine: Engine) -> None:
-    for name, period in (("bot", "day"), ("hourly", "hour"), ("web", "day"), ("idle", "day")):
-        define(engine, name=name, period=period)
-    earlier = {"at_ns": NOON - 2 * HOUR, "calls": 5}
-    told = [refusal(1), refusal(2, **earlier), refusal(3, budget="hourly"), refusal(4, budget="hourly", **earlier)]
-    settle(engine, SettleRequest(holder="h", refusals=[*told, refusal(5, budget="web", calls=1)]), NOON)
-    ask = Ask(lease="a", budget="web", scope=[], known=0, need=11 * USD, want=11 * USD)
-    lend(engine, LeaseRequest(holder="h", asks=[ask]), NOON)
-    asked: list[str] = []
-    event.listen(
-        engine, "before_cursor_execute", lambda _connection, _cursor, statement, *_more: asked.append(statement)
-    )
-    states = {state.budget.name: (state.held_back.calls, state.refused) for state in budget_states(engine, NOON)}
-    assert states == {"bot": (7, False), "hourly": (2, False), "idle": (0, False), "web": (1, True)}
-    for table in ("FROM budget_refusals", "FROM budget_accounts"):
-        assert sum(table in statement for statement in asked) == 2, "one of each window"
 
 
 def test_a_refusal_of_a_process_whose_clock_is_ahead_counts_now(engine: Engine) -> None:

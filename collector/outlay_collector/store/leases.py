@@ -7,7 +7,7 @@ database.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -57,13 +57,14 @@ def note_refusal(connection: Connection, budget: str, scope: str, needed: int, n
     )
 
 
-def refusals(connection: Connection, budgets: Collection[str], since_ns: int) -> dict[str, dict[str, int]]:
-    """By budget and scope key, what the last ask that was refused since then had needed."""
-    asked = select(ACCOUNTS.c.budget, ACCOUNTS.c.scope, ACCOUNTS.c.refused)
-    found: dict[str, dict[str, int]] = {budget: {} for budget in budgets}
-    for row in connection.execute(asked.where(ACCOUNTS.c.budget.in_(budgets), ACCOUNTS.c.refused_at_ns >= since_ns)):
-        found[row.budget][row.scope] = row.refused
-    return found
+def refusals(connection: Connection, budget: str, since_ns: int) -> dict[str, int]:
+    """By scope key, what the last ask that was refused since then had needed."""
+    found = connection.execute(
+        select(ACCOUNTS.c.scope, ACCOUNTS.c.refused).where(
+            ACCOUNTS.c.budget == budget, ACCOUNTS.c.refused_at_ns >= since_ns
+        )
+    )
+    return {row.scope: row.refused for row in found}
 
 
 def find_lease(connection: Connection, lease: str) -> Row[Any] | None:

@@ -6,7 +6,7 @@ the database.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
@@ -64,18 +64,17 @@ def note_refusals(connection: Connection, holder: str, refusals: Sequence[Refusa
     insert_new(connection, REFUSALS, rows)
 
 
-def held_back(connection: Connection, budgets: Collection[str], window: Window) -> dict[str, dict[Scope, HeldBack]]:
-    """By budget and scope, what these budgets held back in that window."""
-    within = [REFUSALS.c.budget.in_(budgets), REFUSALS.c.at_ns >= to_ns(window.start)]
+def held_back(connection: Connection, budget: str, window: Window) -> dict[Scope, HeldBack]:
+    """By scope, what the budget held back in that window."""
+    within = [REFUSALS.c.budget == budget, REFUSALS.c.at_ns >= to_ns(window.start)]
     if window.end is not None:
         within.append(REFUSALS.c.at_ns < to_ns(window.end))
-    by = REFUSALS.c.budget, REFUSALS.c.scope
     sums = func.sum(REFUSALS.c.calls), func.sum(REFUSALS.c.avoided_nano_usd)
-    found: dict[str, dict[Scope, HeldBack]] = {budget: {} for budget in budgets}
-    for budget, key, calls, avoided in connection.execute(select(*by, *sums).where(*within).group_by(*by)):
-        held = HeldBack(int(calls), None if avoided is None else int(avoided))
-        found[budget][read_scope_key(key)] = held
-    return found
+    found = connection.execute(select(REFUSALS.c.scope, *sums).where(*within).group_by(REFUSALS.c.scope))
+    return {
+        read_scope_key(key): HeldBack(int(calls), None if avoided is None else int(avoided))
+        for key, calls, avoided in found
+    }
 
 
 def read_refusals(
