@@ -8,12 +8,11 @@ from itertools import islice
 from operator import itemgetter
 from typing import Any, Final
 
-import orjson
 from sqlalchemy import Connection, select
 
 from outlay_collector.billing import Report
 from outlay_collector.paths import SpanKey
-from outlay_collector.store.inserting import rows_by_key, rows_by_pair
+from outlay_collector.store.inserting import among, rows_by_key, rows_by_pair
 from outlay_collector.store.schema import STEPS
 
 _MOST_TRACES: Final = 500
@@ -81,12 +80,10 @@ def _around(connection: Connection, reports: Collection[Report]) -> set[Any]:
 
 def _beneath(connection: Connection, spans: Collection[SpanKey]) -> Iterator[tuple[Any, ...]]:
     """There is no index of parents, which every call would be entered in: the database looks through the traces."""
-    listed: list[list[str]] = [list({key[place] for key in spans}) for place in (0, 1)]
-    postgres = connection.dialect.name == "postgresql"
-    among = "= ANY(%s)" if postgres else "IN (SELECT value FROM json_each(?))"
-    values = tuple(each if postgres else orjson.dumps(each).decode() for each in listed)
-    which = f"trace_id {among} AND parent_span_id {among}"
-    rows = connection.exec_driver_sql(f"SELECT {', '.join(_COLUMNS)} FROM reports WHERE {which}", values)
+    in_traces, traces = among(connection, "trace_id", {trace_id for trace_id, _ in spans})
+    under, parents = among(connection, "parent_span_id", {span_id for _, span_id in spans})
+    select = f"SELECT {', '.join(_COLUMNS)} FROM reports WHERE {in_traces} AND {under}"
+    rows = connection.exec_driver_sql(select, (traces, parents))
     return (tuple(row) for row in rows if (row.trace_id, row.parent_span_id) in spans)
 
 
