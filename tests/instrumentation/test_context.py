@@ -192,16 +192,23 @@ async def test_tasks_that_share_one_block_enter_and_leave_it_by_turns() -> None:
 
 
 def test_threads_that_share_one_block_leave_nothing_behind() -> None:
-    shared, both = outlay.context(feature="shared"), threading.Barrier(2)
+    """The first leaves it while the second is inside."""
+    shared, entered, may_leave = outlay.context(feature="shared"), threading.Event(), threading.Event()
 
-    def run(_: int) -> str | None:
+    def second() -> list[str | None]:
         with shared:
-            both.wait(30)
-        both.wait(30)
-        return feature()
+            entered.set()
+            may_leave.wait(60)
+            inside = feature()
+        return [inside, feature()]
 
-    with ThreadPoolExecutor(2) as pool:
-        assert list(pool.map(run, range(2))) == [None, None]
+    with ThreadPoolExecutor(1) as pool:
+        with shared:
+            other = pool.submit(second)
+            assert entered.wait(60)
+        mine = feature()
+        may_leave.set()
+        assert (mine, other.result()) == (None, ["shared", None])
 
 
 def test_a_block_inside_itself_is_left_as_often_as_it_was_entered() -> None:

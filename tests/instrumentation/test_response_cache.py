@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import threading
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx2
 import openai
 import outlay
 import pytest
-from outlay.response_cache import current
 
 from tests.conftest import Provider
 from tests.instrumentation.doubles import Receiver
@@ -72,16 +69,3 @@ def test_a_stream_answered_by_a_gateways_cache_costs_nothing(fake_provider: Prov
 def test_an_unknown_status_is_refused_with_the_known_ones() -> None:
     with pytest.raises(ValueError, match=r"cache\('hti'\): expected one of hit, miss, bypass \(did you mean hit\?\)"):
         outlay.cache("hti")  # type: ignore[arg-type]
-
-
-def test_threads_that_share_one_block_leave_nothing_behind() -> None:
-    shared, both = outlay.cache("bypass"), threading.Barrier(2)
-
-    def run(_: int) -> object:
-        with shared:
-            both.wait(30)
-        both.wait(30)
-        return current()
-
-    with ThreadPoolExecutor(2) as pool:
-        assert list(pool.map(run, range(2))) == [None, None]

@@ -17,6 +17,7 @@ from outlay_collector.billing import Report
 from outlay_collector.response_ids import key_with_provider
 from outlay_collector.store.claiming import claim_day, unfinished
 from outlay_collector.store.grains import DAY_NS, LENGTHS_NS
+from outlay_collector.store.inserting import portions
 from outlay_collector.store.marking import hold_periods, share_periods
 from outlay_collector.store.rollups import PERIODS
 from outlay_collector.store.schema import CALLS, REPORTS
@@ -26,7 +27,6 @@ log = logging.getLogger(__name__)
 
 YOUNGEST_NS: Final = DAY_NS
 """Nothing younger is ever removed, so what arrives in its own day is not looked up."""
-_MOST_PARAMETERS: Final = 500
 _OF_A_DAY: Final = tuple(length for length in LENGTHS_NS if length <= DAY_NS)
 
 
@@ -97,11 +97,8 @@ def _closed_days(connection: Connection, days: set[int]) -> set[int]:
 def _forgotten(connection: Connection, keys: set[str]) -> set[str]:
     """The keys of calls that are kept without any report."""
     bare = select(CALLS.c.bill_key).where(~exists().where(REPORTS.c.call_id == CALLS.c.id))
-    wanted = sorted(keys)
     return {
         key
-        for place in range(0, len(wanted), _MOST_PARAMETERS)
-        for key in connection.execute(
-            bare.where(CALLS.c.bill_key.in_(wanted[place : place + _MOST_PARAMETERS]))
-        ).scalars()
+        for some in portions(sorted(keys))
+        for key in connection.execute(bare.where(CALLS.c.bill_key.in_(some))).scalars()
     }

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from itertools import islice
-from typing import Any, Final, TypeVar
+from typing import Any
 
 from sqlalchemy import Connection, Row, select
 
@@ -27,7 +26,7 @@ from outlay_collector.paths import SpanKey
 from outlay_collector.response_ids import key_to_keep
 from outlay_collector.store.closing import keys_of, say_let_go
 from outlay_collector.store.groups import Group
-from outlay_collector.store.inserting import rows_by_key
+from outlay_collector.store.inserting import portions, rows_by_key
 from outlay_collector.store.neighbours import Neighbours, parents_of_steps
 from outlay_collector.store.pairing import (
     echoes_near,
@@ -39,10 +38,6 @@ from outlay_collector.store.pairing import (
 )
 from outlay_collector.store.rows import stored_report
 from outlay_collector.store.schema import CALLS, REPORTS
-
-T = TypeVar("T")
-
-_MOST_PARAMETERS: Final = 500
 
 
 class Grouping:
@@ -181,7 +176,7 @@ class Grouping:
         for report in self._fresh.values():
             if report.parent_span_id:
                 wanted.update(filter(None, [self._neighbours.calls.get((report.trace_id, report.parent_span_id))]))
-        for some in _chunks(wanted):
+        for some in portions(wanted):
             rows = {row.id: row for row in connection.execute(select(CALLS).where(CALLS.c.id.in_(some)))}
             self.rows |= rows
             members: defaultdict[int, list[Report]] = defaultdict(list)
@@ -192,9 +187,3 @@ class Grouping:
 
 def _span_of(group: Group, key: SpanKey) -> Report:
     return next((r for r in group.members if (r.trace_id, r.span_id) == key), group.members[0])
-
-
-def _chunks(items: Iterable[T]) -> Iterator[list[T]]:
-    iterator = iter(items)
-    while some := list(islice(iterator, _MOST_PARAMETERS)):
-        yield some

@@ -3,14 +3,18 @@ both databases."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from itertools import islice
 from operator import itemgetter
-from typing import Any
+from typing import Any, Final, TypeVar
 
 import orjson
 from sqlalchemy import Connection, Row
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError
+
+T = TypeVar("T")
+_MOST_PARAMETERS: Final = 500
 
 
 def insert_rows(connection: Connection, table: str, columns: Sequence[str], rows: Iterable[tuple[Any, ...]]) -> None:
@@ -76,6 +80,13 @@ def among(connection: Connection, column: str, values: Collection[str] | Collect
     if connection.dialect.name == "postgresql":
         return f"{column} = ANY(%s)", list(values)
     return f"{column} IN (SELECT value FROM json_each(?))", orjson.dumps(list(values)).decode()
+
+
+def portions(values: Iterable[T], most: int = _MOST_PARAMETERS) -> Iterator[list[T]]:
+    """Some at a time, for statements in which each value is a parameter."""
+    left = iter(values)
+    while some := list(islice(left, most)):
+        yield some
 
 
 def rows_by_pair(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from itertools import islice
 from operator import itemgetter
 from typing import Any, Final
 
@@ -12,10 +11,9 @@ from sqlalchemy import Connection, select
 
 from outlay_collector.billing import Report
 from outlay_collector.paths import SpanKey
-from outlay_collector.store.inserting import among, rows_by_key, rows_by_pair
+from outlay_collector.store.inserting import among, portions, rows_by_key, rows_by_pair
 from outlay_collector.store.schema import STEPS
 
-_MOST_TRACES: Final = 500
 MOST_ROWS: Final = 1_000
 _COLUMNS: Final = ("trace_id", "span_id", "parent_span_id", "call_id", "scope")
 _KEY: Final = itemgetter(0, 1)
@@ -90,8 +88,7 @@ def _beneath(connection: Connection, spans: Collection[SpanKey]) -> Iterator[tup
 def parents_of_steps(connection: Connection, traces: Collection[str]) -> dict[SpanKey, str | None]:
     """The parent of each step of these traces; None where it begins one."""
     found: dict[SpanKey, str | None] = {}
-    ids = iter([bytes.fromhex(trace_id) for trace_id in traces])
-    while some := list(islice(ids, _MOST_TRACES)):
+    for some in portions(bytes.fromhex(trace_id) for trace_id in traces):
         wanted = select(STEPS.c.trace_id, STEPS.c.span_id, STEPS.c.parent_span_id).where(STEPS.c.trace_id.in_(some))
         for trace_id, span_id, parent in connection.execute(wanted):
             found[bytes(trace_id).hex(), bytes(span_id).hex()] = None if parent is None else bytes(parent).hex()

@@ -9,7 +9,6 @@ between. SQLite has one writer anyway. It costs two short statements a transacti
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from itertools import islice
 from typing import Any, Final
 
 from sqlalchemy import BigInteger, Connection, Row, select
@@ -17,14 +16,12 @@ from sqlmodel import Field, SQLModel
 
 from outlay_collector.billing import Report
 from outlay_collector.paths import SpanKey
-from outlay_collector.store.inserting import rows_by_key
+from outlay_collector.store.inserting import portions, rows_by_key
 from outlay_collector.store.marking import share_periods
 from outlay_collector.store.neighbours import Neighbours
 from outlay_collector.store.pairing import echoes_near, lonely_near, streams_near
 from outlay_collector.store.repricings import COST_COLUMNS
 from outlay_collector.store.schema import CALLS
-
-_MOST_PARAMETERS: Final = 500
 
 
 class Overtaken(Exception):
@@ -85,9 +82,8 @@ def hold_calls(connection: Connection, read: Mapping[int, Row[Any]]) -> None:
     if not read or connection.dialect.name != "postgresql":
         return
     share_periods(connection)
-    ids = iter(sorted(read))
     columns = [CALLS.c[name] for name in COST_COLUMNS]
-    while some := list(islice(ids, _MOST_PARAMETERS)):
+    for some in portions(sorted(read)):
         wanted = select(CALLS.c.id, *columns).where(CALLS.c.id.in_(some)).order_by(CALLS.c.id).with_for_update()
         held = {row.id: tuple(row[1:]) for row in connection.execute(wanted)}
         if held != {call_id: tuple(read[call_id]._mapping[name] for name in COST_COLUMNS) for call_id in some}:

@@ -7,7 +7,6 @@ could not be sent is kept and sent later; the collector counts it once.
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import sys
 import threading
@@ -23,6 +22,7 @@ from outlay.budgets.held_back import HeldBack
 from outlay.budgets.lease import Ask, LeaseAnswer, LeaseRequest, Renewal, SettleRequest
 from outlay.budgets.ledger import Ledger
 from outlay.budgets.remote import Remote, Unreachable
+from outlay.budgets.waiting import is_in_event_loop
 from outlay.errors import ConfigError
 from outlay.guard import shielded
 
@@ -121,7 +121,7 @@ class Keeper:
         short = [(demand, lack) for demand, lack in lacking if not demand.account.has_room(lack, now)]
         asks = [self._ask(each, lack, self._wanted(each)) for each, lack in short]
         try:
-            refused = self._lease(asks, LOOP_ASK_TIMEOUT_S if _is_in_event_loop() else ASK_TIMEOUT_S)
+            refused = self._lease(asks, LOOP_ASK_TIMEOUT_S if is_in_event_loop() else ASK_TIMEOUT_S)
         except Unreachable:
             return False
         now = self._clock()
@@ -259,14 +259,6 @@ class Keeper:
                 unsent, renewals, refusals = unsent[_BATCH:], [], []
                 if answer.version != self._version:
                     self._refresh_at = float("-inf")
-
-
-def _is_in_event_loop() -> bool:
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return False
-    return True
 
 
 def _readable(entries: Iterable[dict[str, object]]) -> list[Budget]:

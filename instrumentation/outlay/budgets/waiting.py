@@ -24,7 +24,15 @@ _threads: ThreadPoolExecutor | None = None
 
 def is_interruptible() -> bool:
     """Whether handlers of signals may raise here: in the main thread, and where a loop runs it sees to them itself."""
-    return threading.current_thread() is threading.main_thread() and asyncio._get_running_loop() is None
+    return threading.current_thread() is threading.main_thread() and not is_in_event_loop()
+
+
+def is_in_event_loop() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
 
 
 def waited_for(ask: Callable[[], Reservation]) -> Future[Reservation]:
@@ -41,9 +49,7 @@ def waited_for(ask: Callable[[], Reservation]) -> Future[Reservation]:
 
 async def in_thread(ask: Callable[[], Reservation]) -> Reservation:
     """What `ask` gives or raises. Where the task is cancelled meanwhile, what was set aside for it is given back."""
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
+    if not is_in_event_loop():
         return await _in_other_loop(ask)
     asked = _pool().submit(copy_context().run, ask)
     try:
