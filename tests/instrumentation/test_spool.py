@@ -128,22 +128,6 @@ def test_what_is_torn_or_damaged_on_disk_is_counted_to_the_call_and_the_rest_is_
 
 
 @pytest.mark.usefixtures("soon")
-@pytest.mark.parametrize("status", [302, 403, 404])
-def test_losses_of_the_dead_that_reached_nobody_are_left_for_the_next(
-    fake_provider: Provider, receiver: Receiver, spool_dir: Path, status: int
-) -> None:
-    killed_with_calls_on_disk(receiver, fake_provider, spool_dir, 3)
-    (segment,) = segments(spool_dir)
-    segment.unlink()
-    receiver.statuses_of_metrics = [status]
-    outlay.instrument("openai", endpoint=receiver.url)
-    until(lambda: not receiver.statuses_of_metrics, "its losses told to nobody")
-    outlay.uninstrument()
-    inherit(receiver, spool_dir)
-    assert lost(receiver) == {"damaged": 3}
-
-
-@pytest.mark.usefixtures("soon")
 def test_files_of_a_process_that_lives_are_left_alone(
     fake_provider: Provider, receiver: Receiver, spool_dir: Path
 ) -> None:

@@ -28,9 +28,12 @@ from tests.instrumentation.spooling import (
     NEEDS_FILE_LOCKS,
     delivery,
     inherit,
+    killed_with_calls_on_disk,
     lost,
     on_disk,
+    segments,
 )
+from tests.waiting import until
 
 pytestmark = [NEEDS_FILE_LOCKS, pytest.mark.usefixtures("nothing_stays")]
 
@@ -196,3 +199,19 @@ def test_a_flipped_byte_costs_the_record_it_is_in_and_no_other(
 def test_every_loss_is_named_in_the_documentation() -> None:
     page = (Path(__file__).parents[2] / "docs" / "delivery.md").read_text()
     assert [why for why in Loss if f"`{why}`" not in page] == []
+
+
+@pytest.mark.usefixtures("soon")
+@pytest.mark.parametrize("status", [302, 403, 404])
+def test_losses_of_the_dead_that_reached_nobody_are_left_for_the_next(
+    fake_provider: Provider, receiver: Receiver, spool_dir: Path, status: int
+) -> None:
+    killed_with_calls_on_disk(receiver, fake_provider, spool_dir, 3)
+    (segment,) = segments(spool_dir)
+    segment.unlink()
+    receiver.statuses_of_metrics = [status]
+    outlay.instrument("openai", endpoint=receiver.url)
+    until(lambda: not receiver.statuses_of_metrics, "its losses told to nobody")
+    outlay.uninstrument()
+    inherit(receiver, spool_dir)
+    assert lost(receiver) == {"damaged": 3}
