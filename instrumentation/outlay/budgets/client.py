@@ -37,7 +37,8 @@ from outlay.names import as_stored
 from outlay.prices import PriceBook
 from outlay.providers.base import Request
 
-_TRIES: Final = 5
+_TRIES: Final = 20
+"""Each gets more from the collector or a refusal; so often others would have to take what it got, in between."""
 
 
 def connect(endpoint: str, api_key: str | None, book: PriceBook, *, required: bool = False) -> LeasedGate:
